@@ -1,0 +1,41 @@
+"""The one exception family of knnclip.
+
+Every message says what is wrong, where (file, row, class) and what to do next. The command line prints it on one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KnnclipError(Exception):
+    """Base of all errors that a caller can act on."""
+
+
+class ImageError(KnnclipError):
+    """An image cannot be read, is too large, or is not an image."""
+
+
+class MaskError(KnnclipError):
+    """A mask is empty, of another size than its image, or its encoding is broken."""
+
+
+class DatasetError(KnnclipError):
+    """A labelled data set is missing files, has a wrong layout, or an annotation in it is broken."""
+
+
+class StoreError(KnnclipError):
+    """The store cannot be opened, read or written, or a request does not fit its contents."""
+
+
+class UsageError(KnnclipError):
+    """An argument, option or name is not one that exists."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that no registry entry has; it lists the known ones and suggests the nearest."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return UsageError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}.")
