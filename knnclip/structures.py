@@ -59,21 +59,24 @@ class Mask:
         return cls((x0, y0, x1, y1), true[y0:y1, x0:x1].copy(), (int(dense.shape[0]), int(dense.shape[1])))
 
     @classmethod
-    def from_rle(cls, counts: bytes, shape: tuple[int, int]) -> Mask:
-        """The mask of COCO's compressed run lengths (column-major, zeros first); ``MaskError`` if they do not fit."""
+    def decode(cls, counts: bytes, box_xyxy: Box, shape: tuple[int, int]) -> Mask:
+        """The mask that ``encode`` wrote; ``MaskError`` if the run lengths do not fill the box."""
         from pycocotools import mask as coco
 
+        x0, y0, x1, y1 = box_xyxy
+        if not (0 <= x0 < x1 <= shape[1] and 0 <= y0 < y1 <= shape[0]):
+            raise MaskError(f"box {box_xyxy} does not lie in an image of {shape[1]}x{shape[0]} px")
         try:
-            dense = coco.decode({"size": list(shape), "counts": counts})
+            crop = coco.decode({"size": [y1 - y0, x1 - x0], "counts": counts})
         except Exception as error:  # pycocotools raises bare exceptions of several kinds
-            raise MaskError(f"the run lengths do not decode to a {shape} mask: {error}") from error
-        return cls.from_dense(cast("NDArray[np.uint8]", dense))
+            raise MaskError(f"the run lengths do not decode to a mask of {box_xyxy}: {error}") from error
+        return cls(box_xyxy, cast("NDArray[np.uint8]", crop).astype(bool), shape)
 
-    def to_rle(self) -> bytes:
-        """COCO's compressed run lengths of the full-size mask."""
+    def encode(self) -> bytes:
+        """COCO's compressed run lengths (column-major, zeros first) of the crop, not of the whole image."""
         from pycocotools import mask as coco
 
-        return cast(bytes, coco.encode(np.asfortranarray(self.to_dense(), dtype=np.uint8))["counts"])
+        return cast(bytes, coco.encode(np.asfortranarray(self.crop, dtype=np.uint8))["counts"])
 
     def to_dense(self) -> Bool:
         """``(H, W) bool``."""
@@ -153,7 +156,7 @@ class LabelledInstance:
     class_name: str
     image: ImageReference
     mask: Mask
-    purity: float = 1.0  # in (0, 1]: share of the mask's labelled pixels that carry the class
+    purity: float = 1.0  # in (0, 1]: share of the mask's pixels that carry the class
     origin: Origin = "truth"
 
 
@@ -177,6 +180,40 @@ class Neighbors:
         return self.instance_id >= 0
 
 
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What the neighbours say about N masks, over the C classes of a vocabulary."""
+
+    probabilities: Float32  # (N, C) P_ret; a row sums to 1, or to 0 where there is no neighbour
+    similarity: Float32  # (N, C) of the nearest neighbour of each class, -inf where none is among the k
+    witnesses: Int64  # (N, C) distinct images that vote for each class
+
+
+@dataclass(frozen=True, eq=False)
+class Census:
+    """What a store holds of the C classes of a vocabulary."""
+
+    rows: Int64  # (C,) stored instances
+    images: Int64  # (C,) distinct images with at least one of them
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """How similar rows of one class are to each other across images, for the C classes of a vocabulary."""
+
+    floor: Float32  # (C,) similarity that almost every row of the class reaches with its nearest of another image
+    typical: Float32  # (C,) the median of the same
+
+
+@dataclass(frozen=True, eq=False)
+class Beliefs:
+    """The three opinions on N masks over C classes, rows in [0, 1] summing to at most 1; the rest is unknown."""
+
+    base: Float32 | None  # (N, C) P_base, None without a classifier
+    retrieval: Float32  # (N, C) P_ret
+    final: Float32  # (N, C) P_final
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One stored instance behind a decision."""
@@ -186,7 +223,9 @@ class Evidence:
     class_id: int
     class_name: str
     image_ref: str
-    box_xyxy: Box
+    image_width_px: int
+    image_height_px: int
+    box_xyxy: Box  # in the pixels of that image
     source_id: int
 
 

@@ -1,0 +1,58 @@
+"""The command line ``knnclip``: one module a sub-command, and what they share about errors and exit codes.
+
+Exit codes: 0 done; 2 an error that stopped the command, told in one line (``--debug`` shows the traceback); 3 done, but
+some images or annotations were rejected.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from knnclip.cli import classes, evaluate, ingest, sample_data, segment, store
+from knnclip.errors import KnnclipError
+
+EXIT_ERROR = 2
+
+app = typer.Typer(
+    name="knnclip",
+    help="A segmenter that learns a new class the moment it is shown one, with no training.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("sample-data")(sample_data.sample_data)
+app.command("ingest")(ingest.ingest)
+app.command("segment")(segment.segment)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(classes.app, name="classes")
+app.add_typer(store.app, name="store")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"knnclip {version('knnclip')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KnnclipError as error:
+        if "--debug" in sys.argv:
+            raise
+        # One line, whatever the message quotes: a file or class name may hold line breaks.
+        typer.echo("error: " + " ".join(str(error).splitlines()), err=True)
+        sys.exit(EXIT_ERROR)

@@ -1,0 +1,123 @@
+"""Masks and P_final -> the semantic map, the panoptic map and the segments behind it.
+
+The score of a class at a pixel is the mean of P_final over the masks that cover it, weighted by the masks' scores (the
+semantic inference of MaskFormer, arXiv 2107.06278, section 3.4, normalised); unknown takes part as one more class. The
+best class wins the pixel. As in COCO panoptic a stuff class is one segment; a thing class has one for each connected
+piece, and so has what is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.atoms import Atoms
+from knnclip.structures import UNKNOWN, Beliefs, Float32, Int32, Int64, Mask, Proposals, masks_from_labels
+from knnclip.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class AssemblySettings:
+    """What becomes a segment."""
+
+    min_piece_px: int = 32  # smaller pieces of things and of unknown are in the semantic map but are no segment
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The S segments of an assembled image, before they are given names and evidence."""
+
+    class_id: Int64  # (S,) UNKNOWN for pieces that nothing could name
+    masks: tuple[Mask, ...]  # S
+    mean: Beliefs  # (S, C) each: the opinions averaged over the segment's pixels
+    proposal: Int64  # (S,) the proposal that stands for the segment: the one whose evidence is shown, -1 for none
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """The per-pixel answer and its pieces; piece i has the panoptic id i + 1."""
+
+    semantic: Int32  # (H, W) class id, UNKNOWN where nothing could be named
+    panoptic: Int32  # (H, W) 1 .. S, 0 where no segment lies
+    confidence: Float32  # (H, W) score of the winning class, in [0, 1]
+    pieces: Pieces
+
+
+def assemble(
+    proposals: Proposals, atoms: Atoms, beliefs: Beliefs, vocabulary: Vocabulary, settings: AssemblySettings
+) -> Assembly:
+    """The answer for one image, from the beliefs about its N proposals over the C classes of the vocabulary."""
+    spread = _spread(proposals, atoms)
+    final = spread @ beliefs.final
+    with_unknown = np.concatenate([final, 1.0 - final.sum(axis=1, keepdims=True)], axis=1)
+    winner = with_unknown.argmax(axis=1)
+    ids = np.append(vocabulary.class_ids, UNKNOWN).astype(np.int32)
+
+    semantic = ids[winner][atoms.labels]
+    confidence = with_unknown.max(axis=1).clip(0, 1).astype(np.float32)[atoms.labels]
+    panoptic = _segment_ids(semantic, vocabulary, settings)
+    masks = masks_from_labels(panoptic)
+    class_id = np.array([mask.select(semantic)[0] for mask in masks], dtype=np.int64)
+    pieces = _pieces(proposals, atoms, spread, beliefs, class_id, masks, panoptic, vocabulary)
+    return Assembly(semantic, panoptic, confidence, pieces)
+
+
+def _spread(proposals: Proposals, atoms: Atoms) -> NDArray[np.float64]:
+    """``(A, N)``: the share that each mask has in the opinion about each atom; a row sums to 1, or 0 if uncovered."""
+    weights = atoms.covers * proposals.scores.astype(np.float64)
+    total = weights.sum(axis=1, keepdims=True)
+    spread: NDArray[np.float64] = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return spread
+
+
+def _segment_ids(semantic: Int32, vocabulary: Vocabulary, settings: AssemblySettings) -> Int32:
+    """``(H, W)`` panoptic ids 1 .. S in reading order of the segments' first pixels."""
+    from skimage.measure import label
+
+    stuff = [info.class_id for info in vocabulary if not info.is_thing]
+    pieces = label(semantic, background=-1, connectivity=2).astype(np.int64)
+    is_stuff = np.isin(semantic, stuff)
+    areas = np.bincount(pieces.ravel())
+    kept = is_stuff | (areas[pieces] >= settings.min_piece_px)
+    merged = np.where(is_stuff, pieces.max() + semantic, pieces)  # all pieces of one stuff class are one segment
+    _, first, inverse = np.unique(np.where(kept, merged, 0).ravel(), return_index=True, return_inverse=True)
+    order = np.argsort(np.where(kept.ravel()[first], first, -1))  # what is no segment, if anything, comes first
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order)) + int(kept.all())
+    return rank[inverse].reshape(semantic.shape).astype(np.int32)
+
+
+def _pieces(
+    proposals: Proposals,
+    atoms: Atoms,
+    spread: NDArray[np.float64],
+    beliefs: Beliefs,
+    class_id: Int64,
+    masks: tuple[Mask, ...],
+    panoptic: Int32,
+    vocabulary: Vocabulary,
+) -> Pieces:
+    a, s = len(atoms), len(masks)
+    pairs = atoms.labels.astype(np.int64) * (s + 1) + panoptic
+    shared = np.bincount(pairs.ravel(), minlength=a * (s + 1)).reshape(a, s + 1)[:, 1:].astype(np.float64)  # px
+    area = np.maximum(shared.sum(axis=0), 1.0)
+    weights = (shared.T @ spread) / area[:, None]  # (S, N)
+
+    def mean(p: Float32) -> Float32:
+        averaged: Float32 = (weights @ p).astype(np.float32)
+        return averaged
+
+    base = None if beliefs.base is None else mean(beliefs.base)
+    averaged = Beliefs(base, mean(beliefs.retrieval), mean(beliefs.final))
+    if len(proposals) == 0:
+        return Pieces(class_id, masks, averaged, np.full(s, -1, dtype=np.int64))
+
+    # The proposal that stands for a segment believes in its class, lies in it, and covers much of it.
+    final = np.concatenate([beliefs.final, 1.0 - beliefs.final.sum(axis=1, keepdims=True)], axis=1)
+    column = np.where(class_id == UNKNOWN, len(vocabulary), vocabulary.columns(class_id))
+    overlap = shared.T @ atoms.covers
+    inside = overlap / np.maximum(atoms.area_px @ atoms.covers, 1)
+    fit = overlap * inside * proposals.scores * final[:, column].T
+    return Pieces(class_id, masks, averaged, np.where(fit.any(axis=1), fit.argmax(axis=1), -1))

@@ -1,0 +1,98 @@
+"""``knnclip classes``: the vocabulary of a store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from knnclip.cli.common import StoreArgument
+
+
+class _ListByDefault(TyperGroup):
+    """``knnclip classes STORE`` is short for ``knnclip classes list STORE``."""
+
+    def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - typer's own signature
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ListByDefault, no_args_is_help=True, help="List, add, rename, merge and forget classes.")
+
+ClassName = Annotated[str, typer.Argument(help="Name of a class.", show_default=False)]
+
+
+@app.command("list")
+def list_classes(store: StoreArgument) -> None:
+    """The classes with their instances and images (the default: `knnclip classes STORE`)."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from knnclip.store import Store
+
+    with Store.open(store, read_only=True) as opened:
+        vocabulary = opened.vocabulary()
+        census = opened.census(vocabulary)
+    table = Table("id", "class", "kind", "instances", "images")
+    for info, rows, images in zip(vocabulary, census.rows, census.images, strict=True):
+        name = Text(info.name) + Text("".join(f" = {synonym}" for synonym in info.synonyms), style="dim")
+        table.add_row(str(info.class_id), name, "thing" if info.is_thing else "stuff", f"{rows:,}", f"{images:,}")
+    Console().print(table)
+
+
+@app.command()
+def add(
+    store: StoreArgument,
+    name: ClassName,
+    stuff: Annotated[bool, typer.Option("--stuff", help="An amorphous region rather than countable objects.")] = False,
+    synonym: Annotated[list[str], typer.Option(help="Another name; may be repeated.")] = [],  # noqa: B006
+) -> None:
+    """Add a class without instances."""
+    from knnclip.store import Store
+
+    with Store.open(store) as opened:
+        info = opened.add_class(name, is_thing=not stuff, synonyms=tuple(synonym))
+    typer.echo(f"added class {info.class_id}: {info.name}")
+
+
+@app.command()
+def rename(store: StoreArgument, old: ClassName, new: ClassName) -> None:
+    """Give a class another name."""
+    from knnclip.store import Store
+
+    with Store.open(store) as opened:
+        opened.rename(old, new)
+    typer.echo(f"renamed {old} to {new}")
+
+
+@app.command()
+def merge(
+    store: StoreArgument,
+    names: Annotated[list[str], typer.Argument(help="Classes that become part of another.", show_default=False)],
+    into: Annotated[str, typer.Option("--into", help="The class that they become part of.", show_default=False)],
+) -> None:
+    """Make several classes one."""
+    from knnclip.store import Store
+
+    with Store.open(store) as opened:
+        moved = opened.merge(names, into)
+    typer.echo(f"merged {', '.join(names)} into {into}: {moved:,} instances moved")
+
+
+@app.command()
+def forget(
+    store: StoreArgument,
+    name: Annotated[str | None, typer.Argument(help="The class to forget.", show_default=False)] = None,
+    source: Annotated[int | None, typer.Option(help="Forget one act of adding; `store info` lists them.")] = None,
+    instance: Annotated[list[int], typer.Option(help="Forget one instance by its id; may be repeated.")] = [],  # noqa: B006
+    reason: Annotated[str, typer.Option(help="Kept in the store's event log.")] = "",
+) -> None:
+    """Forget a class, a source or single instances. It cannot be undone."""
+    from knnclip.store import Store
+
+    with Store.open(store) as opened:
+        count = opened.forget(class_name=name, source_id=source, instance_ids=instance or None, reason=reason)
+    typer.echo(f"forgot {count:,} instances")

@@ -1,0 +1,84 @@
+"""What the sub-commands share: where the store is, how progress looks, what becomes of rejections."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from knnclip.errors import DatasetError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from knnclip.datasets import Dataset, Rejection, Sample
+
+EXIT_REJECTED = 3
+DEFAULT_STORE = Path("index_store/default")
+
+StoreOption = Annotated[
+    Path, typer.Option("--store", "-s", envvar="KNNCLIP_STORE", help="Folder of the store.", show_default=True)
+]
+StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.", show_default=False)]
+DatasetArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set.", show_default=False)]
+FormatOption = Annotated[str, typer.Option("--format", "-f", help="auto, masks, coco or yolo.")]
+IgnoreOption = Annotated[list[str], typer.Option("--ignore", help="Class name or index never stored or scored.")]
+ImagesOption = Annotated[
+    list[str], typer.Option("--images", help="Only images whose name matches this pattern, for example '0001TP*'.")
+]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
+
+
+@contextmanager
+def progress_bar(description: str, total: int, *, done: int = 0) -> Iterator[tuple[Progress, TaskID]]:
+    """A bar on standard error with the count, the rate and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield progress, progress.add_task(description, total=total, completed=done, rate="")
+
+
+def advance(progress: Progress, task: TaskID) -> None:
+    """One image further, with the rate brought up to date."""
+    progress.advance(task)
+    speed = progress.tasks[task].speed
+    progress.update(task, rate=f"{speed:.1f} images/s" if speed else "")
+
+
+def select_samples(dataset: Dataset, patterns: Sequence[str]) -> list[Sample]:
+    """The samples whose file name matches one of the patterns, all without patterns; ``DatasetError`` if none does."""
+    samples = [
+        sample
+        for sample in dataset.samples
+        if not patterns or any(fnmatch.fnmatchcase(sample.image_path.name, pattern) for pattern in patterns)
+    ]
+    if not samples:
+        raise DatasetError(f"no image of {dataset.root} matches --images {' '.join(patterns)}; check the pattern")
+    return samples
+
+
+def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
+    """Writes the rejections to ``path``, one JSON object a line, says so, and ends the command with exit code 3."""
+    if not rejected:
+        return
+    lines = [json.dumps({"file": r.file, "row": r.row, "reason": r.reason}, ensure_ascii=False) for r in rejected]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    typer.echo(
+        f"{len(rejected)} rejected, listed in {path}; the first: {rejected[0].file}: {rejected[0].reason}", err=True
+    )
+    raise typer.Exit(EXIT_REJECTED)

@@ -1,0 +1,62 @@
+"""``knnclip ingest``: a labelled data set into the store."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from knnclip.cli.common import (
+    DEFAULT_STORE,
+    DatasetArgument,
+    FormatOption,
+    IgnoreOption,
+    ImagesOption,
+    StoreOption,
+    WorkersOption,
+    advance,
+    progress_bar,
+    report_rejections,
+    select_samples,
+)
+
+
+def ingest(
+    directory: DatasetArgument,
+    store: StoreOption = DEFAULT_STORE,
+    format: FormatOption = "auto",  # noqa: A002 - the option's name
+    kind: Annotated[str, typer.Option(help="Store the truth's segments, the generator's proposals, or both.")] = "both",
+    only: Annotated[list[str], typer.Option(help="Store only this class; may be repeated.")] = [],  # noqa: B006
+    exclude: Annotated[list[str], typer.Option(help="Do not store this class; may be repeated.")] = [],  # noqa: B006
+    images: ImagesOption = [],  # noqa: B006
+    ignore: IgnoreOption = [],  # noqa: B006
+    max_rows_per_image: Annotated[
+        int, typer.Option(min=1, help="The classes of an image take turns up to this.")
+    ] = 150,
+    preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
+    workers: WorkersOption = 2,
+) -> None:
+    """Store every labelled instance of a data set, in one pass that can be stopped and run again."""
+    from knnclip.datasets import open_dataset
+    from knnclip.ingest import IngestSettings
+    from knnclip.ingest import ingest as run
+    from knnclip.segmenter import Segmenter
+
+    dataset = open_dataset(directory, format, ignore=ignore)
+    samples = select_samples(dataset, images)
+    typer.echo(f"{directory}: {dataset.description}, {len(samples)} images", err=True)
+    settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
+    start = time.perf_counter()
+    with (
+        Segmenter.open(store, preset) as segmenter,
+        progress_bar("ingest", len(samples)) as (progress, task),
+    ):
+        report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda _: advance(progress, task))
+    seconds = time.perf_counter() - start
+    typer.echo(
+        f"stored {report.rows} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"
+        + (f"; {report.already} images were already stored" if report.already else "")
+    )
+    report_rejections(report.rejected, Path(store) / "rejected.jsonl")

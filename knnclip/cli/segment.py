@@ -1,0 +1,42 @@
+"""``knnclip segment``: images -> semantic and panoptic maps, overlays, and the evidence behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from knnclip.cli.common import (
+    DEFAULT_STORE,
+    StoreOption,
+    WorkersOption,
+    advance,
+    progress_bar,
+    report_rejections,
+)
+
+
+def segment(
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", show_default=False)],
+    store: StoreOption = DEFAULT_STORE,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("segmented"),
+    evidence: Annotated[bool, typer.Option(help="Also draw the stored instances behind each segment.")] = False,
+    workers: WorkersOption = 2,
+) -> None:
+    """Segment images with the store's classes: semantic PNG, COCO panoptic PNG and JSON, overlay PNG each."""
+    from knnclip.segmenter import Segmenter
+    from knnclip.writing import segment_files
+
+    with Segmenter.open(store, read_only=True) as segmenter, progress_bar("segment", 0) as (progress, task):
+        rejected = segment_files(
+            segmenter,
+            images,
+            out,
+            evidence=evidence,
+            workers=workers,
+            on_start=lambda total: progress.update(task, total=total),
+            on_image=lambda: advance(progress, task),
+        )
+    typer.echo(f"results in {out}")
+    report_rejections(rejected, out / "rejected.jsonl")

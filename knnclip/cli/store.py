@@ -1,0 +1,80 @@
+"""``knnclip store``: look after a store as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from knnclip.cli.common import StoreArgument
+
+app = typer.Typer(no_args_is_help=True, help="Inspect, verify, compact, export and import a store.")
+
+
+@app.command()
+def info(store: StoreArgument) -> None:
+    """What the store holds and where it came from."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from knnclip.store import Store
+
+    with Store.open(store, read_only=True) as opened:
+        facts, sources = opened.info(), opened.sources()
+    console = Console()
+    for key, value in facts.items():
+        console.print(f"[bold]{key}[/bold] {escape(str(value))}")
+    table = Table("source", "kind", "made", "what", "instances")
+    for source in sources:
+        table.add_row(
+            str(source.source_id), source.kind, source.created, escape(source.description), f"{source.rows:,}"
+        )
+    console.print(table)
+
+
+@app.command()
+def verify(store: StoreArgument) -> None:
+    """Check every row, and the index cache, against what was promised."""
+    from knnclip.errors import StoreError
+    from knnclip.store import Store
+
+    with Store.open(store, read_only=True) as opened:
+        problems = opened.verify()
+    if problems:
+        raise StoreError(f"store {store} is damaged: {'; '.join(problems)}; restore it from an export")
+    typer.echo(f"store {store} is sound")
+
+
+@app.command()
+def compact(store: StoreArgument) -> None:
+    """Give unused space back to the disk and write the index cache anew."""
+    from knnclip.store import Store
+
+    with Store.open(store) as opened:
+        opened.compact()
+    typer.echo(f"store {store} is compact")
+
+
+@app.command("export")
+def export_store(
+    store: StoreArgument, file: Annotated[Path, typer.Argument(help="File to make.", show_default=False)]
+) -> None:
+    """Write the whole store into one file."""
+    from knnclip.store import Store
+
+    with Store.open(store, read_only=True) as opened:
+        opened.export(file)
+    typer.echo(f"exported {store} to {file}")
+
+
+@app.command("import")
+def import_store(
+    store: StoreArgument, file: Annotated[Path, typer.Argument(help="An exported store.", show_default=False)]
+) -> None:
+    """Add the instances of an exported store; a new store is made if there is none."""
+    from knnclip.store import Store
+
+    count = Store.import_file(store, file)
+    typer.echo(f"imported {count:,} instances into {store}")

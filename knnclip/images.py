@@ -1,0 +1,174 @@
+"""Images in and out: whatever a file holds becomes upright RGB, checked before it costs memory.
+
+Every reader of pixels in knnclip goes through ``read_image``, so that orientation, transparency, depth and limits are
+decided in one place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.errors import ImageError
+from knnclip.structures import Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded: 100 megapixels, 300 MB as RGB."""
+
+THUMBNAIL_PX = 512
+"""Longest side of a stored thumbnail."""
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """An image file as upright ``(H, W, 3) uint8`` RGB.
+
+    EXIF orientation is applied; palettes, grey and CMYK are converted; transparency lies over white; 16-bit and float
+    samples are scaled to 8 bits; of an animation the first frame is taken. Raises ``ImageError``, which names the
+    file, if it is missing, no image, truncated, or has more than ``max_pixels`` (found before anything is decoded).
+    """
+    with _opened(path, max_pixels) as picture:
+        from PIL import ImageOps
+
+        try:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            return _rgb(upright)
+        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
+            raise ImageError(f"{path}: the image is damaged ({error}); replace the file") from error
+
+
+def read_index_map(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int32]:
+    """The class indices of a label image as ``(H, W) int32``: palette indices or grey values, 8 or 16 bits, unscaled.
+
+    Raises ``ImageError`` as ``read_image`` does, and if the file holds colours instead of indices.
+    """
+    with _opened(path, max_pixels) as picture:
+        if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
+            raise ImageError(
+                f"{path}: a label image holds one index a pixel, found mode {picture.mode}; "
+                "convert its colours to indices first"
+            )
+        try:
+            return np.asarray(picture).astype(np.int32)
+        except Exception as error:
+            raise ImageError(f"{path}: the label image is damaged ({error}); replace the file") from error
+
+
+def as_image(image: NDArray[Any] | str | Path) -> Image:
+    """A path read by ``read_image``, or an array checked to be ``(H, W, 3) uint8`` with at least one pixel."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise ImageError(f"an image is an (H, W, 3) uint8 RGB array, found shape {image.shape} of {image.dtype}")
+    return np.ascontiguousarray(image)
+
+
+def pixel_digest(image: Image) -> str:
+    """The name of an image that has no path: ``sha256:`` and the hash of its size and pixels."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def encode_thumbnail(image: Image) -> bytes:
+    """The image as JPEG, its longest side at most ``THUMBNAIL_PX``."""
+    from PIL import Image as Pil
+
+    picture = Pil.fromarray(image)
+    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
+    """Writes ``(H, W, 3) uint8`` RGB, or an ``(H, W)`` map of indices (8 bits if they fit, else 16)."""
+    from PIL import Image as Pil
+
+    if pixels.ndim == 2:
+        if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
+            raise ImageError(f"{path}: an index map holds 0 to 65535, found {pixels.min()} to {pixels.max()}")
+        pixels = pixels.astype(np.uint8 if pixels.max(initial=0) < 256 else np.uint16)
+    buffer = BytesIO()
+    Pil.fromarray(pixels).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there as a whole or not at all; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _opened(path: str | Path, max_pixels: int) -> PilImage:
+    """The file with its header read and its size checked, nothing decoded."""
+    import warnings
+
+    from PIL import Image as Pil
+    from PIL import UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pil.DecompressionBombWarning)  # the limit here is max_pixels
+            picture = Pil.open(path)
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: not an image that can be read; expected one of JPEG, PNG, TIFF, ...") from None
+    except Pil.DecompressionBombError as error:
+        raise ImageError(f"{path}: {error}; scale it down") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be opened ({error.strerror or error}); check the path") from None
+    if picture.width * picture.height > max_pixels:
+        picture.close()
+        raise ImageError(
+            f"{path}: {picture.width} x {picture.height} pixels exceed the limit of {max_pixels:,}; scale it down"
+        )
+    return picture
+
+
+def _rgb(picture: PilImage) -> Image:
+    from PIL import Image as Pil
+
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return np.repeat(_eight_bits(np.asarray(picture), picture.mode)[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        alpha = picture.convert("RGBA")
+        picture = Pil.alpha_composite(Pil.new("RGBA", alpha.size, "white"), alpha)
+    return np.asarray(picture.convert("RGB")).copy()
+
+
+def _eight_bits(samples: NDArray[Any], mode: str) -> NDArray[np.uint8]:
+    """16-bit grey by its full range; 32-bit integers and floats, which have no agreed range, by their own."""
+    values = samples.astype(np.float64)
+    # Pillow opens 16-bit PNGs as "I" too, so integers within 16 bits are taken as such.
+    if mode != "F" and values.min() >= 0 and values.max() <= 65535:
+        return (values / 257.0).round().astype(np.uint8)
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) / max(high - low, 1e-12) * 255.0).round().astype(np.uint8)

@@ -1,0 +1,53 @@
+"""Named combinations of a mask generator, an encoder, a classifier and their settings. A preset is data, not code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from knnclip.assembly import AssemblySettings
+from knnclip.fusion import FusionSettings
+from knnclip.registry import lookup
+from knnclip.retrieval import VoteSettings
+
+DEFAULT_PRESET = "builtin"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What ``Segmenter.open`` puts together. The parts are names in the registries of their packages."""
+
+    name: str
+    description: str
+    masks: str
+    promptable: str
+    encoder: str
+    classifier: str | None
+    metric: str  # how a new store of this preset compares embeddings, see knnclip.store.metric
+    vote: VoteSettings
+    fusion: FusionSettings
+    assembly: AssemblySettings
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "builtin": Preset(
+            name="builtin",
+            description="graph-based regions and a hand-made descriptor; nothing to download, runs on the CPU",
+            masks="regions",
+            promptable="grabcut",
+            encoder="descriptor",
+            classifier=None,
+            metric="cosine",
+            vote=VoteSettings(),
+            fusion=FusionSettings(),
+            assembly=AssemblySettings(),
+        ),
+    }
+)
+
+
+def preset_by_name(name: str) -> Preset:
+    """The preset of this name; ``UsageError`` lists the known ones."""
+    return lookup("preset", name, PRESETS)

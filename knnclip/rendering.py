@@ -1,0 +1,166 @@
+"""Pictures of results: overlays with a legend, side-by-side panels, and sheets of the evidence behind a segment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from knnclip.structures import UNKNOWN, Bool, Image, Int32, Segment, Segmentation
+from knnclip.vocabulary import Color, Vocabulary
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+UNKNOWN_COLOR: Color = (140, 140, 140)
+UNKNOWN_LABEL = "unknown"
+HATCH_PX = 12
+MARGIN_PX = 8
+TILE_PX = 112
+MAX_LABEL = 32
+
+
+def class_colors(semantic: Int32, vocabulary: Vocabulary) -> Image:
+    """``(H, W, 3) uint8``: each pixel in the colour of its class id, grey for UNKNOWN."""
+    table = np.empty((int(max([UNKNOWN, *vocabulary.class_ids])) + 1, 3), dtype=np.uint8)
+    table[UNKNOWN] = UNKNOWN_COLOR
+    for info in vocabulary:
+        table[info.class_id] = info.color
+    return table[semantic]
+
+
+def overlay(image: Image, segmentation: Segmentation, vocabulary: Vocabulary, *, opacity: float = 0.55) -> Image:
+    """The image under its classes: colours blended with ``opacity`` in [0, 1], what is unknown hatched in grey,
+    borders between segments in white, and a legend of the classes present below. ``(H + legend, W, 3) uint8``.
+    """
+    colors = class_colors(segmentation.semantic, vocabulary)
+    blended = (image * (1.0 - opacity) + colors * opacity).round().astype(np.uint8)
+    ys, xs = np.indices(segmentation.shape, sparse=True)
+    hatched = (segmentation.semantic == UNKNOWN) & ((ys + xs) % HATCH_PX < 2)
+    blended[hatched] = 235
+    blended[_borders(segmentation.panoptic)] = 255
+    return _stack([blended, legend(segmentation.semantic, vocabulary, width_px=image.shape[1])])
+
+
+def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int) -> Image:
+    """The classes of a map by falling area, each with its colour and its share of the pixels."""
+    ids, counts = np.unique(semantic, return_counts=True)
+    entries = []
+    for place in np.argsort(-counts, kind="stable").tolist():
+        class_id, share = int(ids[place]), counts[place] / semantic.size
+        info = None if class_id == UNKNOWN else vocabulary.by_id(class_id)
+        name, color = (UNKNOWN_LABEL, UNKNOWN_COLOR) if info is None else (info.name, info.color)
+        entries.append((f"{shorten(name)} {share:.0%}", color))
+    return _legend_rows(entries, width_px)
+
+
+def side_by_side(panels: Sequence[tuple[str, Image]]) -> Image:
+    """Titled pictures in one row."""
+    from PIL import Image as Pil
+    from PIL import ImageDraw
+
+    font, title_px = _font(15), 26
+    height = max(panel.shape[0] for _, panel in panels) + title_px
+    width = sum(panel.shape[1] for _, panel in panels) + MARGIN_PX * (len(panels) - 1)
+    canvas = Pil.new("RGB", (width, height), "white")
+    draw, x = ImageDraw.Draw(canvas), 0
+    for title, panel in panels:
+        draw.text((x + 4, 4), title, fill="black", font=font)
+        canvas.paste(Pil.fromarray(panel), (x, title_px))
+        x += panel.shape[1] + MARGIN_PX
+    return np.asarray(canvas)
+
+
+def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, bytes], *, columns: int = 5) -> Image:
+    """A segment beside the stored instances that decided it, each with its similarity, class and image.
+
+    ``thumbnails``: image reference -> JPEG, as ``Store.thumbnails`` gives them; without one a tile is left blank.
+    """
+    from PIL import Image as Pil
+    from PIL import ImageDraw
+
+    shown = segment.evidence[: 2 * columns]
+    font, line_px = _font(11), 15
+    tile_height = TILE_PX + 3 * line_px
+    rows = -(-len(shown) // columns)
+    width = (columns + 1) * (TILE_PX + MARGIN_PX) + MARGIN_PX
+    canvas = Pil.new("RGB", (width, max(rows, 1) * (tile_height + MARGIN_PX) + MARGIN_PX), "white")
+    draw = ImageDraw.Draw(canvas)
+
+    def tile(place: tuple[int, int], picture: PilImage | None, lines: Sequence[str]) -> None:
+        x, y = place
+        draw.rectangle((x, y, x + TILE_PX, y + TILE_PX), fill=(238, 238, 238))
+        if picture is not None:
+            picture.thumbnail((TILE_PX, TILE_PX))
+            canvas.paste(picture, (x + (TILE_PX - picture.width) // 2, y + (TILE_PX - picture.height) // 2))
+        for i, line in enumerate(lines):
+            draw.text((x, y + TILE_PX + 2 + i * line_px), shorten(line, 18), fill="black", font=font)
+
+    outlined = image.copy()
+    outlined[_borders(segment.mask.to_dense().astype(np.int32))] = (255, 0, 0)
+    name = segment.class_name or UNKNOWN_LABEL
+    crop = Pil.fromarray(outlined).crop(_padded(segment.mask.box_xyxy))
+    tile((MARGIN_PX, MARGIN_PX), crop, [name, f"P = {segment.confidence:.2f}", segment.decision])
+    for i, item in enumerate(shown):
+        row, column = divmod(i, columns)
+        place = ((column + 1) * (TILE_PX + MARGIN_PX) + MARGIN_PX, row * (tile_height + MARGIN_PX) + MARGIN_PX)
+        picture = None
+        if jpeg := thumbnails.get(item.image_ref):
+            whole = Pil.open(BytesIO(jpeg)).convert("RGB")
+            scale = whole.width / item.image_width_px
+            x0, y0, x1, y1 = (round(edge * scale) for edge in item.box_xyxy)
+            picture = whole.crop(_padded((x0, y0, x1, y1)))
+        tile(place, picture, [item.class_name, f"similarity {item.similarity:.2f}", item.image_ref.rsplit("/", 1)[-1]])
+    return np.asarray(canvas)
+
+
+def shorten(text: str, length: int = MAX_LABEL) -> str:
+    """The text on one line, its middle replaced by an ellipsis if it is longer than ``length``."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length // 2]}…{line[-(length - length // 2 - 1) :]}"
+
+
+def _borders(labels: Int32) -> Bool:
+    borders = np.zeros(labels.shape, dtype=bool)
+    borders[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    borders[1:] |= labels[1:] != labels[:-1]
+    return borders
+
+
+def _padded(box_xyxy: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = box_xyxy
+    pad = max(4, max(x1 - x0, y1 - y0) // 4)
+    return x0 - pad, y0 - pad, x1 + pad, y1 + pad
+
+
+def _legend_rows(entries: Sequence[tuple[str, Color]], width_px: int) -> Image:
+    from PIL import Image as Pil
+    from PIL import ImageDraw
+
+    font, swatch_px, row_px = _font(13), 12, 20
+    x, y, places = MARGIN_PX, 4, []
+    for text, color in entries:
+        entry_px = swatch_px + 6 + int(font.getlength(text)) + 14
+        if x > MARGIN_PX and x + entry_px > width_px:
+            x, y = MARGIN_PX, y + row_px
+        places.append((x, y, text, color))
+        x += entry_px
+    canvas = Pil.new("RGB", (width_px, y + row_px + 4), "white")
+    draw = ImageDraw.Draw(canvas)
+    for x, y, text, color in places:
+        draw.rectangle((x, y + 3, x + swatch_px, y + 3 + swatch_px), fill=color, outline="black")
+        draw.text((x + swatch_px + 6, y), text, fill="black", font=font)
+    return np.asarray(canvas)
+
+
+def _stack(panels: Sequence[Image]) -> Image:
+    return np.concatenate(panels, axis=0)
+
+
+def _font(size_px: int) -> FreeTypeFont | ImageFont:
+    from PIL import ImageFont as Fonts
+
+    return Fonts.load_default(size_px)

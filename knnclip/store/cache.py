@@ -1,0 +1,96 @@
+"""The index on disk: a file beside the database that saves reading every row of it, and never the truth.
+
+Layout, all numbers little-endian: ``MAGIC``, the length of the header (uint32), the header (JSON), the rows (dtype
+``ROW``), then the vectors of one block after the other (float16); each of the parts is followed by its CRC-32 (uint32).
+Whatever is wrong with the file (missing, cut, changed, of another history) makes it count as absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from io import BufferedReader, BufferedWriter
+from pathlib import Path
+
+import numpy as np
+
+from knnclip.store.index import BLOCK_ROWS, ROW, Index
+
+MAGIC = b"knnclip index 1\n"
+FILE_NAME = "index.cache"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The state of the store that an index was equal to."""
+
+    generation: int
+    token: str  # hex of the event's token: which history that generation belongs to
+    last_instance_id: int  # rows with higher ids came later
+
+
+class CacheError(Exception):
+    """The file is damaged or not a cache. Never leaves the store: a cache that cannot be read is built again."""
+
+
+def write_cache(path: Path, index: Index, stamp: Stamp) -> None:
+    """Writes the index to a new file and forces it to the disk; the caller moves it into place."""
+    header = {
+        "generation": stamp.generation,
+        "token": stamp.token,
+        "last_instance_id": stamp.last_instance_id,
+        "size": index.size,
+        "dim": index.dim,
+    }
+    with path.open("xb") as file:
+        text = json.dumps(header).encode()
+        file.write(MAGIC + len(text).to_bytes(4, "little"))
+        _write_part(file, text)
+        _write_part(file, np.ascontiguousarray(index.rows).tobytes())
+        for block in index.blocks():
+            _write_part(file, block.astype("<f2").tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_cache(path: Path, dim: int) -> tuple[Index, Stamp]:
+    """The index that ``write_cache`` wrote; ``CacheError`` if the file is missing or not exactly that."""
+    try:
+        with path.open("rb") as file:
+            return _read(file, dim)
+    except OSError as error:
+        raise CacheError(f"cannot be read: {error}") from error
+
+
+def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
+    start = file.read(len(MAGIC) + 4)
+    length = int.from_bytes(start[len(MAGIC) :], "little")
+    total = os.fstat(file.fileno()).st_size
+    if start[: len(MAGIC)] != MAGIC or length > total:
+        raise CacheError("does not begin as an index cache")
+    header = json.loads(_read_part(file, length))
+    size = int(header["size"])
+    blocks = [min(BLOCK_ROWS, size - first) for first in range(0, size, BLOCK_ROWS)]
+    row_bytes, vector_bytes = size * ROW.itemsize, size * dim * 2
+    if header["dim"] != dim or total != file.tell() + row_bytes + 4 + vector_bytes + 4 * len(blocks):
+        raise CacheError(f"has {total} bytes, not those of {size} rows of {dim} numbers")
+    rows = np.frombuffer(_read_part(file, row_bytes), dtype=ROW)
+    index = Index(dim)
+    for number, count in enumerate(blocks):
+        vectors = np.frombuffer(_read_part(file, count * dim * 2), dtype="<f2").reshape(count, dim)
+        index.append(rows[number * BLOCK_ROWS :][:count], vectors)
+    return index, Stamp(int(header["generation"]), str(header["token"]), int(header["last_instance_id"]))
+
+
+def _write_part(file: BufferedWriter, part: bytes) -> None:
+    file.write(part)
+    file.write(zlib.crc32(part).to_bytes(4, "little"))
+
+
+def _read_part(file: BufferedReader, length: int) -> bytes:
+    part = file.read(length)
+    if len(part) != length or zlib.crc32(part).to_bytes(4, "little") != file.read(4):
+        raise CacheError(f"fails its checksum before byte {file.tell()}")
+    return part

@@ -1,0 +1,115 @@
+"""What a row is before it is stored: its checked embedding, its encoded mask and the key of its content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.errors import KnnclipError, StoreError
+from knnclip.structures import LabelledInstance, Mask
+from knnclip.vocabulary import check_name
+
+KEY_BYTES = 16
+UNIT_TOLERANCE = 1e-3
+
+Float16 = NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A labelled instance, ready to be written."""
+
+    instance: LabelledInstance
+    vector: bytes  # D little-endian float16
+    rle: bytes  # COCO's compressed run lengths of the mask's crop
+    area_px: int
+    key: bytes  # KEY_BYTES: a hash of all that the row is, without its source
+
+
+def prepare(instances: Sequence[LabelledInstance], dim: int) -> list[Row]:
+    """Checks and encodes rows; ``StoreError`` names the first one that cannot be stored and why."""
+    units = check_units([instance.embedding for instance in instances], dim, what="row")
+    rows: list[Row] = []
+    for index, (instance, unit) in enumerate(zip(instances, units, strict=True)):
+        _check(instance, f"row {index} ({instance.image.ref!r})")
+        vector, rle = unit.tobytes(), instance.mask.encode()
+        rows.append(Row(instance, vector, rle, instance.mask.area, content_key(instance, vector, rle)))
+    return rows
+
+
+def check_units(vectors: Sequence[NDArray[np.floating]], dim: int, *, what: str) -> Float16:
+    """``(N, D) float16`` of N unit vectors; ``StoreError`` names the first that is not finite, not unit, not of length D.
+
+    Rounding to float16 moves a similarity by less than 2e-3 / sqrt(D) in practice; why it is done is in
+    ``knnclip.store.exact``.
+    """
+    for index, vector in enumerate(vectors):
+        if np.shape(vector) != (dim,):
+            raise StoreError(
+                f"{what} {index} has an embedding of shape {np.shape(vector)}, the store holds ({dim},); "
+                f"use the encoder that the store was made with"
+            )
+    rows = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), dim)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    bad = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_TOLERANCE))
+    if bad.size:
+        index = int(bad[0])
+        kind = "is not finite" if not np.isfinite(norms[index]) else f"has length {norms[index]:.4g}, not 1"
+        raise StoreError(f"{what} {index} has an embedding that {kind}; nothing was stored, scale it to unit length")
+    return rows.astype("<f2")
+
+
+def content_key(instance: LabelledInstance, vector: bytes, rle: bytes) -> bytes:
+    """16 bytes that equal rows share and, but for a chance of 2**-128, no others: also the order of equal similarities."""
+    height, width = instance.mask.shape
+    digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    for part in (
+        instance.image.ref.encode(),
+        f"{instance.mask.box_xyxy} of {width}x{height}".encode(),
+        rle,
+        instance.class_name.encode(),
+        instance.origin.encode(),
+        vector,
+    ):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
+
+
+def is_tight(mask: Mask) -> bool:
+    """Whether the box lies in the image, fits the crop, and every border row and column of the crop has a pixel."""
+    x0, y0, x1, y1 = mask.box_xyxy
+    height, width = mask.shape
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height and mask.crop.shape == (y1 - y0, x1 - x0)):
+        return False
+    return all(bool(border.any()) for border in (mask.crop[0], mask.crop[-1], mask.crop[:, 0], mask.crop[:, -1]))
+
+
+def check_text(text: str, what: str) -> str:
+    """The text unchanged; ``StoreError`` if a database cannot hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"{what} {text!r} is not valid Unicode text: {error.reason}; give it another name") from None
+    return text
+
+
+def _check(instance: LabelledInstance, where: str) -> None:
+    check_text(instance.image.ref, f"{where}: image reference")
+    try:
+        check_name(instance.class_name)
+    except KnnclipError as error:
+        raise StoreError(f"{where}: {error}") from None
+    size = (instance.image.height_px, instance.image.width_px)
+    if instance.mask.shape != size:
+        height, width = instance.mask.shape
+        raise StoreError(f"{where}: the mask is for {width}x{height} px, the image has {size[1]}x{size[0]} px")
+    if not is_tight(instance.mask):
+        raise StoreError(f"{where}: the mask does not fill its box {instance.mask.box_xyxy}; make it with Mask.from_dense")
+    if not 0 < instance.purity <= 1:
+        raise StoreError(f"{where}: purity is above 0 and at most 1, found {instance.purity}")

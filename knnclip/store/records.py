@@ -1,0 +1,49 @@
+"""What a store tells about its contents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from knnclip.structures import Mask, Origin
+
+SourceKind = Literal["ingest", "teach", "import"]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredInstance:
+    """One row of the store."""
+
+    instance_id: int  # never reused
+    class_id: int
+    class_name: str
+    image_id: int
+    image_ref: str
+    mask: Mask
+    purity: float  # in (0, 1]
+    origin: Origin
+    source_id: int
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """One act of adding: the unit of undo."""
+
+    source_id: int  # never reused
+    kind: SourceKind
+    description: str
+    key: str | None  # what makes two acts the same, so that the second continues the first
+    created: str  # ISO 8601, UTC
+    rows: int  # instances that are in the store now
+    finished_images: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """One write transaction; the log only ever grows."""
+
+    generation: int  # 1, 2, 3, ... without gaps
+    time: str  # ISO 8601, UTC
+    kind: str
+    detail: Mapping[str, object]  # what JSON can hold

@@ -1,0 +1,159 @@
+"""Rows on their way into the database and out of it, inside a caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from knnclip.errors import StoreError
+from knnclip.store.content import Row
+from knnclip.store.database import now
+from knnclip.store.records import SourceInfo, SourceKind, StoredInstance
+from knnclip.structures import Evidence, ImageReference, Mask
+
+NOT_COMPARED = 0.0
+"""The similarity of evidence that was looked up by its id alone."""
+
+_INSTANCES = """
+    SELECT instance_id, class_id, classes.name, image_id, images.ref, width_px, height_px, x0, y0, x1, y1, rle,
+           purity, origin, source_id
+    FROM instances JOIN classes USING (class_id) JOIN images USING (image_id)
+"""
+
+
+def insert_rows(connection: sqlite3.Connection, rows: Sequence[Row], class_ids: dict[str, int], source_id: int) -> list[int]:
+    """Writes rows of one source and returns their ids; a row that the source has already keeps the id it has."""
+    images: dict[str, int] = {}
+    ids: list[int] = []
+    for index, row in enumerate(rows):
+        reference = row.instance.image
+        if reference.ref not in images:
+            images[reference.ref] = insert_image(connection, reference, where=f"row {index}")
+        values = (
+            source_id,
+            class_ids[row.instance.class_name],
+            images[reference.ref],
+            row.key,
+            0,
+            *row.instance.mask.box_xyxy,
+            row.area_px,
+            row.rle,
+            float(row.instance.purity),
+            row.instance.origin,
+        )
+        ids.append(insert_instance(connection, values, row.vector) or _known_id(connection, row.key, source_id))
+    return ids
+
+
+def insert_instance(connection: sqlite3.Connection, values: Sequence[object], vector: bytes) -> int | None:
+    """Writes one row, ``values`` in the order of the table's columns; None if its source has that content already."""
+    cursor = connection.execute(
+        "INSERT INTO instances (source_id, class_id, image_id, key, copy, x0, y0, x1, y1, area_px, rle, purity, origin) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, source_id, copy) DO NOTHING",
+        values,
+    )
+    if cursor.rowcount == 0:
+        return None
+    connection.execute("INSERT INTO embeddings (instance_id, vector) VALUES (?, ?)", (cursor.lastrowid, vector))
+    return cursor.lastrowid
+
+
+def insert_image(connection: sqlite3.Connection, reference: ImageReference, *, where: str) -> int:
+    """The id of an image, written if it is new; ``StoreError`` if it was stored with another size."""
+    connection.execute(
+        "INSERT INTO images (ref, width_px, height_px, thumbnail) VALUES (?, ?, ?, ?) ON CONFLICT (ref) DO NOTHING",
+        (reference.ref, reference.width_px, reference.height_px, reference.thumbnail),
+    )
+    image_id, width, height = connection.execute(
+        "SELECT image_id, width_px, height_px FROM images WHERE ref = ?", (reference.ref,)
+    ).fetchone()
+    if (width, height) != (reference.width_px, reference.height_px):
+        raise StoreError(
+            f"{where}: image {reference.ref!r} is stored with {width}x{height} px and now has "
+            f"{reference.width_px}x{reference.height_px}; forget its instances first, or give the new image another name"
+        )
+    return int(image_id)
+
+
+def _known_id(connection: sqlite3.Connection, key: bytes, source_id: int) -> int:
+    found = connection.execute(
+        "SELECT instance_id FROM instances WHERE key = ? AND source_id = ? ORDER BY copy", (key, source_id)
+    )
+    return int(found.fetchone()[0])
+
+
+def insert_source(connection: sqlite3.Connection, kind: SourceKind, description: str, key: str | None) -> int:
+    """Writes a new act of adding and returns its id."""
+    cursor = connection.execute(
+        "INSERT INTO sources (kind, description, key, created) VALUES (?, ?, ?, ?)", (kind, description, key, now())
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def check_source(connection: sqlite3.Connection, source_id: int) -> None:
+    """``StoreError`` if the store has no source of this id."""
+    if connection.execute("SELECT 1 FROM sources WHERE source_id = ?", (source_id,)).fetchone() is None:
+        raise StoreError(f"the store has no source {source_id}; `knnclip store info` lists the sources")
+
+
+def read_sources(connection: sqlite3.Connection) -> list[SourceInfo]:
+    """All sources by rising id."""
+    found = connection.execute(
+        "SELECT source_id, kind, description, key, created, "
+        "(SELECT count(*) FROM instances WHERE instances.source_id = sources.source_id), "
+        "(SELECT count(*) FROM finished WHERE finished.source_id = sources.source_id) "
+        "FROM sources ORDER BY source_id"
+    )
+    return [SourceInfo(*row) for row in found]
+
+
+def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, Evidence]:
+    """What is known of instances, by id; ids that the store does not have are left out."""
+    found = connection.execute(
+        "SELECT instance_id, class_id, classes.name, ref, width_px, height_px, x0, y0, x1, y1, source_id "
+        "FROM instances JOIN classes USING (class_id) JOIN images USING (image_id) "
+        "WHERE instance_id IN (SELECT value FROM json_each(?))",
+        (json.dumps([int(value) for value in instance_ids]),),
+    )
+    return {
+        instance_id: Evidence(
+            instance_id=instance_id,
+            similarity=NOT_COMPARED,
+            class_id=class_id,
+            class_name=name,
+            image_ref=ref,
+            image_width_px=width,
+            image_height_px=height,
+            box_xyxy=(x0, y0, x1, y1),
+            source_id=source_id,
+        )
+        for instance_id, class_id, name, ref, width, height, x0, y0, x1, y1, source_id in found
+    }
+
+
+def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredInstance:
+    """One row with its mask; ``StoreError`` if there is none of this id."""
+    row = connection.execute(f"{_INSTANCES} WHERE instance_id = ?", (instance_id,)).fetchone()
+    if row is None:
+        raise StoreError(f"the store has no instance {instance_id}; it was never stored, or it was forgotten")
+    return _stored(row)
+
+
+def read_page(
+    connection: sqlite3.Connection, after_id: int, count: int, class_id: int | None = None
+) -> list[StoredInstance]:
+    """At most ``count`` rows of one class, or of all, by rising id above ``after_id``."""
+    chosen = "" if class_id is None else "AND class_id = :class_id"
+    found = connection.execute(
+        f"{_INSTANCES} WHERE instance_id > :after_id {chosen} ORDER BY instance_id LIMIT :count",
+        {"after_id": after_id, "class_id": class_id, "count": count},
+    )
+    return [_stored(row) for row in found]
+
+
+def _stored(row: Sequence[Any]) -> StoredInstance:
+    instance_id, class_id, class_name, image_id, ref, width_px, height_px, x0, y0, x1, y1, rle, *rest = row
+    mask = Mask.decode(rle, (x0, y0, x1, y1), (height_px, width_px))
+    return StoredInstance(instance_id, class_id, class_name, image_id, ref, mask, *rest)
