@@ -1,6 +1,7 @@
-"""The durable, growing database of labelled instances: SQLite is the truth, the FAISS-searched index is a cache."""
+"""The growing store of labelled instances."""
 
-from knnclip.store.records import NewSource, Source, StoreInfo
+from knnclip.store.base import InstanceStore
+from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance
 from knnclip.store.store import Store
 
-__all__ = ["NewSource", "Source", "Store", "StoreInfo"]
+__all__ = ["Event", "InstanceStore", "SourceInfo", "SourceKind", "Store", "StoredInstance"]

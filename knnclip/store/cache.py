@@ -21,6 +21,8 @@ from knnclip.store.index import BLOCK_ROWS, ROW, Index
 MAGIC = b"knnclip index 1\n"
 FILE_NAME = "index.cache"
 
+Buffer = bytearray | memoryview
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -70,16 +72,19 @@ def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
     total = os.fstat(file.fileno()).st_size
     if start[: len(MAGIC)] != MAGIC or length > total:
         raise CacheError("does not begin as an index cache")
-    header = json.loads(_read_part(file, length))
+    header = json.loads(bytes(_read_part(file, bytearray(length))))
     size = int(header["size"])
     blocks = [min(BLOCK_ROWS, size - first) for first in range(0, size, BLOCK_ROWS)]
-    row_bytes, vector_bytes = size * ROW.itemsize, size * dim * 2
-    if header["dim"] != dim or total != file.tell() + row_bytes + 4 + vector_bytes + 4 * len(blocks):
+    rest = size * ROW.itemsize + 4 + size * dim * 2 + 4 * len(blocks)
+    if header["dim"] != dim or total != file.tell() + rest:
         raise CacheError(f"has {total} bytes, not those of {size} rows of {dim} numbers")
-    rows = np.frombuffer(_read_part(file, row_bytes), dtype=ROW)
+    rows = np.frombuffer(_read_part(file, bytearray(size * ROW.itemsize)), dtype=ROW)
     index = Index(dim)
+    buffer = memoryview(
+        bytearray(max(blocks, default=0) * dim * 2)
+    )  # one for all: fresh memory costs more than reading
     for number, count in enumerate(blocks):
-        vectors = np.frombuffer(_read_part(file, count * dim * 2), dtype="<f2").reshape(count, dim)
+        vectors = np.frombuffer(_read_part(file, buffer[: count * dim * 2]), dtype="<f2").reshape(count, dim)
         index.append(rows[number * BLOCK_ROWS :][:count], vectors)
     return index, Stamp(int(header["generation"]), str(header["token"]), int(header["last_instance_id"]))
 
@@ -89,8 +94,7 @@ def _write_part(file: BufferedWriter, part: bytes) -> None:
     file.write(zlib.crc32(part).to_bytes(4, "little"))
 
 
-def _read_part(file: BufferedReader, length: int) -> bytes:
-    part = file.read(length)
-    if len(part) != length or zlib.crc32(part).to_bytes(4, "little") != file.read(4):
+def _read_part(file: BufferedReader, part: Buffer) -> Buffer:
+    if file.readinto(part) != len(part) or zlib.crc32(part).to_bytes(4, "little") != file.read(4):
         raise CacheError(f"fails its checksum before byte {file.tell()}")
     return part

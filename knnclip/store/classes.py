@@ -109,9 +109,7 @@ def merge(connection: sqlite3.Connection, names: Sequence[str], into: str, gener
         connection.execute("DELETE FROM classes WHERE class_id = ?", (info.class_id,))
         connection.execute("INSERT INTO merged VALUES (?, ?, ?)", (info.class_id, target.class_id, generation))
         synonyms += [info.name, *info.synonyms]
-    connection.execute(
-        "UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(synonyms), target.class_id)
-    )
+    connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(synonyms), target.class_id))
     return moved
 
 
@@ -135,9 +133,7 @@ def _take_synonym(connection: sqlite3.Connection, vocabulary: Vocabulary, name: 
     owner = vocabulary.find(name)
     if owner is not None and name in owner.synonyms:
         rest = [synonym for synonym in owner.synonyms if synonym != name]
-        connection.execute(
-            "UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(rest), owner.class_id)
-        )
+        connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(rest), owner.class_id))
 
 
 def _packed_names(names: Iterable[str]) -> str:

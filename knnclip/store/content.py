@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import KnnclipError, StoreError
-from knnclip.structures import LabelledInstance, Mask
+from knnclip.structures import Bool, LabelledInstance, Mask
 from knnclip.vocabulary import check_name
 
 KEY_BYTES = 16
 UNIT_TOLERANCE = 1e-3
+ROUNDED_TOLERANCE = 2e-3
+"""How far from 1 the length of an embedding may be, before and after it is rounded to float16."""
 
 Float16 = NDArray[np.float16]
 
@@ -41,11 +43,10 @@ def prepare(instances: Sequence[LabelledInstance], dim: int) -> list[Row]:
     return rows
 
 
-def check_units(vectors: Sequence[NDArray[np.floating]], dim: int, *, what: str) -> Float16:
-    """``(N, D) float16`` of N unit vectors; ``StoreError`` names the first that is not finite, not unit, not of length D.
+def check_units(vectors: Sequence[NDArray[np.floating]] | NDArray[np.floating], dim: int, *, what: str) -> Float16:
+    """``(N, D) float16`` of N unit vectors; ``StoreError`` names the first that is not finite, not unit or not of D.
 
-    Rounding to float16 moves a similarity by less than 2e-3 / sqrt(D) in practice; why it is done is in
-    ``knnclip.store.exact``.
+    ``what`` is one of them in the message. Why they are rounded is told in ``knnclip.store.exact``.
     """
     for index, vector in enumerate(vectors):
         if np.shape(vector) != (dim,):
@@ -54,18 +55,28 @@ def check_units(vectors: Sequence[NDArray[np.floating]], dim: int, *, what: str)
                 f"use the encoder that the store was made with"
             )
     rows = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), dim)
-    with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    bad = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_TOLERANCE))
-    if bad.size:
-        index = int(bad[0])
-        kind = "is not finite" if not np.isfinite(norms[index]) else f"has length {norms[index]:.4g}, not 1"
-        raise StoreError(f"{what} {index} has an embedding that {kind}; nothing was stored, scale it to unit length")
+    for index in np.flatnonzero(~_near_unit(rows, UNIT_TOLERANCE)).tolist():
+        length = float(np.sqrt(np.sum(rows[index] ** 2)))
+        kind = f"has length {length:.4g}, not 1" if np.isfinite(length) else "is not finite"
+        raise StoreError(f"{what} {index} has an embedding that {kind}; scale it to unit length")
     return rows.astype("<f2")
 
 
+def is_stored_unit(vector: bytes, dim: int) -> bool:
+    """Whether bytes from a database are D float16 numbers of a unit vector."""
+    if len(vector) != 2 * dim:
+        return False
+    return bool(_near_unit(np.frombuffer(vector, dtype="<f2")[None].astype(np.float64), ROUNDED_TOLERANCE)[0])
+
+
+def _near_unit(rows: NDArray[np.float64], tolerance: float) -> Bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        near: Bool = np.abs(np.sqrt(np.einsum("nd,nd->n", rows, rows)) - 1) <= tolerance
+    return near
+
+
 def content_key(instance: LabelledInstance, vector: bytes, rle: bytes) -> bytes:
-    """16 bytes that equal rows share and, but for a chance of 2**-128, no others: also the order of equal similarities."""
+    """16 bytes that equal rows share and, but for a chance of 2**-128, no others; they order equal similarities."""
     height, width = instance.mask.shape
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     for part in (
@@ -110,6 +121,8 @@ def _check(instance: LabelledInstance, where: str) -> None:
         height, width = instance.mask.shape
         raise StoreError(f"{where}: the mask is for {width}x{height} px, the image has {size[1]}x{size[0]} px")
     if not is_tight(instance.mask):
-        raise StoreError(f"{where}: the mask does not fill its box {instance.mask.box_xyxy}; make it with Mask.from_dense")
+        raise StoreError(
+            f"{where}: the mask does not fill its box {instance.mask.box_xyxy}; make it with Mask.from_dense"
+        )
     if not 0 < instance.purity <= 1:
         raise StoreError(f"{where}: purity is above 0 and at most 1, found {instance.purity}")

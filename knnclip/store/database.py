@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from knnclip.errors import StoreError
-from knnclip.store.schema import APPLICATION_ID, SCHEMA_VERSION
+from knnclip.store.schema import APPLICATION_ID, DATABASE_NAME, SCHEMA_VERSION
 from knnclip.structures import Fingerprint
 
 BUSY_TIMEOUT_S = 30.0
@@ -79,7 +79,7 @@ class Database:
             raise StoreError(f"store {self.file.parent} was opened read-only; open it without read_only to change it")
 
     def truncate_log(self) -> None:
-        """Moves the write-ahead log into the file and empties it; with other readers about, at the last close instead."""
+        """Moves the write-ahead log into the file and empties it; while others read, the last to close does it."""
         with self.lock, self.translated_errors():
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -100,7 +100,7 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(_explained(error, self.file.parent)) from error
+            raise StoreError(_explained(error, self.file)) from error
 
 
 def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Connection:
@@ -137,11 +137,14 @@ def _check_header(connection: sqlite3.Connection, file: Path) -> None:
         raise StoreError(f"{file} is an SQLite database but not a knnclip store; check the path")
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"{file} has schema version {version}, this knnclip knows up to {SCHEMA_VERSION}; upgrade knnclip to open it"
+            f"{file} has schema version {version}, this knnclip knows up to {SCHEMA_VERSION}; upgrade knnclip"
         )
 
 
-def _explained(error: sqlite3.Error, store: Path) -> str:
+def _explained(error: sqlite3.Error, file: Path) -> str:
+    store = file.parent if file.name == DATABASE_NAME else file  # an exported store is a file
+    if isinstance(error, sqlite3.ProgrammingError):
+        return f"store {store} was used after it was closed; open it again"
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return (
@@ -168,12 +171,12 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def log_event(connection: sqlite3.Connection, kind: str, **detail: object) -> int:
+def log_event(connection: sqlite3.Connection, event: str, /, **detail: object) -> int:
     """Logs what this write transaction does and returns the new generation of the store."""
     generation = current_generation(connection) + 1
     connection.execute(
         "INSERT INTO events (generation, token, time, kind, detail) VALUES (?, ?, ?, ?, ?)",
-        (generation, os.urandom(TOKEN_BYTES), now(), kind, json.dumps(detail, ensure_ascii=False)),
+        (generation, os.urandom(TOKEN_BYTES), now(), event, json.dumps(detail, ensure_ascii=False)),
     )
     return generation
 

@@ -1,4 +1,4 @@
-"""Exact similarities: why the nearest rows do not depend on the linear algebra library, on blocks or on insertion order.
+"""Exact similarities: why the nearest rows depend on no linear algebra library, block size or insertion order.
 
 Rows and queries are unit vectors rounded to float16. Every float16 number is a multiple of 2**-24, so the product of
 two of magnitude at most 1 is a multiple of 2**-48, and so is every partial sum of an inner product. By Cauchy-Schwarz
@@ -36,8 +36,8 @@ def exact_similarity(queries: Float32, rows: Float32) -> Float64:
 def nearest_first(similarity: Float64, key: UInt64, class_rank: Int64, instance_id: Int64) -> Int64:
     """The total order of candidates, along the last axis: falling similarity, then content.
 
-    Rows of equal content can differ in their class alone, after renaming; then the order of class names decides. What is
-    left to the instance id are rows that agree in all an answer is made of.
+    Rows of equal content can differ in their class alone, after renaming; then the order of class names decides. What
+    is left to the instance id are rows that agree in all an answer is made of.
     """
     order: Int64 = np.lexsort((instance_id, class_rank, key, -similarity), axis=-1)
     return order

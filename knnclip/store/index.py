@@ -126,7 +126,7 @@ class Index:
         return self._neighbors(similarity, slots, found)
 
     def _candidates(self, queries: Float32, width: int) -> tuple[Int64, Float32]:
-        """Positions ``(N, width)`` of the most similar rows by float32, and the lowest similarity ``(N,)`` among them."""
+        """Positions ``(N, width)`` of the most similar rows by float32, and the lowest similarity ``(N,)`` of each."""
         import faiss
 
         similarities, slots = [], []
@@ -145,7 +145,9 @@ class Index:
         found: list[list[Int64]] = [[] for _ in queries]
         for first, block in zip(self._starts(), self.blocks(), strict=True):
             query, slot = np.nonzero(queries @ block.T >= reach[:, None].astype(np.float32))
-            for own, near in zip(found, np.split(slot, np.searchsorted(query, np.arange(1, len(queries)))), strict=True):
+            for own, near in zip(
+                found, np.split(slot, np.searchsorted(query, np.arange(1, len(queries)))), strict=True
+            ):
                 own.append(near + first)
         return [np.concatenate(own) for own in found]
 
@@ -172,7 +174,8 @@ class Index:
         )
 
     def _vector(self, slot: int) -> Float32:
-        return self._blocks[slot // BLOCK_ROWS][slot % BLOCK_ROWS]
+        row: Float32 = self._blocks[slot // BLOCK_ROWS][slot % BLOCK_ROWS]
+        return row
 
     def _starts(self) -> range:
         return range(0, len(self._blocks) * BLOCK_ROWS, BLOCK_ROWS)

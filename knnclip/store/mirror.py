@@ -1,19 +1,18 @@
-"""The index kept equal to the database: loaded from its cache, caught up by what it lacks, built again when it must be."""
+"""The index kept equal to the database: loaded from its cache, caught up by what it lacks, rebuilt when it must be."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from knnclip.store.cache import FILE_NAME, CacheError, Stamp, read_cache, write_cache
+from knnclip.store.content import Float16
 from knnclip.store.database import Database, current_generation, event_token
 from knnclip.store.index import ROW, Index, Rows
-from knnclip.structures import Int64
 
 FETCH_ROWS = 1024
 WORTH_WRITING_ROWS = 2048
@@ -21,12 +20,10 @@ WORTH_WRITING_ROWS = 2048
 
 
 class Mirror:
-    """An ``Index`` and the generation of the store that it is equal to.
-
-    Every method is called inside a read transaction of the caller, so that what it sees is one state of the store.
-    """
+    """An ``Index`` and the generation of the store that it is equal to."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        """Loads the cache in a store's folder, or begins empty where it is absent, damaged or of another history."""
         self._path = folder / FILE_NAME
         (self._dim,) = connection.execute("SELECT dim FROM meta").fetchone()
         self._uncached_rows = 0
@@ -40,42 +37,38 @@ class Mirror:
         if token is None or token.hex() != stamp.token:
             self._clear()
 
-    def catch_up(self, connection: sqlite3.Connection) -> Int64:
-        """Makes the index equal to the store and returns the ids of the classes whose rows changed."""
+    def catch_up(self, connection: sqlite3.Connection) -> None:
+        """Makes the index equal to the state of the store that the caller's transaction sees."""
         current = current_generation(connection)
         if current == self.generation:
-            return np.empty(0, dtype=np.int64)
+            return
         (complete_since,) = connection.execute("SELECT complete_since FROM meta").fetchone()
-        touched = [self.index.rows["class_id"]]
         if self.generation < complete_since:
             self._clear()
-        removed = [
-            instance_id
-            for (instance_id,) in connection.execute(
-                "SELECT instance_id FROM removed WHERE generation > ?", (self.generation,)
-            )
-        ]
-        merged = connection.execute(
-            "SELECT class_id, into_class_id FROM merged WHERE generation > ? ORDER BY generation", (self.generation,)
-        ).fetchall()
-        if self.index.size:
-            touched = [self._remove(removed)]
-            for class_id, into_class_id in merged:
-                self.index.relabel(class_id, into_class_id)
-        touched.append(np.array(merged, dtype=np.int64).ravel())
-        touched += self._append_new(connection)
+        since = (self.generation,)
+        removed = connection.execute("SELECT instance_id FROM removed WHERE generation > ?", since).fetchall()
+        if removed and self.index.size:
+            self._uncached_rows += len(self.index.remove(np.array(removed, dtype=np.int64).ravel()))
+        for class_id, into_class_id in connection.execute(
+            "SELECT class_id, into_class_id FROM merged WHERE generation > ? ORDER BY generation", since
+        ):
+            self.index.relabel(class_id, into_class_id)
+        for rows, vectors in read_index_rows(connection, self._last_id, self._dim):
+            self.index.append(rows, vectors)
+            self._last_id = int(rows["instance_id"][-1])
+            self._uncached_rows += len(rows)
         self.generation = current
-        return np.unique(np.concatenate(touched))
 
     @property
     def worth_writing(self) -> bool:
         """Whether the next opening would be noticeably quicker with a new cache."""
-        return self._uncached_rows > max(WORTH_WRITING_ROWS, self.index.size // 16)
+        lacking = self._uncached_rows if self._path.exists() else self.index.size
+        return lacking > max(WORTH_WRITING_ROWS, self.index.size // 16)
 
     def write_cache(self, database: Database) -> None:
-        """Writes the cache, unless the store has changed meanwhile.
+        """Writes the cache, unless the store has changed meanwhile; ``OSError`` if the disk refuses it.
 
-        It is moved into place under the write lock, so that no vector that is being forgotten can come back with it.
+        It is moved into place under the write lock, so that no vector that is being forgotten comes back with it.
         """
         with database.read() as connection:
             token = event_token(connection, self.generation) or b""
@@ -93,16 +86,23 @@ class Mirror:
         self.index, self.generation, self._last_id = Index(self._dim), 0, 0
         self._uncached_rows = 0
 
-    def _remove(self, instance_ids: list[int]) -> Int64:
-        removed = self.index.remove(np.array(instance_ids, dtype=np.int64))
-        self._uncached_rows += len(removed)
-        return removed["class_id"]
 
-    def _append_new(self, connection: sqlite3.Connection) -> list[Int64]:
-        touched: list[Int64] = []
-        for rows, vectors in read_index_rows(connection, self._last_id, self._dim):
-            self.index.append(rows, vectors)
-            self._last_id = int(rows["instance_id"][-1])
-            self._uncached_rows += len(rows)
-            touched.append(np.unique(rows["class_id"]))
-        return touched
+def delete_cache(folder: Path) -> None:
+    """Deletes a store's cache, and drafts of it that a killed process left."""
+    for file in folder.glob(f"{FILE_NAME}*"):
+        file.unlink(missing_ok=True)
+
+
+def read_index_rows(connection: sqlite3.Connection, after_id: int, dim: int) -> Iterator[tuple[Rows, Float16]]:
+    """What the index holds of the rows with higher ids, by rising id: pieces of ``(n,) ROW`` and ``(n, D) float16``."""
+    found = connection.execute(
+        "SELECT instance_id, key, class_id, image_id, purity, vector "
+        "FROM instances JOIN embeddings USING (instance_id) WHERE instance_id > ? ORDER BY instance_id",
+        (after_id,),
+    )
+    while piece := found.fetchmany(FETCH_ROWS):
+        ids, keys, class_ids, image_ids, purities, vectors = zip(*piece, strict=True)
+        rows = np.zeros(len(piece), dtype=ROW)
+        rows["instance_id"], rows["class_id"], rows["image_id"], rows["purity"] = ids, class_ids, image_ids, purities
+        rows["key"] = np.frombuffer(b"".join(keys), dtype="<u8")[::2]
+        yield rows, np.frombuffer(b"".join(vectors), dtype="<f2").reshape(len(piece), dim)

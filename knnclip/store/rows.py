@@ -23,10 +23,13 @@ _INSTANCES = """
 """
 
 
-def insert_rows(connection: sqlite3.Connection, rows: Sequence[Row], class_ids: dict[str, int], source_id: int) -> list[int]:
-    """Writes rows of one source and returns their ids; a row that the source has already keeps the id it has."""
+def insert_rows(
+    connection: sqlite3.Connection, rows: Sequence[Row], class_ids: dict[str, int], source_id: int
+) -> tuple[list[int], int]:
+    """Writes rows of one source, returns all their ids and how many were new; one it has already keeps its id."""
     images: dict[str, int] = {}
     ids: list[int] = []
+    new = 0
     for index, row in enumerate(rows):
         reference = row.instance.image
         if reference.ref not in images:
@@ -43,14 +46,17 @@ def insert_rows(connection: sqlite3.Connection, rows: Sequence[Row], class_ids: 
             float(row.instance.purity),
             row.instance.origin,
         )
-        ids.append(insert_instance(connection, values, row.vector) or _known_id(connection, row.key, source_id))
-    return ids
+        written = insert_instance(connection, values, row.vector)
+        new += written is not None
+        ids.append(_known_id(connection, row.key, source_id) if written is None else written)
+    return ids, new
 
 
 def insert_instance(connection: sqlite3.Connection, values: Sequence[object], vector: bytes) -> int | None:
     """Writes one row, ``values`` in the order of the table's columns; None if its source has that content already."""
     cursor = connection.execute(
-        "INSERT INTO instances (source_id, class_id, image_id, key, copy, x0, y0, x1, y1, area_px, rle, purity, origin) "
+        "INSERT INTO instances "
+        "(source_id, class_id, image_id, key, copy, x0, y0, x1, y1, area_px, rle, purity, origin) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, source_id, copy) DO NOTHING",
         values,
     )
@@ -72,7 +78,7 @@ def insert_image(connection: sqlite3.Connection, reference: ImageReference, *, w
     if (width, height) != (reference.width_px, reference.height_px):
         raise StoreError(
             f"{where}: image {reference.ref!r} is stored with {width}x{height} px and now has "
-            f"{reference.width_px}x{reference.height_px}; forget its instances first, or give the new image another name"
+            f"{reference.width_px}x{reference.height_px}; forget its instances first, or rename the new image"
         )
     return int(image_id)
 

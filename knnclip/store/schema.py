@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 
+DATABASE_NAME = "store.db"
 APPLICATION_ID = 0x6B4E4E43  # "kNNC"; SQLite keeps it in the file's header
 SCHEMA_VERSION = 1
 PAGE_BYTES = 8192  # float16 rows of 256 to 768 numbers waste a fifth of the file with pages of 4096
 
-# The generation of the store is the number of its last event: every write transaction logs exactly one. The random token
-# tells apart two histories that share generation numbers, as happens when the file is replaced by an older copy of itself.
+# The generation of the store is the number of its last event: every write transaction logs exactly one. The random
+# token tells apart two histories that share generation numbers, as happens when the file is replaced by an older copy.
 #
 # A class that is not ``declared`` came with its first instance and leaves with its last one.
 #
-# ``key`` is a hash of a row's content; ``copy`` numbers rows of one content and one source, which only an import can make.
+# ``key`` is a hash of a row's content; ``copy`` numbers rows of one content and one source, which only an import makes.
 #
 # ``removed`` and ``merged`` are what an index needs to catch up. Both are complete for the changes after generation
 # ``meta.complete_since``; compacting prunes them.

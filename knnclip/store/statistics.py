@@ -26,24 +26,48 @@ class ClassLevel:
     images: int  # how many images that was seen in
 
 
+class ClassStatistics:
+    """Counts and levels of an index, kept until its rows change."""
+
+    def __init__(self) -> None:
+        self._generation = -1
+        self._counts = self._images = np.empty(0, dtype=np.int64)
+        self._signatures = np.empty(0, dtype=np.uint64)
+        self._levels: dict[int, tuple[int, ClassLevel | None]] = {}
+
+    def census(self, index: Index, generation: int, vocabulary: Vocabulary) -> Census:
+        """How many rows and images each class of a vocabulary has."""
+        self._refresh(index, generation)
+        return Census(_by_id(self._counts, vocabulary), _by_id(self._images, vocabulary))
+
+    def levels(self, index: Index, generation: int, vocabulary: Vocabulary) -> Levels:
+        """The levels of the classes of a vocabulary; only those whose rows changed are computed anew."""
+        self._refresh(index, generation)
+        signatures = dict(enumerate(self._signatures.tolist()))
+        present = np.flatnonzero(self._counts).tolist()
+        self._levels = {known: self._levels[known] for known in present if known in self._levels}
+        changed = [known for known in present if self._levels.get(known, (None,))[0] != signatures[known]]
+        found = class_levels(index, np.array(changed, dtype=np.int64))
+        self._levels |= {known: (signatures[known], found.get(known)) for known in changed}
+        return levels_of({known: level for known, (_, level) in self._levels.items() if level is not None}, vocabulary)
+
+    def _refresh(self, index: Index, generation: int) -> None:
+        if generation != self._generation:
+            self._counts, self._images = count_rows(index)
+            self._signatures = np.zeros(len(self._counts), dtype=np.uint64)
+            # A sum of hashes, modulo 2**64, stands for a set of rows.
+            np.add.at(self._signatures, index.rows["class_id"], index.rows["key"])
+            self._generation = generation
+
+
 def count_rows(index: Index) -> tuple[Int64, Int64]:
     """How many rows, and how many distinct images, each class id has: two arrays indexed by class id."""
     class_id, image_id = index.rows["class_id"], index.rows["image_id"]
-    rows = np.bincount(class_id)
     stride = int(image_id.max(initial=0)) + 1
     pairs = np.sort(class_id * stride + image_id)
     first = np.ones(len(pairs), dtype=bool)
     first[1:] = pairs[1:] != pairs[:-1]
-    return rows, np.bincount(pairs[first] // stride)
-
-
-def census_of(rows: Int64, images: Int64, vocabulary: Vocabulary) -> Census:
-    """The counts by class id, in the order of a vocabulary."""
-    known = vocabulary.class_ids < len(rows)
-    ids = np.where(known, vocabulary.class_ids, 0)
-    if len(rows) == 0:
-        return Census(np.zeros_like(ids), np.zeros_like(ids))
-    return Census(np.where(known, rows[ids], 0), np.where(known, images[ids], 0))
+    return np.bincount(class_id), np.bincount(pairs[first] // stride)
 
 
 def class_levels(index: Index, class_ids: Int64) -> dict[int, ClassLevel]:
@@ -96,6 +120,12 @@ def levels_of(levels: dict[int, ClassLevel], vocabulary: Vocabulary) -> Levels:
         floor=_drawn(np.array([level.floor for level in own]), weight, floor),
         typical=_drawn(np.array([level.typical for level in own]), weight, typical),
     )
+
+
+def _by_id(counts: Int64, vocabulary: Vocabulary) -> Int64:
+    padded = np.zeros(max(len(counts), int(vocabulary.class_ids.max(initial=0)) + 1), dtype=np.int64)
+    padded[: len(counts)] = counts
+    return padded[vocabulary.class_ids]
 
 
 def _drawn(own: Float64, weight: Float64, common: float) -> Float32:

@@ -1,0 +1,355 @@
+"""The growing database: what was labelled, found again by similarity."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from knnclip.errors import StoreError
+from knnclip.store import classes, forgetting, rows, transfer
+from knnclip.store.content import check_text, check_units, prepare
+from knnclip.store.database import BUSY_TIMEOUT_S, Database, current_generation, log_event, read_fingerprint
+from knnclip.store.folder import describe, existing_database, make_copy, make_empty
+from knnclip.store.mirror import WORTH_WRITING_ROWS, Mirror, delete_cache
+from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance
+from knnclip.store.statistics import ClassStatistics
+from knnclip.store.verification import find_problems
+from knnclip.structures import Census, Evidence, Fingerprint, Float32, LabelledInstance, Levels, Neighbors
+from knnclip.vocabulary import ClassInfo, Color, Vocabulary
+
+PAGE_ROWS = 256
+MOST_PROBLEMS = 100
+"""``verify`` stops here: a store that is damaged throughout need not be listed row by row."""
+
+
+class Store:
+    """A folder with an SQLite database, which is the truth, and an index cache, which only saves time.
+
+    One ``Store`` may be used by several threads; several processes may open the same folder at once. Every change is
+    one transaction: on disk when the method returns, or not there at all. ``StoreError`` says what could not be done.
+    """
+
+    def __init__(self, path: Path, database: Database) -> None:
+        """Use ``Store.open`` or ``Store.create``."""
+        self.path = path
+        self._database = database
+        with database.read() as connection:
+            self.fingerprint = read_fingerprint(connection)
+        self._mirror: Mirror | None = None
+        self._statistics = ClassStatistics()
+        self._vocabulary: tuple[int, Vocabulary] = (-1, Vocabulary(()))
+        self._added_rows = 0
+
+    @classmethod
+    def create(cls, path: str | Path, fingerprint: Fingerprint) -> Store:
+        """Makes and opens an empty store for the embeddings of one encoder; at most an empty folder may be there."""
+        make_empty(Path(path), fingerprint)
+        return cls.open(path)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        fingerprint: Fingerprint | None = None,
+        read_only: bool = False,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> Store:
+        """Opens an existing store; ``StoreError`` if there is none, or if it belongs to another ``fingerprint``.
+
+        ``read_only`` changes nothing in the store and works on a read-only file system. A writer that finds another one
+        at work waits for at most ``busy_timeout_s``.
+        """
+        path = Path(path).absolute()
+        database = Database(existing_database(path), read_only=read_only, busy_timeout_s=busy_timeout_s)
+        try:
+            store = cls(path, database)
+            if fingerprint is not None:
+                store.check_fingerprint(fingerprint)
+        except BaseException:
+            database.close()
+            raise
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files, first writing the index cache where the next opening would miss it."""
+        with self._database.lock:
+            # The cache only saves time: that it cannot be written is no reason for closing to fail.
+            with suppress(StoreError, OSError):
+                self._write_missed_cache()
+            self._mirror = None
+            self._database.close()
+
+    def check_fingerprint(self, fingerprint: Fingerprint) -> None:
+        """``StoreError`` unless the store belongs to this encoder."""
+        if fingerprint != self.fingerprint:
+            raise StoreError(
+                f"store {self.path} holds embeddings of {self.fingerprint}, they cannot be compared with those of "
+                f"{fingerprint}; use the preset that the store was made with, or make a new store with --store"
+            )
+
+    @property
+    def generation(self) -> int:
+        """How many write transactions there were, by any process: it grows whenever something changes."""
+        with self._database.read() as connection:
+            return current_generation(connection)
+
+    def get_setting(self, name: str) -> str | None:
+        """A setting that belongs to the store, such as the name of its preset; None if it was never set."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Keeps a setting in the store."""
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+            log_event(connection, "setting", name=name, value=value)
+
+    def vocabulary(self) -> Vocabulary:
+        """The classes of the store."""
+        with self._database.read() as connection:
+            return self._current_vocabulary(connection)
+
+    def add_class(
+        self, name: str, is_thing: bool = True, synonyms: Sequence[str] = (), color: Color | None = None
+    ) -> ClassInfo:
+        """Makes a class that stays when it has no instance; ``UsageError`` if the name or a synonym is in use."""
+        with self._database.write() as connection:
+            class_id = classes.add_class(connection, name, is_thing=is_thing, synonyms=synonyms, color=color)
+            log_event(connection, "class", name=name)
+            return classes.load_vocabulary(connection).by_id(class_id)
+
+    def rename(self, old: str, new: str) -> None:
+        """Gives a class another name and keeps the old one as a synonym; ``UsageError`` if another class has it."""
+        with self._database.write() as connection:
+            classes.rename(connection, old, new)
+            log_event(connection, "rename", old=old, new=new)
+
+    def merge(self, names: Sequence[str], into: str) -> int:
+        """Makes classes part of another, existing one, their names its synonyms; returns how many instances moved."""
+        with self._database.write() as connection:
+            generation = log_event(connection, "merge", classes=list(names), into=into)
+            return classes.merge(connection, names, into, generation)
+
+    def begin_source(self, kind: SourceKind, description: str, key: str | None = None) -> int:
+        """Begins an act of adding, the unit of undo, and returns its id.
+
+        Where the store has a source of the same ``key`` already, this continues it: the id is that one's.
+        """
+        check_text(description, "the description of a source")
+        with self._database.write() as connection:
+            known = connection.execute("SELECT source_id FROM sources WHERE key = ?", (key,)).fetchone()
+            if known is not None:
+                return int(known[0])
+            source_id = rows.insert_source(connection, kind, description, key)
+            log_event(connection, "source", source_id=source_id, kind=kind, description=description)
+            return source_id
+
+    def add(
+        self, instances: Sequence[LabelledInstance], source_id: int, *, finished_images: Sequence[str] = ()
+    ) -> list[int]:
+        """Stores instances in one transaction and returns their ids, in the same order.
+
+        New classes are made. Content that the source has already is not stored twice: its id is returned again.
+        ``finished_images`` are noted as done, for ``finished_images()`` to tell. Raises ``StoreError`` that names the
+        first row that cannot be stored; then nothing is.
+        """
+        prepared = prepare(instances, self.fingerprint.dim)
+        finished = [(source_id, check_text(ref, "a finished image")) for ref in finished_images]
+        with self._database.write() as connection:
+            rows.check_source(connection, source_id)
+            before = connection.total_changes
+            vocabulary = self._current_vocabulary(connection)
+            class_ids = classes.resolve_or_make(connection, vocabulary, (item.class_name for item in instances))
+            ids, new = rows.insert_rows(connection, prepared, class_ids, source_id)
+            connection.executemany("INSERT OR IGNORE INTO finished VALUES (?, ?)", finished)
+            if connection.total_changes > before:
+                log_event(connection, "add", source_id=source_id, rows=new, finished_images=len(finished))
+        self._added_rows += new
+        return ids
+
+    def finished_images(self, source_id: int) -> set[str]:
+        """The images that a source is done with."""
+        with self._database.read() as connection:
+            found = connection.execute("SELECT image_ref FROM finished WHERE source_id = ?", (source_id,))
+            return {ref for (ref,) in found}
+
+    def search(self, queries: Float32, k: int) -> Neighbors:
+        """The k nearest instances of each of ``(N, D)`` unit queries, by exact inner product of float16 vectors.
+
+        Sees everything that is committed, by any process. The answer depends on the rows alone, never on their order.
+        """
+        if k < 1:
+            raise StoreError(f"a search needs at least 1 neighbour a query, found k = {k}")
+        rounded = check_units(queries, self.fingerprint.dim, what="query").astype(np.float32)
+        with self._database.lock:
+            with self._database.read() as connection:
+                mirror, vocabulary = self._caught_up(), self._current_vocabulary(connection)
+            rank = np.zeros(int(vocabulary.class_ids.max(initial=0)) + 1, dtype=np.int64)
+            rank[vocabulary.class_ids] = np.arange(len(vocabulary))
+            return mirror.index.search(rounded, k, rank)
+
+    def census(self, vocabulary: Vocabulary) -> Census:
+        """How many instances, of how many images, the classes of a vocabulary have."""
+        with self._database.lock:
+            mirror = self._caught_up()
+            return self._statistics.census(mirror.index, mirror.generation, vocabulary)
+
+    def levels(self, vocabulary: Vocabulary) -> Levels:
+        """How similar rows of each class are to each other across images; see ``knnclip.store.statistics``."""
+        with self._database.lock:
+            mirror = self._caught_up()
+            return self._statistics.levels(mirror.index, mirror.generation, vocabulary)
+
+    def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
+        """What is known of instances, by id, with similarity 0; ids that the store does not have are left out."""
+        with self._database.read() as connection:
+            return rows.read_evidence(connection, instance_ids)
+
+    def instance(self, instance_id: int) -> StoredInstance:
+        """One instance with its mask; ``StoreError`` if the store does not have it."""
+        with self._database.read() as connection:
+            return rows.read_instance(connection, instance_id)
+
+    def instances(self, class_name: str | None = None) -> Iterator[StoredInstance]:
+        """All instances of a class, or of all, by rising id; what changes meanwhile may or may not be among them."""
+        class_id = None if class_name is None else self.vocabulary().by_name(class_name).class_id
+        after_id = 0
+        while True:
+            with self._database.read() as connection:
+                page = rows.read_page(connection, after_id, PAGE_ROWS, class_id)
+            yield from page
+            if len(page) < PAGE_ROWS:
+                return
+            after_id = page[-1].instance_id
+
+    def thumbnails(self, refs: Iterable[str]) -> dict[str, bytes]:
+        """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
+        query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"
+        with self._database.read() as connection:
+            return dict(connection.execute(query, (json.dumps(list(refs)),)).fetchall())
+
+    def forget(
+        self,
+        *,
+        class_name: str | None = None,
+        source_id: int | None = None,
+        instance_ids: Sequence[int] | None = None,
+        reason: str = "",
+    ) -> int:
+        """Removes a class, a source or single instances for good, and returns how many instances that were.
+
+        What lives only through them goes with them, the class or source itself included, and their bytes are
+        overwritten in every file of the store: in its write-ahead log when no other process reads any more.
+        """
+        with self._database.write() as connection:
+            count = forgetting.forget(
+                connection, class_name=class_name, source_id=source_id, instance_ids=instance_ids, reason=reason
+            )
+            delete_cache(self.path)
+        self._database.truncate_log()
+        return count
+
+    def sources(self) -> list[SourceInfo]:
+        """The acts of adding, by rising id."""
+        with self._database.read() as connection:
+            return rows.read_sources(connection)
+
+    def events(self) -> list[Event]:
+        """Everything that was ever written, by rising generation."""
+        with self._database.read() as connection:
+            found = connection.execute("SELECT generation, time, kind, detail FROM events ORDER BY generation")
+            return [Event(generation, time, kind, json.loads(detail)) for generation, time, kind, detail in found]
+
+    def info(self) -> Mapping[str, str | int]:
+        """The store in numbers, for people to read."""
+        with self._database.read() as connection:
+            return describe(connection, self.path, self.fingerprint)
+
+    def verify(self) -> list[str]:
+        """Reads everything and returns one line for each thing that is wrong: none for a sound store."""
+        with self._database.read() as connection:
+            mirror = self._caught_up()
+            return list(islice(find_problems(connection, self.path, mirror.index), MOST_PROBLEMS))
+
+    def compact(self) -> None:
+        """Gives unused space back to the disk, drops what only served to catch up, and writes the index cache anew."""
+        with self._database.lock:
+            self._caught_up()
+            with self._database.write() as connection:
+                generation = log_event(connection, "compact")
+                connection.execute("DELETE FROM removed")
+                connection.execute("DELETE FROM merged")
+                connection.execute("UPDATE meta SET complete_since = ?", (generation - 1,))
+                delete_cache(self.path)
+            self._database.vacuum()
+            self._database.truncate_log()
+            self._caught_up().write_cache(self._database)
+
+    def export(self, file: str | Path) -> None:
+        """Writes the whole store as one file that ``import_file`` reads; nothing may be there yet."""
+        transfer.export_file(self._database, Path(file))
+
+    @classmethod
+    def import_file(cls, path: str | Path, file: str | Path) -> int:
+        """Adds what an exported file holds to the store at ``path``, and returns how many instances were new.
+
+        Where nothing is there, a store is made that equals the exported one. Otherwise the instances become one source,
+        of kind "import"; content that the store has already is not stored twice. ``StoreError`` if the file is damaged
+        or from another encoder; then nothing is imported.
+        """
+        path, file = Path(path), Path(file)
+        with closing(transfer.open_export(file)) as foreign:
+            if not path.exists():
+                return make_copy(path, foreign)
+            with foreign.read() as other, cls.open(path, fingerprint=read_fingerprint(other)) as store:
+                return store._merge_from(other, file)
+
+    def _merge_from(self, other: sqlite3.Connection, file: Path) -> int:
+        with self._database.write() as connection:
+            source_id = rows.insert_source(connection, "import", str(file), None)
+            before = connection.total_changes
+            count = transfer.merge_rows(connection, other, source_id)
+            if connection.total_changes == before:
+                connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
+            else:
+                log_event(connection, "import", source_id=source_id, file=str(file), rows=count)
+        self._added_rows += count
+        return count
+
+    def _caught_up(self) -> Mirror:
+        with self._database.read() as connection:
+            mirror, self._mirror = self._mirror or Mirror(self.path, connection), None
+            mirror.catch_up(connection)
+            # Only now: a mirror that was interrupted half-way is not used again.
+            self._mirror = mirror
+        return mirror
+
+    def _current_vocabulary(self, connection: sqlite3.Connection) -> Vocabulary:
+        generation = current_generation(connection)
+        if generation != self._vocabulary[0]:
+            self._vocabulary = (generation, classes.load_vocabulary(connection))
+        return self._vocabulary[1]
+
+    def _write_missed_cache(self) -> None:
+        if not self._database.read_only and (self._mirror is not None or self._added_rows > WORTH_WRITING_ROWS):
+            mirror = self._caught_up()
+            if mirror.worth_writing:
+                mirror.write_cache(self._database)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from knnclip.errors import StoreError, UsageError
+from knnclip.store import Store
+
+from .samples import FINGERPRINT, answers, batch, instance, new_store, unit
+
+
+def everything(folder):
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.fixture
+def store(tmp_path):
+    with new_store(
+        tmp_path,
+        [instance(1, "cat", "a.png"), instance(2, "dog", "a.png")],
+        [instance(3, "dog", "b.png"), instance(4, "cow", "c.png")],
+    ) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("selector", "count", "left", "classes", "images", "sources"),
+    [
+        ({"class_name": "dog"}, 2, [1, 4], ["cat", "cow"], ["a.png", "c.png"], [1, 2]),
+        ({"source_id": 2}, 2, [1, 2], ["cat", "dog"], ["a.png"], [1]),
+        ({"instance_ids": [1, 3]}, 2, [2, 4], ["cow", "dog"], ["a.png", "c.png"], [1, 2]),
+        ({"instance_ids": [4, 4]}, 1, [1, 2, 3], ["cat", "dog"], ["a.png", "b.png"], [1, 2]),
+        ({"instance_ids": []}, 0, [1, 2, 3, 4], ["cat", "cow", "dog"], ["a.png", "b.png", "c.png"], [1, 2]),
+    ],
+)
+@pytest.mark.parametrize("indexed", [True, False])
+def test_what_is_forgotten_takes_along_what_lives_through_it(
+    store, selector, count, left, classes, images, sources, indexed
+):
+    if indexed:
+        store.search(unit(1)[None], 4)
+    assert store.forget(**selector, reason="because") == count
+    assert [row.instance_id for row in store.instances()] == left
+    found = store.search(unit(1)[None], 4)
+    assert sorted(found.instance_id[found.valid].tolist()) == left
+    assert [info.name for info in store.vocabulary()] == classes
+    assert sorted(store.thumbnails(["a.png", "b.png", "c.png"])) == images
+    assert [source.source_id for source in store.sources()] == sources
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "error", "message"),
+    [
+        ({}, UsageError, "exactly one"),
+        ({"class_name": "cat", "source_id": 1}, UsageError, "exactly one"),
+        ({"class_name": "cow boy"}, UsageError, "did you mean 'cow'"),
+        ({"source_id": 9}, StoreError, "no source 9"),
+        ({"instance_ids": [1, 77]}, StoreError, "no instance 77; nothing was forgotten"),
+    ],
+)
+def test_a_selector_that_fits_nothing_is_refused(store, selector, error, message):
+    generation = store.generation
+    with pytest.raises(error, match=message):
+        store.forget(**selector)
+    assert store.generation == generation
+    assert len(list(store.instances())) == 4
+
+
+def test_the_reason_is_kept(store):
+    store.forget(class_name="dog", reason="was a wolf")
+    store.forget(source_id=2, reason="wrong file")
+    kept = [dict(event.detail) for event in store.events() if event.kind == "forget"]
+    assert kept == [
+        {"class_name": "dog", "rows": 2, "reason": "was a wolf"},
+        {"source_id": 2, "rows": 1, "reason": "wrong file"},
+    ]
+
+
+def test_a_forgotten_source_may_be_ingested_again(tmp_path):
+    with new_store(tmp_path) as store:
+        first = store.begin_source("ingest", "data", key="k")
+        store.add([instance(1)], first, finished_images=["a.png", "empty.png"])
+        assert store.begin_source("ingest", "data", key="k") == first
+        store.forget(source_id=first)
+        second = store.begin_source("ingest", "data", key="k")
+        assert second != first
+        assert store.finished_images(second) == set()
+        assert store.add([instance(1)], second) == [2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("reopened", [True, False])
+def test_adding_then_forgetting_gives_back_the_answers_to_the_bit(tmp_path, seed, reopened):
+    with new_store(tmp_path, batch(seed, 60)) as store:
+        store.add_class("declared")
+        before = answers(store)
+        source = store.begin_source("teach", "on top")
+        store.add(batch(seed + 50, 25, names="cdefgh", images=12), source)
+        assert answers(store) != before
+        if not reopened:
+            store.forget(source_id=source)
+            assert answers(store) == before
+    with Store.open(tmp_path / "store") as store:
+        if reopened:
+            store.forget(source_id=source)
+        assert answers(store) == before
+
+
+def test_no_byte_of_a_forgotten_vector_is_left_in_any_file(tmp_path):
+    rng = np.random.default_rng(0)
+    dim = 64
+    folder = tmp_path / "store"
+    store = Store.create(folder, FINGERPRINT.__class__("e", "w", "p", dim))
+    kept: dict[int, bytes] = {}
+    gone: list[bytes] = []
+    for step in range(25):
+        vectors = [unit(step * 1000 + i, dim) for i in range(int(rng.integers(1, 40)))]
+        rows = [instance(i, "cat", f"{step}.png", embedding=vector) for i, vector in enumerate(vectors)]
+        ids = store.add(rows, store.begin_source("teach", "x"))
+        kept |= {row: vector.astype("<f2").tobytes() for row, vector in zip(ids, vectors, strict=True)}
+        if step % 5 == 0:
+            store.compact()
+        chosen = [row for row in kept if rng.random() < 0.3]
+        store.forget(instance_ids=chosen)
+        gone += [kept.pop(row) for row in chosen]
+        if step % 6 == 5:
+            files = everything(folder)  # the write-ahead log of an open store included
+            assert not any(vector[8:-8] in files for vector in gone)
+            assert all(vector[8:-8] in files for vector in kept.values())
+    store.close()
+    files = everything(folder)
+    assert len(gone) > 100
+    assert not any(vector[8:-8] in files for vector in gone)
+    assert b"thumbnail of 24.png" in files
+
+
+def test_a_cache_that_another_process_was_about_to_write_is_not_moved_into_place(tmp_path):
+    with new_store(tmp_path, batch(1, 30)) as store, Store.open(tmp_path / "store") as other:
+        other.search(unit(1)[None], 1)
+        mirror = other._mirror
+        store.forget(class_name="a")
+        mirror.write_cache(other._database)
+        assert not list((tmp_path / "store").glob("index.cache*"))
