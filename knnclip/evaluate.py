@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from knnclip.datasets import Dataset, Rejection, Sample
-from knnclip.errors import ImageError, UsageError
+from knnclip.errors import DatasetError, ImageError, UsageError
 from knnclip.evaluation.semantic import SemanticConfusion
 from knnclip.parallel import map_ahead
 from knnclip.segmenter import Segmenter
@@ -42,10 +42,10 @@ def evaluate(
     def answer(sample: Sample) -> tuple[Int32, Int32, tuple[Rejection, ...]] | Rejection:
         try:
             labelled = dataset.load(sample)
-        except ImageError as error:
+        except (ImageError, DatasetError) as error:
             return Rejection(str(sample.image_path), None, str(error))
         truth = [item.mask for item in labelled.instances if not item.is_crowd] if masks == "oracle" else None
-        semantic = segmenter.segment_masks(labelled.image, truth).semantic
+        semantic = segmenter.label(segmenter.analyse(labelled.image, masks=truth)).semantic
         return labelled.label_map, to_index[semantic], labelled.rejected
 
     for result in map_ahead(answer, samples, workers):

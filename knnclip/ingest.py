@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from knnclip.datasets import Dataset, LabelledImage, Rejection, Sample
-from knnclip.errors import ImageError, UsageError
+from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
 from knnclip.parallel import map_ahead
 from knnclip.segmenter import MIN_PURITY, Analysis, Segmenter
 from knnclip.structures import LabelledInstance, Mask
@@ -62,14 +62,17 @@ def ingest(
     settings: IngestSettings,
     *,
     workers: int = 2,
-    on_image: Callable[[int], None] = lambda rows: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> IngestReport:
-    """Stores the samples' labelled masks as one source. ``on_image`` is told each image's number of rows once stored.
+    """Stores the samples' labelled masks as one source. ``on_image`` is called after each image.
 
     What cannot be read is reported in ``rejected`` and skipped; an unreadable image is tried again by the next run.
     """
     _check_classes(dataset, settings)
     store = segmenter.store
+    for label in dataset.classes:
+        if settings.wants(label.name) and store.vocabulary().find(label.name) is None:
+            store.add_class(label.name, is_thing=label.is_thing, color=label.color)
     source = store.begin_source("ingest", f"{dataset.format} {dataset.root}", key=_source_key(dataset, settings))
     finished = store.finished_images(source)
     todo = [sample for sample in samples if sample.ref not in finished]
@@ -79,7 +82,7 @@ def ingest(
     def describe(sample: Sample) -> tuple[Sample, list[LabelledInstance] | None, tuple[Rejection, ...]]:
         try:
             labelled = dataset.load(sample)
-        except ImageError as error:
+        except (ImageError, DatasetError) as error:
             return sample, None, (Rejection(str(sample.image_path), None, str(error)),)
         analysis = segmenter.analyse(labelled.image, ref=sample.ref, masks=() if settings.kind == "truth" else None)
         return sample, labelled_instances(segmenter, analysis, labelled, settings), labelled.rejected
@@ -89,7 +92,7 @@ def ingest(
         if instances is not None:
             rows += len(store.add(instances, source, finished_images=[sample.ref]))
             images += 1
-            on_image(len(instances))
+        on_image()
     return IngestReport(source, images, len(samples) - len(todo), rows, tuple(rejected))
 
 
@@ -137,8 +140,6 @@ def take_turns(instances: Sequence[LabelledInstance], limit: int) -> list[Labell
 
 
 def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:
-    from knnclip.errors import unknown_name
-
     for name in (*settings.only, *settings.exclude):
         if name not in dataset.class_names:
             raise unknown_name(f"class of {dataset.root}", name, dataset.class_names)

@@ -24,7 +24,6 @@ class Preset:
     promptable: str
     encoder: str
     classifier: str | None
-    metric: str  # how a new store of this preset compares embeddings, see knnclip.store.metric
     vote: VoteSettings
     fusion: FusionSettings
     assembly: AssemblySettings
@@ -39,7 +38,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             promptable="grabcut",
             encoder="descriptor",
             classifier=None,
-            metric="cosine",
             vote=VoteSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),

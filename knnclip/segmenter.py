@@ -39,7 +39,7 @@ from knnclip.structures import (
     Segmentation,
     image_shapes_agree,
 )
-from knnclip.vocabulary import Vocabulary
+from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
 
@@ -103,7 +103,7 @@ class Segmenter:
 
     @classmethod
     def _create(cls, path: Path, preset: Preset) -> Segmenter:
-        store = Store.create(path, make_encoder(preset.encoder).fingerprint, metric=preset.metric)
+        store = Store.create(path, make_encoder(preset.encoder).fingerprint)
         store.set_setting("preset", preset.name)
         return cls(store, preset)
 
@@ -168,6 +168,7 @@ class Segmenter:
         store of the same kind of mask as the query finds them better. They count as one witness, being of one image.
         Raises ``MaskError`` for an empty mask or one of another size, ``UsageError`` for a blank name.
         """
+        check_name(class_name)
         analysis = image if isinstance(image, Analysis) else self.analyse(image)
         drawn = self._drawn(analysis.image, mask)
         embedding = self.encoder.encode(analysis.image, [drawn])[0]

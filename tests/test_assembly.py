@@ -9,7 +9,11 @@ from knnclip.structures import UNKNOWN, Beliefs, Mask, Proposals
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 VOCABULARY = Vocabulary.of(
-    [ClassInfo(5, "car", True, (1, 2, 3)), ClassInfo(2, "road", False, (4, 5, 6)), ClassInfo(300, "sky", False, (7, 8, 9))]
+    [
+        ClassInfo(5, "car", True, (1, 2, 3)),
+        ClassInfo(2, "road", False, (4, 5, 6)),
+        ClassInfo(300, "sky", False, (7, 8, 9)),
+    ]
 )  # columns: car, road, sky
 ALL = AssemblySettings(min_piece_px=1)
 

@@ -46,7 +46,7 @@ def evaluate(
 
     dataset = open_dataset(directory, format, ignore=ignore)
     samples = select_samples(dataset, images)
-    typer.echo(f"{directory}: {dataset.description}, {len(samples)} images", err=True)
+    typer.echo(f"{directory}: {dataset.format}, {len(samples)} images", err=True)
     start = time.perf_counter()
     with (
         Segmenter.open(store, read_only=True) as segmenter,
@@ -73,7 +73,7 @@ def evaluate(
     if report is not None:
         write_report(scores, report, metadata=protocol | {"seconds": round(time.perf_counter() - start, 2)})
         typer.echo(f"report in {report}")
-    report_rejections(rejected, (report or Path(store)) / "rejected.jsonl")
+    report_rejections(dataset.rejected + rejected, (report or Path(store)) / "rejected.jsonl")
 
 
 def _print(scores: SemanticScores) -> None:

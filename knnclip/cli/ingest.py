@@ -46,17 +46,17 @@ def ingest(
 
     dataset = open_dataset(directory, format, ignore=ignore)
     samples = select_samples(dataset, images)
-    typer.echo(f"{directory}: {dataset.description}, {len(samples)} images", err=True)
+    typer.echo(f"{directory}: {dataset.format}, {len(samples)} images", err=True)
     settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
     start = time.perf_counter()
     with (
         Segmenter.open(store, preset) as segmenter,
         progress_bar("ingest", len(samples)) as (progress, task),
     ):
-        report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda _: advance(progress, task))
+        report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda: advance(progress, task))
     seconds = time.perf_counter() - start
     typer.echo(
         f"stored {report.rows} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"
         + (f"; {report.already} images were already stored" if report.already else "")
     )
-    report_rejections(report.rejected, Path(store) / "rejected.jsonl")
+    report_rejections(dataset.rejected + report.rejected, Path(store) / "rejected.jsonl")

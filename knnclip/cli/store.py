@@ -43,7 +43,7 @@ def verify(store: StoreArgument) -> None:
     with Store.open(store, read_only=True) as opened:
         problems = opened.verify()
     if problems:
-        raise StoreError(f"store {store} is damaged: {'; '.join(problems)}; restore it from an export")
+        raise StoreError(f"store {store} is not sound: {'; '.join(problems)}")
     typer.echo(f"store {store} is sound")
 
 

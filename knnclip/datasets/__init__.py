@@ -1,0 +1,64 @@
+"""Readers of labelled data sets, one per format, and the recognition of a format by its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from knnclip.datasets.base import (
+    ClassLabel,
+    Dataset,
+    LabelledImage,
+    LabelledMask,
+    Rejection,
+    Sample,
+)
+from knnclip.datasets.coco import open_coco
+from knnclip.datasets.index_masks import open_index_masks
+from knnclip.datasets.yolo import open_yolo
+from knnclip.errors import DatasetError
+from knnclip.registry import lookup
+
+__all__ = [
+    "FORMATS",
+    "ClassLabel",
+    "Dataset",
+    "LabelledImage",
+    "LabelledMask",
+    "Rejection",
+    "Sample",
+    "detect_format",
+    "open_dataset",
+]
+
+FORMATS: Mapping[str, Callable[[Path, Collection[str]], Dataset]] = MappingProxyType(
+    {"masks": open_index_masks, "coco": open_coco, "yolo": open_yolo}
+)
+
+
+def open_dataset(path: str | Path, format: str = "auto", ignore: Collection[str] = ()) -> Dataset:  # noqa: A002
+    """Opens a labelled data set; ``DatasetError`` says what is missing, ``UsageError`` lists the formats.
+
+    ``ignore``: class names or indices that are never stored or scored, beside those that the data set itself marks.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise DatasetError(f"{root} does not exist; check the path")
+    return lookup("data set format", detect_format(root) if format == "auto" else format, FORMATS)(root, ignore)
+
+
+def detect_format(root: Path) -> str:
+    """The format of a folder by its layout. An instances JSON goes before label files, since it says more."""
+    if root.is_file() or (root / "instances.json").is_file() or any((root / "annotations").glob("instances*.json")):
+        return "coco"
+    labels = root / "labels"
+    if labels.is_dir():
+        if any(labels.glob("*.png")):
+            return "masks"
+        if any(labels.glob("*.txt")):
+            return "yolo"
+    raise DatasetError(
+        f"{root} is no data set that is known: expected images/ with labels/*.png and classes.txt (masks), "
+        "images/ with labels/*.txt (yolo), or instances.json (coco)"
+    )

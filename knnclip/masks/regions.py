@@ -88,10 +88,10 @@ class RegionGenerator:
         graph = adjacency(labels, lab)
         to_leaf, graph = merge(graph, self.settings.leaves)
         to_parent, _ = merge(graph, self.settings.parents)
-        labels = to_leaf[labels].astype(np.int32)
+        leaves = to_leaf[labels].astype(np.int32)
         if factor < 1.0:
-            labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
-        return _in_reading_order(labels, to_parent)
+            leaves = cv2.resize(leaves, (width, height), interpolation=cv2.INTER_NEAREST)
+        return _in_reading_order(leaves, to_parent)
 
 
 def adjacency(labels: NDArray[np.integer], lab: Float32) -> Adjacency:

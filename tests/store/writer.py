@@ -10,8 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from knnclip.store import Store
 from store.samples import DIM, instance, units
+
+from knnclip.store import Store
 
 ROWS = 12
 

@@ -1,0 +1,126 @@
+"""Folders of images and index masks: ``images/``, ``labels/`` with one PNG an image, and ``classes.txt``.
+
+``classes.txt`` lies in the folder or in its parent. A line is ``index name [R G B] [thing|stuff]``; ``#`` begins a
+comment. The name ``void`` marks an index that is never stored or scored. A class is stuff unless the line says thing.
+An instance is a connected piece (8-connectivity) of one class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from knnclip.datasets.base import (
+    IGNORED,
+    MIN_AREA_PX,
+    ClassLabel,
+    Dataset,
+    LabelledImage,
+    LabelledMask,
+    Sample,
+    images_in,
+    read_text,
+)
+from knnclip.errors import DatasetError
+from knnclip.images import read_image, read_index_map
+from knnclip.structures import masks_from_labels
+
+VOID = "void"
+LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexMasks(Dataset):
+    """The reader of this format."""
+
+    format: ClassVar[str] = "masks"
+    indices: tuple[int, ...]  # the value of each class in the label images
+    ignored: frozenset[int]  # values that are never stored or scored
+
+    def load(self, sample: Sample) -> LabelledImage:
+        """Reads one image and its index mask; raises ``ImageError`` or ``DatasetError`` naming the file."""
+        image = read_image(sample.image_path)
+        label_path = self.root / "labels" / f"{sample.image_path.stem}.png"
+        values = read_index_map(label_path)
+        if values.shape != image.shape[:2]:
+            raise DatasetError(
+                f"{label_path}: the mask has {values.shape[1]}x{values.shape[0]} px, "
+                f"its image {image.shape[1]}x{image.shape[0]} px"
+            )
+        present = np.unique(values)
+        if unlisted := sorted(set(present.tolist()) - set(self.indices) - self.ignored):
+            raise DatasetError(f"{label_path}: index {unlisted[0]} is not in classes.txt; list it or pass --ignore")
+        table = np.full(int(present.max()) + 1, IGNORED, dtype=np.int32)
+        for i, value in enumerate(self.indices):
+            if value < len(table):
+                table[value] = i
+        label_map = table[values]
+        names = self.class_names
+        instances, too_small = _pieces(label_map, names)
+        return LabelledImage(image, label_map, names, instances, too_small=too_small)
+
+
+def open_index_masks(root: Path, ignore: Collection[str] = ()) -> IndexMasks:
+    """Opens a folder of this format; ``ignore`` adds class names or indices to what is never stored or scored."""
+    listed = read_classes(find_classes(root))
+    wanted = {
+        index: label
+        for index, label in listed.items()
+        if label.name != VOID and not {label.name, str(index)} & set(ignore)
+    }
+    ignored = frozenset(set(listed) - set(wanted) | {int(text) for text in ignore if text.isdigit()})
+    if not wanted:
+        raise DatasetError(f"{find_classes(root)} lists no class that is not ignored")
+    return IndexMasks(
+        root=root,
+        classes=tuple(wanted.values()),
+        samples=images_in(root / "images", root),
+        indices=tuple(wanted),
+        ignored=ignored,
+    )
+
+
+def find_classes(root: Path) -> Path:
+    """The ``classes.txt`` of a folder or of its parent; ``DatasetError`` if neither is there."""
+    for folder in (root, root.resolve().parent):
+        if (folder / "classes.txt").is_file():
+            return folder / "classes.txt"
+    raise DatasetError(f"{root} has no classes.txt, nor has its parent; write one line `index name` a class")
+
+
+def read_classes(path: Path) -> dict[int, ClassLabel]:
+    """The classes of a ``classes.txt`` by index; ``DatasetError`` names file and line of what cannot be understood."""
+    classes: dict[int, ClassLabel] = {}
+    for number, text in enumerate(read_text(path).splitlines(), start=1):
+        line = text.split("#", 1)[0].strip()
+        if not line:
+            continue
+        match = LINE.match(line)
+        if match is None:
+            raise DatasetError(f"{path} line {number}: expected `index name [R G B] [thing|stuff]`, found {line!r}")
+        index, rgb = int(match["index"]), match["rgb"]
+        if index in classes or match["name"] in {label.name for label in classes.values()}:
+            raise DatasetError(f"{path} line {number}: index {index} or name {match['name']!r} is listed twice")
+        color = None
+        if rgb is not None:
+            red, green, blue = (min(int(part), 255) for part in rgb.split())
+            color = (red, green, blue)
+        classes[index] = ClassLabel(match["name"], match["kind"] == "thing", color)
+    return classes
+
+
+def _pieces(
+    label_map: np.ndarray[tuple[int, ...], np.dtype[np.int32]], names: tuple[str, ...]
+) -> tuple[tuple[LabelledMask, ...], int]:
+    from skimage.measure import label
+
+    pieces = label(label_map, background=IGNORED, connectivity=2)
+    masks = masks_from_labels(pieces)
+    large = [mask for mask in masks if mask.area >= MIN_AREA_PX]
+    found = tuple(LabelledMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
+    return found, len(masks) - len(large)

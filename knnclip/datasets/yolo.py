@@ -1,0 +1,113 @@
+"""YOLO segmentation: ``images/``, ``labels/NAME.txt`` with ``class x y x y ...`` in 0..1, and the class names.
+
+Names come from ``classes.txt`` (one a line) or from ``names`` in ``data.yaml``, in the folder or its parent. An image
+without label file, or with an empty one, has no instances. Pixels without annotation are not scored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from knnclip.datasets.base import (
+    MIN_AREA_PX,
+    ClassLabel,
+    Dataset,
+    LabelledImage,
+    LabelledMask,
+    Rejection,
+    Sample,
+    images_in,
+    paint,
+    read_text,
+)
+from knnclip.datasets.polygons import mask_from_polygons
+from knnclip.errors import DatasetError, MaskError
+from knnclip.images import read_image
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloSegmentation(Dataset):
+    """The reader of this format."""
+
+    format: ClassVar[str] = "yolo"
+    names: tuple[str | None, ...]  # class name of each index, None where ignored
+
+    def load(self, sample: Sample) -> LabelledImage:
+        """Reads one image and its label file; raises ``ImageError`` if the image cannot be read."""
+        image = read_image(sample.image_path)
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        path = self.root / "labels" / f"{sample.image_path.stem}.txt"
+        found: list[LabelledMask] = []
+        rejected: list[Rejection] = []
+        too_small = 0
+        for number, line in enumerate(read_text(path).splitlines() if path.exists() else (), start=1):
+            if not line.strip():
+                continue
+            try:
+                item = self._instance(line, shape)
+            except MaskError as error:
+                rejected.append(Rejection(str(path), f"line {number}", str(error)))
+                continue
+            if item is not None and item.mask.area < MIN_AREA_PX:
+                too_small += 1
+            elif item is not None:
+                found.append(item)
+        names = self.class_names
+        return LabelledImage(image, paint(tuple(found), names, shape), names, tuple(found), tuple(rejected), too_small)
+
+    def _instance(self, line: str, shape: tuple[int, int]) -> LabelledMask | None:
+        try:
+            index, *numbers = line.split()
+            coordinates = np.array([float(text) for text in numbers])
+            name = self.names[int(index)] if int(index) >= 0 else None
+        except (ValueError, IndexError):
+            raise MaskError(f"class or coordinates cannot be read, or the class is unknown: {line[:40]!r}") from None
+        if int(index) < 0:
+            raise MaskError(f"class {index} is negative")
+        if len(coordinates) == 4:
+            raise MaskError("the line is a box, not a polygon; only segmentation labels can be stored")
+        if name is None:
+            return None
+        scale = np.resize(np.array([shape[1], shape[0]], dtype=np.float64), len(coordinates))
+        return LabelledMask(mask_from_polygons([(coordinates * scale).tolist()], shape), name)
+
+
+def open_yolo(root: Path, ignore: Collection[str] = ()) -> YoloSegmentation:
+    """Opens a folder of this format; ``DatasetError`` says what is missing."""
+    listed = read_names(root)
+    if duplicate := next((name for i, name in enumerate(listed) if name in listed[:i]), None):
+        raise DatasetError(f"{root}: class name {duplicate!r} is listed twice; give each class its own")
+    names = tuple(None if {name, str(i)} & set(ignore) else name for i, name in enumerate(listed))
+    classes = tuple(ClassLabel(name, True) for name in names if name is not None)
+    return YoloSegmentation(root=root, classes=classes, samples=images_in(root / "images", root), names=names)
+
+
+def read_names(root: Path) -> list[str]:
+    """The class names of a YOLO folder by index."""
+    for folder in (root, root.resolve().parent):
+        if (folder / "classes.txt").is_file():
+            lines = [line.strip() for line in read_text(folder / "classes.txt").splitlines()]
+            return [line for line in lines if line]
+        for yaml in sorted(folder.glob("*.y*ml")):
+            if names := _yaml_names(read_text(yaml)):
+                return names
+    raise DatasetError(f"{root} has neither classes.txt nor a data.yaml with names, nor has its parent")
+
+
+def _yaml_names(text: str) -> list[str]:
+    """``names`` of a YOLO data.yaml: ``[a, b]``, ``- a`` lines or ``0: a`` lines; no other form."""
+    match = re.search(r"^names:[ \t]*(?P<inline>[^\n#]*)(?P<block>(?:\n[ \t]*(?:-|\d+:)[^\n]*)*)", text, re.MULTILINE)
+    if match is None:
+        return []
+    inline = match["inline"].strip()
+    if inline:
+        parts = inline.strip("[]{}").split(",")
+        return [re.sub(r"^\s*\d+\s*:\s*", "", part).strip().strip("'\"") for part in parts if part.strip()]
+    lines = [re.sub(r"^\s*(?:-|\d+:)\s*", "", line) for line in match["block"].splitlines() if line.strip()]
+    return [line.split(" #", 1)[0].strip().strip("'\"") for line in lines]
