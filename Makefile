@@ -15,6 +15,7 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 demo: $(INSTALLED)
+	rm -rf demo_output
 	$(BIN)/python scripts/demo.py demo_output
 
 lint: $(INSTALLED)

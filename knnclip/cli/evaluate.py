@@ -46,11 +46,10 @@ def evaluate(
 
     dataset = open_dataset(directory, format, ignore=ignore)
     samples = select_samples(dataset, images)
-    typer.echo(f"{directory}: {dataset.format}, {len(samples)} images", err=True)
     start = time.perf_counter()
     with (
         Segmenter.open(store, read_only=True) as segmenter,
-        progress_bar("evaluate", len(samples)) as (progress, task),
+        progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task),
     ):
         confusion, rejected = run(
             segmenter,

@@ -46,12 +46,11 @@ def ingest(
 
     dataset = open_dataset(directory, format, ignore=ignore)
     samples = select_samples(dataset, images)
-    typer.echo(f"{directory}: {dataset.format}, {len(samples)} images", err=True)
     settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
     start = time.perf_counter()
     with (
         Segmenter.open(store, preset) as segmenter,
-        progress_bar("ingest", len(samples)) as (progress, task),
+        progress_bar(f"ingest {dataset.format}", len(samples)) as (progress, task),
     ):
         report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda: advance(progress, task))
     seconds = time.perf_counter() - start

@@ -1,0 +1,153 @@
+"""The measured tables of the README.
+
+python scripts/benchmark.py camvid CAMVID     mIoU on CamVid: LOSO and val, own regions and ground-truth masks
+python scripts/benchmark.py added CAMVID      Car added on the fly to a store of the other ten classes
+python scripts/benchmark.py speed             retrieval's share of a segment call, relabelling, ingest, a large store
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knnclip.datasets import Dataset, Sample, open_dataset
+from knnclip.evaluate import evaluate
+from knnclip.evaluation.semantic import SemanticScores
+from knnclip.ingest import IngestSettings, ingest
+from knnclip.segmenter import Segmenter
+from knnclip.store import Store
+from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Mask
+
+SEQUENCES = ("0001TP", "0006R0", "0016E5")
+MAX_ROWS = 50_000
+
+
+def scored(
+    database: Dataset, stored: Sequence[Sample], queries: Dataset, asked: Sequence[Sample], masks: str
+) -> tuple[SemanticScores, int, float]:
+    """Scores of a new store of ``stored`` on ``asked``, the store's rows, and seconds an image of the evaluation."""
+    settings = IngestSettings(kind="truth" if masks == "oracle" else "both", max_rows_per_image=MAX_ROWS // len(stored))
+    with tempfile.TemporaryDirectory() as folder, Segmenter.open(Path(folder) / "store") as segmenter:
+        rows = ingest(segmenter, database, stored, settings).rows
+        start = time.perf_counter()
+        confusion, _ = evaluate(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
+        return confusion.compute(), rows, (time.perf_counter() - start) / len(asked)
+
+
+def camvid(root: Path) -> None:
+    """mIoU over the 11 classes. LOSO: each sequence of train against the two others, and the mean of the three."""
+    train, val = open_dataset(root / "train"), open_dataset(root / "val")
+    for masks in ("own", "oracle"):
+        loso = []
+        for sequence in SEQUENCES:
+            inside = [sample for sample in train.samples if sample.image_path.name.startswith(sequence)]
+            outside = [sample for sample in train.samples if sample not in inside]
+            result, rows, seconds = scored(train, outside, train, inside, masks)
+            loso.append(result.miou)
+            print(f"{masks:7} {sequence}: mIoU {result.miou:.1%}, {rows} rows, {seconds:.2f} s an image", flush=True)
+        result, rows, seconds = scored(train, train.samples, val, val.samples, masks)
+        print(
+            f"{masks:7} LOSO {np.mean(loso):.1%}   val {result.miou:.1%}, {rows} rows, {seconds:.2f} s an image, "
+            f"answered {result.coverage:.1%}",
+            flush=True,
+        )
+
+
+def added(root: Path) -> None:
+    """IoU of Car, and the mean of the other ten classes, before and after Car is ingested."""
+    train, val = open_dataset(root / "train"), open_dataset(root / "val")
+    limit = MAX_ROWS // len(train.samples)
+    with tempfile.TemporaryDirectory() as folder, Segmenter.open(Path(folder) / "store") as segmenter:
+        for settings in (IngestSettings(exclude=("Car",)), IngestSettings(only=("Car",))):
+            changed = IngestSettings(settings.kind, settings.only, settings.exclude, limit)
+            ingest(segmenter, train, train.samples, changed)
+            scores = evaluate(segmenter, val, val.samples)[0].compute()
+            car = next(row.iou for row in scores.classes if row.name == "Car")
+            others = np.mean([row.iou for row in scores.classes if row.name != "Car"])
+            print(
+                f"{'with' if settings.only else 'without'} Car: Car {car:.1%}, the other ten {others:.1%}", flush=True
+            )
+
+
+def speed() -> None:
+    """Times on pictures of the sample data's scenes at 480 x 360, and on random unit vectors."""
+    import cv2
+
+    from knnclip.datasets.sample_data import draw_scene
+
+    picture = cv2.resize(draw_scene(np.random.default_rng(0))[0], (480, 360), interpolation=cv2.INTER_CUBIC)
+    with tempfile.TemporaryDirectory() as folder, Segmenter.open(Path(folder) / "store") as segmenter:
+        analysis = segmenter.analyse(picture)
+        _fill(segmenter.store, 10_000)
+        segment = _median(lambda: segmenter.segment(picture))
+        teach = analysis.proposals.masks[0]
+
+        def taught() -> None:
+            segmenter.teach(analysis, teach, "new")
+            segmenter.label(analysis)
+
+        segmenter.label(analysis)
+        print(f"segment, 10,000 stored rows: {segment:.0f} ms for {len(analysis.proposals)} masks")
+        print(f"teach and relabel without encoding the picture again: {_median(taught):.0f} ms")
+    for rows in (100_000, 1_000_000):
+        _large_store(rows, segment)
+
+
+def _large_store(rows: int, segment_ms: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store"
+        with Store.create(path, Fingerprint("random", "0", "none", 256)) as store:
+            _fill(store, rows)
+            store.search(_units(1, 256), 1)
+        start = time.perf_counter()
+        with Store.open(path, read_only=True) as store:
+            store.search(_units(1, 256), 1)
+            opened = time.perf_counter() - start
+            queries = _units(150, 256)
+            found = _median(lambda: store.search(queries, 32))
+        share = found / (segment_ms + found)
+        print(f"{rows:,} rows of 256-d: opened in {opened:.2f} s, 150 masks searched in {found:.0f} ms ({share:.0%})")
+
+
+def _units(n: int, dim: int, seed: int = -1) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    vectors = np.random.default_rng(seed + 1).normal(size=(n, dim))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _fill(store: Store, rows: int) -> None:
+    mask = Mask.from_dense(np.ones((8, 8)))
+    source = store.begin_source("ingest", "random rows")
+    for start in range(0, rows, 10_000):
+        vectors = _units(min(10_000, rows - start), store.fingerprint.dim, seed=start)
+        batch = [
+            LabelledInstance(vector, f"class {i % 50}", ImageReference(f"{start + i // 100}.jpg", 8, 8), mask)
+            for i, vector in enumerate(vectors)
+        ]
+        store.add(batch, source)
+
+
+def _median(action: object) -> float:
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        action()  # type: ignore[operator]
+        times.append(1000 * (time.perf_counter() - start))
+    return float(np.median(times))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=["camvid", "added", "speed"])
+    parser.add_argument("data", type=Path, nargs="?", help="folder with train/ and val/")
+    chosen = parser.parse_args()
+    if chosen.table == "speed":
+        speed()
+    elif chosen.data is None:
+        parser.error("this table needs the data's folder")
+    else:
+        {"camvid": camvid, "added": added}[chosen.table](chosen.data)

@@ -1,0 +1,77 @@
+"""Who may know whom, and what every module promises."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "knnclip"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+WORDS = {"errors", "structures", "images", "vocabulary", "registry", "atoms", "parallel"}
+BOXES = {
+    "masks", "encoders", "classifiers", "store", "datasets", "retrieval", "fusion", "assembly", "explanation",
+    "evaluation", "rendering",
+}  # fmt: skip
+MAY_KNOW = {
+    **dict.fromkeys(WORDS | BOXES, WORDS),
+    "presets": WORDS | BOXES,
+    "explanation": WORDS | {"assembly"},
+    "segmenter": WORDS | BOXES | {"presets"},
+    "ingest": WORDS | BOXES | {"presets", "segmenter"},
+    "evaluate": WORDS | BOXES | {"presets", "segmenter"},
+    "writing": WORDS | BOXES | {"presets", "segmenter"},
+}
+HEAVY = {"torch", "open_clip", "transformers", "faiss", "gradio", "cv2", "skimage", "scipy", "pycocotools", "rich"}
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path, *, top_level_only):
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_knows_only_what_it_may(path):
+    part = part_of(path)
+    if part in ("cli", "__init__"):
+        return
+    assert part in MAY_KNOW, f"{part} has no place in the design; give it one here"
+    known = {name.split(".")[1] for name in imports(path, top_level_only=False) if name.startswith("knnclip.")}
+    assert known <= MAY_KNOW[part] | {part}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_where_they_are_used(path):
+    assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, knnclip.cli; print(sorted(set(sys.argv[1:]) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code, *HEAVY, "numpy"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_there():
+    import knnclip
+
+    for name in knnclip.__all__:
+        assert getattr(knnclip, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing_of_that_name"):
+        _ = knnclip.nothing_of_that_name
