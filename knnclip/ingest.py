@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -17,8 +18,11 @@ import numpy as np
 from knnclip.datasets import Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
 from knnclip.parallel import map_ahead
-from knnclip.segmenter import MIN_PURITY, Analysis, Segmenter
-from knnclip.structures import LabelledInstance, Mask
+from knnclip.segmenter import MIN_PURITY, Segmenter
+from knnclip.structures import LabelledInstance, Mask, Origin
+
+Row = tuple[Mask, str, float, Origin]
+"""A mask, its class, the share of its pixels that carry the class, and where the mask comes from."""
 
 Kind = Literal["truth", "proposals", "both"]
 KINDS: tuple[Kind, ...] = ("truth", "proposals", "both")
@@ -84,8 +88,7 @@ def ingest(
             labelled = dataset.load(sample)
         except (ImageError, DatasetError) as error:
             return sample, None, (Rejection(str(sample.image_path), None, str(error)),)
-        analysis = segmenter.analyse(labelled.image, ref=sample.ref, masks=() if settings.kind == "truth" else None)
-        return sample, labelled_instances(segmenter, analysis, labelled, settings), labelled.rejected
+        return sample, labelled_instances(segmenter, sample.ref, labelled, settings), labelled.rejected
 
     for sample, instances, refused in map_ahead(describe, todo, workers):
         rejected.extend(refused)
@@ -97,25 +100,23 @@ def ingest(
 
 
 def labelled_instances(
-    segmenter: Segmenter, analysis: Analysis, labelled: LabelledImage, settings: IngestSettings
+    segmenter: Segmenter, ref: str, labelled: LabelledImage, settings: IngestSettings
 ) -> list[LabelledInstance]:
-    """The rows of one image: annotated segments first, then proposals, at most ``max_rows_per_image``."""
-    instances: list[LabelledInstance] = []
+    """The rows of one image, encoded in one pass: annotated segments first, then proposals, at most so many."""
+    kept: list[Row] = []
     if settings.kind != "proposals":
-        truth = [item for item in labelled.instances if not item.is_crowd and settings.wants(item.class_name)]
-        vectors = segmenter.encoder.encode(analysis.image, [item.mask for item in truth])
-        instances += [
-            LabelledInstance(vector, item.class_name, analysis.reference, item.mask)
-            for item, vector in zip(truth, vectors, strict=True)
-        ]
+        kept += [(item.mask, item.class_name, 1.0, "truth") for item in labelled.instances if not item.is_crowd]
     if settings.kind != "truth":
-        for mask, vector in zip(analysis.proposals.masks, analysis.embeddings, strict=True):
+        for mask in segmenter.generator.generate(labelled.image).masks:
             name, purity = majority(mask, labelled)
-            if name is not None and purity >= MIN_PURITY and settings.wants(name):
-                instances.append(
-                    LabelledInstance(vector, name, analysis.reference, mask, purity=purity, origin="proposal")
-                )
-    return take_turns(instances, settings.max_rows_per_image)
+            if name is not None and purity >= MIN_PURITY:
+                kept.append((mask, name, purity, "proposal"))
+    chosen = take_turns([row for row in kept if settings.wants(row[1])], settings.max_rows_per_image)
+    analysis = segmenter.analyse(labelled.image, masks=[mask for mask, *_ in chosen], ref=ref)
+    return [
+        LabelledInstance(vector, name, analysis.reference, mask, purity, origin)
+        for vector, (mask, name, purity, origin) in zip(analysis.embeddings, chosen, strict=True)
+    ]
 
 
 def majority(mask: Mask, labelled: LabelledImage) -> tuple[str | None, float]:
@@ -128,15 +129,14 @@ def majority(mask: Mask, labelled: LabelledImage) -> tuple[str | None, float]:
     return labelled.class_names[winner], float(counts[winner] / len(indices))
 
 
-def take_turns(instances: Sequence[LabelledInstance], limit: int) -> list[LabelledInstance]:
-    """At most ``limit`` instances, the classes taking turns, so that a rare class keeps all it has."""
-    turn: dict[str, int] = {}
+def take_turns(rows: Sequence[Row], limit: int) -> list[Row]:
+    """At most ``limit`` rows, the classes taking turns, so that a rare class keeps all it has."""
+    taken: Counter[str] = Counter()
     turns = []
-    for instance in instances:
-        turns.append(turn.setdefault(instance.class_name, 0))
-        turn[instance.class_name] += 1
-    kept = np.sort(np.argsort(turns, kind="stable")[:limit])
-    return [instances[i] for i in kept]
+    for _, class_name, _, _ in rows:
+        turns.append(taken[class_name])
+        taken[class_name] += 1
+    return [rows[i] for i in np.sort(np.argsort(turns, kind="stable")[:limit])]
 
 
 def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:

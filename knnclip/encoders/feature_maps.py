@@ -65,10 +65,11 @@ def _gradients(brightness: Float32, sigma_px: float) -> Planes:
     smooth = _blurred(brightness, sigma_px)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REFLECT_101)
     gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REFLECT_101)
-    strength = cv2.magnitude(gx, gy) + np.float32(1e-6)
+    xx, yy, xy = gx * gx, gy * gy, gx * gy
+    # Not cv2.magnitude: its last bits depend on where the arrays lie in memory.
+    strength = np.sqrt(xx + yy) + np.float32(1e-6)
     local = cv2.blur(strength, (25, 25), borderType=cv2.BORDER_REFLECT_101)
     relative = np.minimum(strength / (local + np.float32(0.005)), 3)
-    xx, yy, xy = gx * gx, gy * gy, gx * gy
     cos2, sin2 = (xx - yy) / strength**2, 2 * xy / strength**2
     jxx, jyy, jxy = (_blurred(product, 3 * sigma_px) for product in (xx, yy, xy))
     planes = {
@@ -76,7 +77,7 @@ def _gradients(brightness: Float32, sigma_px: float) -> Planes:
         f"cos2_{sigma_px}": relative * cos2,
         f"sin2_{sigma_px}": relative * np.abs(sin2),
         f"cos4_{sigma_px}": relative * (cos2 * cos2 - sin2 * sin2),
-        f"coherence_{sigma_px}": cv2.magnitude(jxx - jyy, 2 * jxy) / (jxx + jyy + np.float32(1e-4)),
+        f"coherence_{sigma_px}": np.sqrt((jxx - jyy) ** 2 + 4 * jxy**2) / (jxx + jyy + np.float32(1e-4)),
     }
     if sigma_px == GRADIENT_SIGMAS_PX[0]:
         planes["gradient"] = _log_less_mean(strength, 0.003)
