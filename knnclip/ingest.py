@@ -130,13 +130,21 @@ def majority(mask: Mask, labelled: LabelledImage) -> tuple[str | None, float]:
 
 
 def take_turns(rows: Sequence[Row], limit: int) -> list[Row]:
-    """At most ``limit`` rows, the classes taking turns, so that a rare class keeps all it has."""
+    """At most ``limit`` rows, each class in proportion to the square root of how many it has.
+
+    Within a class annotated segments go first, then proposals in a fixed shuffled order: the generator lists them from
+    the top of the image down, and its first ones would all come from there.
+    """
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    order = sorted(shuffled.tolist(), key=lambda i: rows[i][3] != "truth")
+    size = Counter(class_name for _, class_name, _, _ in rows)
     taken: Counter[str] = Counter()
-    turns = []
-    for _, class_name, _, _ in rows:
-        turns.append(taken[class_name])
+    turn: dict[int, float] = {}
+    for i in order:
+        class_name = rows[i][1]
+        turn[i] = taken[class_name] / size[class_name] ** 0.5
         taken[class_name] += 1
-    return [rows[i] for i in np.sort(np.argsort(turns, kind="stable")[:limit])]
+    return [rows[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
 
 
 def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:

@@ -43,7 +43,7 @@ from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
 
-MIN_PURITY = 0.5
+MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class."""
 
 

@@ -1,0 +1,60 @@
+"""What of a labelled image becomes rows."""
+
+import numpy as np
+import pytest
+
+from knnclip.datasets import LabelledImage, open_dataset
+from knnclip.errors import UsageError
+from knnclip.ingest import IngestSettings, ingest, majority, take_turns
+from knnclip.segmenter import Segmenter
+from knnclip.structures import Mask
+
+MASK = Mask.from_dense(np.ones((2, 2)))
+
+
+def rows(**counts):
+    return [(MASK, name, 1.0, "proposal") for name, count in counts.items() for _ in range(count)]
+
+
+def test_rare_classes_keep_all_they_have_and_common_ones_share_the_rest():
+    kept = [row[1] for row in take_turns(rows(road=400, cone=2), 30)]
+    assert len(kept) == 30
+    assert kept.count("cone") == 2
+
+
+def test_annotated_segments_go_before_proposals():
+    mixed = rows(car=50) + [(MASK, "car", 1.0, "truth")] * 3
+    assert [row[3] for row in take_turns(mixed, 3)] == ["truth"] * 3
+
+
+def test_all_rows_are_kept_in_order_below_the_limit():
+    few = rows(a=3, b=2)
+    assert take_turns(few, 10) == few
+
+
+def test_majority_counts_ignored_pixels_against_purity():
+    label_map = np.array([[0, 0, 1], [0, -1, -1]], np.int32)
+    labelled = LabelledImage(np.zeros((2, 3, 3), np.uint8), label_map, ("a", "b"), ())
+    assert majority(Mask.from_dense(np.ones((2, 3))), labelled) == ("a", 0.5)
+    assert majority(Mask.from_dense(label_map < 0), labelled) == (None, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["truth", "proposals", "both"])
+def test_what_is_stored_is_what_was_asked_for(tmp_path, sample_data, kind):
+    train = open_dataset(sample_data / "train")
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        settings = IngestSettings(kind=kind, exclude=("sky",), max_rows_per_image=40)
+        report = ingest(segmenter, train, train.samples[:2], settings)
+        stored = list(segmenter.store.instances())
+    assert len(stored) == report.rows <= 80
+    assert {item.origin for item in stored} == {"truth", "proposal"} & (
+        {"truth": {"truth"}, "proposals": {"proposal"}, "both": {"truth", "proposal"}}[kind]
+    )
+    assert "sky" not in {item.class_name for item in stored}
+    assert {item.image_ref for item in stored} == {"images/train_000.png", "images/train_001.png"}
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "all"}, {"max_rows_per_image": 0}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(UsageError):
+        IngestSettings(**wrong)

@@ -1,0 +1,131 @@
+"""The whole path: teaching by one click, undoing it, and who decides."""
+
+import numpy as np
+import pytest
+
+from knnclip.datasets import open_dataset
+from knnclip.errors import MaskError, StoreError, UsageError
+from knnclip.segmenter import Segmenter
+from knnclip.store import Store
+from knnclip.structures import UNKNOWN, Fingerprint, ImageReference, LabelledInstance, Mask
+
+
+@pytest.fixture
+def cones(sample_data):
+    """Two labelled pictures with traffic cones, and the largest cone of the first."""
+    dataset = open_dataset(sample_data / "val")
+    pictures = [dataset.load(sample) for sample in dataset.samples[:2]]
+    cone = max((i.mask for i in pictures[0].instances if i.class_name == "traffic cone"), key=lambda mask: mask.area)
+    return pictures, cone
+
+
+def answers(segmentation):
+    return (
+        segmentation.semantic.tobytes(),
+        segmentation.confidence.tobytes(),
+        [
+            (s.class_name, s.confidence, [(e.instance_id, e.similarity) for e in s.evidence])
+            for s in segmentation.segments
+        ],
+    )
+
+
+def test_an_empty_store_answers_unknown_everywhere(tmp_path, cones):
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        got = segmenter.segment(cones[0][0].image)
+    assert (got.semantic == UNKNOWN).all()
+    assert {segment.decision for segment in got.segments} == {"unknown"}
+
+
+def test_one_click_wins_against_five_thousand_rows_of_others(tmp_path, cones):
+    pictures, cone = cones
+    rng = np.random.default_rng(0)
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        analysis = segmenter.analyse(pictures[0].image)
+        vectors = analysis.embeddings[rng.integers(0, len(analysis.embeddings), 5000)] + rng.normal(
+            0, 0.05, (5000, analysis.embeddings.shape[1])
+        )
+        vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        # The other classes hold what looks like anything in the picture but the cone itself.
+        far = vectors @ segmenter.encoder.encode(pictures[0].image, [cone])[0] < 0.6
+        others = [
+            LabelledInstance(
+                vector, f"other {i % 10}", ImageReference(f"{i // 50}.jpg", 8, 8), Mask.from_dense(np.eye(8))
+            )
+            for i, vector in enumerate(vectors)
+            if far[i]
+        ]
+        segmenter.store.add(others, segmenter.store.begin_source("ingest", "others"))
+        segmenter.teach(analysis, cone, "traffic cone")
+        cone_id = segmenter.store.vocabulary().by_name("traffic cone").class_id
+        here = segmenter.label(analysis)
+        assert (cone.select(here.semantic) == cone_id).mean() > 0.8
+        there = segmenter.segment(pictures[1].image)
+        truth = pictures[1].label_map == pictures[1].class_names.index("traffic cone")
+        assert ((there.semantic == cone_id) & truth).sum() > 0.3 * truth.sum()
+
+
+def test_teach_then_forget_gives_back_the_earlier_answers_to_the_bit(tmp_path, cones):
+    pictures, cone = cones
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        for item in pictures[1].instances:
+            segmenter.teach(pictures[1].image, item.mask, item.class_name)
+        analysis = segmenter.analyse(pictures[0].image)
+        before = answers(segmenter.label(analysis))
+        source = segmenter.teach(analysis, cone, "new class")
+        assert answers(segmenter.label(analysis)) != before
+        segmenter.store.forget(source_id=source)
+        assert answers(segmenter.label(analysis)) == before
+
+
+def test_relabelling_equals_segmenting_and_evidence_names_its_image(tmp_path, cones):
+    pictures, cone = cones
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        segmenter.teach(pictures[0].image, cone, "traffic cone")
+        analysis = segmenter.analyse(pictures[0].image)
+        assert answers(segmenter.label(analysis)) == answers(segmenter.segment(pictures[0].image))
+        named = [s for s in segmenter.label(analysis).segments if s.class_name == "traffic cone"]
+    assert named
+    assert all(item.image_ref.startswith("sha256:") for item in named[0].evidence)
+    assert named[0].decision == "retrieval"
+
+
+def test_a_drawn_box_is_enough(tmp_path, cones):
+    pictures, cone = cones
+    x0, y0, x1, y1 = cone.box_xyxy
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        segmenter.teach(pictures[0].image, (x0 - 3, y0 - 3, x1 + 3, y1 + 3), "traffic cone")
+        drawn = next(item.mask for item in segmenter.store.instances() if item.origin == "truth")
+    both = drawn.to_dense() & cone.to_dense()
+    assert both.sum() / (drawn.to_dense() | cone.to_dense()).sum() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("mask", "name", "error"),
+    [
+        (np.zeros((240, 320), bool), "x", MaskError),
+        (np.ones((10, 10), bool), "x", MaskError),
+        (np.ones((240, 320), bool), "  ", UsageError),
+    ],
+)
+def test_wrong_teaching_leaves_the_store_untouched(tmp_path, cones, mask, name, error):
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        with pytest.raises(error):
+            segmenter.teach(cones[0][0].image, mask, name)
+        assert segmenter.store.sources() == []
+
+
+def test_images_of_one_pixel_and_one_colour_are_defined(tmp_path):
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        for shape in ((1, 1, 3), (1, 50, 3), (64, 64, 3)):
+            segmenter.teach(np.zeros(shape, np.uint8), np.ones(shape[:2], bool), "black")
+            assert segmenter.segment(np.zeros(shape, np.uint8)).semantic.shape == shape[:2]
+
+
+def test_a_store_of_another_encoder_or_preset_is_refused(tmp_path):
+    Store.create(tmp_path / "other", Fingerprint("dino", "1", "518", 384)).close()
+    with pytest.raises(StoreError, match="dino"):
+        Segmenter.open(tmp_path / "other")
+    Segmenter.open(tmp_path / "mine").close()
+    with pytest.raises(UsageError, match="made with preset 'builtin'"):
+        Segmenter.open(tmp_path / "mine", "clip")
