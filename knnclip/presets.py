@@ -38,7 +38,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             promptable="grabcut",
             encoder="descriptor",
             classifier=None,
-            vote=VoteSettings(k=24, tau=0.05, balance=0.5),
+            vote=VoteSettings(k=16, tau=0.05, balance=0.8),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
         ),

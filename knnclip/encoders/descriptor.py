@@ -35,18 +35,34 @@ CONTEXT_STRIDE = 4
 
 CLIP = 3.0
 
-COLOUR = ("rank", "brightness_z", "red_green", "blue_yellow", "a", "b", "chroma_rank", "b_rank")
-EDGES = tuple(f"{kind}_{s}" for kind in ("cos2", "sin2", "cos4", "relative", "coherence") for s in GRADIENT_SIGMAS_PX)
+BRIGHTNESS = ("rank", "brightness_z")
+CHROMA = ("red_green", "blue_yellow", "a", "b", "chroma_rank", "b_rank")
+UPRIGHTNESS = tuple(f"cos2_{sigma}" for sigma in GRADIENT_SIGMAS_PX)
+EDGES = tuple(f"{kind}_{s}" for kind in ("sin2", "cos4", "relative", "coherence") for s in GRADIENT_SIGMAS_PX)
 PATTERNS = (*(f"lbp_{count}" for count in range(9)), "lbp_mixed")
 SPREADS = ("rank", "red_green", "blue_yellow", "b", "chroma_rank", "gradient", "detail", "brightness_z")
+SIZE = ("log_area", "log_major", "log_minor", "spread_x", "spread_y", "height")
+SHAPE = ("elongation", "upright", "fill")
+HEIGHTS = ("y", "top", "bottom")
+BORDERS = ("touches_bottom", "touches_side")
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Soft bins of a plane, see ``histogram_planes``."""
+
+    plane: str
+    centres: tuple[float, ...]
+    width: float
+    weight: float
+
+
 CHROMA_BINS = (-0.45, -0.2, -0.08, 0.0, 0.08, 0.2, 0.45)
 HISTOGRAMS = (
-    ("rank", tuple(step / 6 - 0.5 for step in range(7)), 1 / 6),
-    ("red_green", CHROMA_BINS, 0.12),
-    ("blue_yellow", CHROMA_BINS, 0.12),
+    Histogram("rank", tuple(step / 6 - 0.5 for step in range(7)), width=1 / 6, weight=1.0),
+    Histogram("red_green", CHROMA_BINS, width=0.12, weight=1.5),
+    Histogram("blue_yellow", CHROMA_BINS, width=0.12, weight=1.0),
 )
-SHAPE = ("log_area", "log_major", "log_minor", "spread_x", "spread_y", "height", "elongation", "upright", "fill")
-PLACE = ("y", "top", "bottom", "off_centre", "touches_bottom", "touches_side")
 
 CONTEXT_COLOUR = ("rank", "red_green", "blue_yellow", "b", "chroma_rank")
 CONTEXT_DETAIL = ("gradient", "detail")
@@ -69,21 +85,30 @@ def _weighted(names: Sequence[str], weight: float) -> tuple[tuple[str, float], .
 
 
 CONTEXTS = (
-    Context("around", 0.0, _weighted(CONTEXT_COLOUR + CONTEXT_DETAIL + CONTEXT_TEXTURE, 1.0)),
-    Context("above", -50 / 360, _weighted(CONTEXT_COLOUR + CONTEXT_DETAIL, 1.0) + _weighted(CONTEXT_TEXTURE, 2.0)),
+    Context("around", 0.0, _weighted(CONTEXT_COLOUR + CONTEXT_DETAIL, 1.0) + _weighted(CONTEXT_TEXTURE, 1.5)),
+    Context(
+        "above",
+        -50 / 360,
+        _weighted(CONTEXT_COLOUR, 1.0) + _weighted(CONTEXT_DETAIL, 1.5) + _weighted(CONTEXT_TEXTURE, 2.0),
+    ),
     Context("below", 50 / 360, _weighted(CONTEXT_DETAIL + CONTEXT_TEXTURE, 1.0)),
-    Context("far_above", -110 / 360, _weighted(CONTEXT_COLOUR + CONTEXT_TEXTURE, 1.0)),
-    Context("far_below", 110 / 360, _weighted(CONTEXT_COLOUR + CONTEXT_TEXTURE, 1.0)),
+    Context("far_above", -110 / 360, _weighted(CONTEXT_COLOUR + CONTEXT_TEXTURE, 0.6)),
+    Context("far_below", 110 / 360, _weighted(CONTEXT_COLOUR, 1.0) + _weighted(CONTEXT_TEXTURE, 1.5)),
 )
 
 FEATURES: tuple[tuple[str, float], ...] = (
-    *_weighted([f"mean {name}" for name in COLOUR], 1.0),
+    *_weighted([f"mean {name}" for name in BRIGHTNESS], 1.0),
+    *_weighted([f"mean {name}" for name in CHROMA], 1.5),
+    *_weighted([f"mean {name}" for name in UPRIGHTNESS], 1.2),
     *_weighted([f"mean {name}" for name in EDGES + PATTERNS], 2.0),
     *_weighted([f"spread {name}" for name in SPREADS], 1.0),
-    *_weighted([f"bin {name} {index}" for name, centres, _ in HISTOGRAMS for index in range(len(centres))], 1.0),
+    *((f"bin {bins.plane} {index}", bins.weight) for bins in HISTOGRAMS for index in range(len(bins.centres))),
     *((f"{context.name} {name}", weight) for context in CONTEXTS for name, weight in context.planes),
-    *_weighted(SHAPE, 2.0),
-    *_weighted(PLACE, 1.0),
+    *_weighted(SIZE, 2.0),
+    *_weighted(SHAPE, 3.0),
+    *_weighted(HEIGHTS, 2.0),
+    *_weighted(("off_centre",), 1.5),
+    *_weighted(BORDERS, 1.0),
 )
 """Name and weight of each of the D features."""
 
@@ -123,12 +148,12 @@ def raw_features(image: Image, masks: Sequence[Mask]) -> Float64:
 
 def _inside(planes: Planes, masks: Sequence[Mask], shape: tuple[int, int], grid: tuple[int, int]) -> Float64:
     weights = mask_weights(masks, shape, grid)
-    means = pool_means(weights, [planes[name] for name in COLOUR + EDGES + PATTERNS])
+    means = pool_means(weights, [planes[name] for name in BRIGHTNESS + CHROMA + UPRIGHTNESS + EDGES + PATTERNS])
     first = pool_means(weights, [planes[name] for name in SPREADS])
     second = pool_means(weights, [planes[name] ** 2 for name in SPREADS])
     spreads = np.sqrt(np.maximum(second - first**2, 1e-6))
-    bins = pool_means(weights, [b for name, c, width in HISTOGRAMS for b in histogram_planes(planes[name], c, width)])
-    return np.concatenate([means, spreads, bins], axis=1)
+    bins = [plane for h in HISTOGRAMS for plane in histogram_planes(planes[h.plane], h.centres, h.width)]
+    return np.concatenate([means, spreads, pool_means(weights, bins)], axis=1)
 
 
 def _context(planes: Planes, masks: Sequence[Mask], shape: tuple[int, int], grid: tuple[int, int]) -> Float64:
@@ -151,11 +176,12 @@ def _context(planes: Planes, masks: Sequence[Mask], shape: tuple[int, int], grid
 
 
 def outlines(masks: Sequence[Mask]) -> Float64:
-    """``(N, len(SHAPE) + len(PLACE))`` from the masks alone; lengths in image heights, ``log`` is natural.
+    """``(N, 15)``: ``SIZE``, ``SHAPE``, ``HEIGHTS``, ``off_centre`` and ``BORDERS`` from the masks alone.
 
-    Axes are the standard deviations of the pixels along the principal directions. ``fill`` is the area over that of
-    the ellipse with the same moments, about 1 for a solid piece; ``upright`` is -1 for a vertical line and 1 for a
-    horizontal one; ``off_centre`` is the distance from the vertical middle line in image widths.
+    Lengths are in image heights, ``log`` is natural. Axes are the standard deviations of the pixels along the principal
+    directions. ``fill`` is the area over that of the ellipse with the same moments, about 1 for a solid piece;
+    ``upright`` is -1 for a vertical line and 1 for a horizontal one; ``off_centre`` is the distance from the vertical
+    middle line in image widths.
     """
     return np.array([_outline(mask) for mask in masks])
 

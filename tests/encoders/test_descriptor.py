@@ -4,13 +4,23 @@ import numpy as np
 import pytest
 
 from knnclip.encoders import make_encoder
-from knnclip.encoders.descriptor import FEATURES, PLACE, SHAPE, RegionDescriptor, outlines, raw_features
+from knnclip.encoders.descriptor import (
+    BORDERS,
+    FEATURES,
+    HEIGHTS,
+    SHAPE,
+    SIZE,
+    RegionDescriptor,
+    outlines,
+    raw_features,
+)
 from knnclip.encoders.descriptor_scales import SCALES
 from knnclip.encoders.feature_maps import GRADIENT_SIGMAS_PX, feature_maps, histogram_planes
 from knnclip.errors import MaskError
 from knnclip.structures import Mask
 
 NAMES = [name for name, _ in FEATURES]
+OUTLINE = (*SIZE, *SHAPE, *HEIGHTS, "off_centre", *BORDERS)
 
 
 def photo(height=72, width=96, seed=0):
@@ -206,14 +216,14 @@ def test_outlines_against_their_definition():
     found = outlines(masks)
     for row, mask in zip(found, masks, strict=True):
         expected = slow_outline(mask)
-        for name, value in zip(SHAPE + PLACE, row, strict=True):
+        for name, value in zip(OUTLINE, row, strict=True):
             assert value == pytest.approx(expected[name], abs=1e-6), name
 
 
 def test_a_solid_ellipse_fills_itself():
     ys, xs = np.mgrid[0:200, 0:300]
     dense = ((ys - 100) / 60) ** 2 + ((xs - 150) / 90) ** 2 <= 1
-    assert outlines([Mask.from_dense(dense)])[0, SHAPE.index("fill")] == pytest.approx(1, abs=0.02)
+    assert outlines([Mask.from_dense(dense)])[0, OUTLINE.index("fill")] == pytest.approx(1, abs=0.02)
 
 
 def test_a_large_image_is_described_like_its_reduction():
