@@ -29,6 +29,10 @@ class StoreError(KnnclipError):
     """The store cannot be opened, read or written, or a request does not fit its contents."""
 
 
+class OutputError(KnnclipError):
+    """A result cannot be written: the disk is full, or the place is not writable."""
+
+
 class UsageError(KnnclipError):
     """An argument, option or name is not one that exists."""
 

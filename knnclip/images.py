@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.errors import ImageError
+from knnclip.errors import ImageError, OutputError
 from knnclip.structures import Image
 
 if TYPE_CHECKING:
@@ -107,19 +107,22 @@ def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there as a whole or not at all; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    """Writes a file so that it is there as a whole or not at all; makes its folder. ``OutputError`` if it cannot."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); make room or choose another folder") from error
 
 
 def _umask() -> int:

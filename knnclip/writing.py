@@ -13,8 +13,8 @@ The folder of results holds
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +100,12 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
 def unique_names(files: Sequence[Path]) -> list[str]:
     """A name for each file's results: its stem, numbered where several files share one."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     names = []
     for file in files:
-        seen[file.stem] += 1
-        names.append(file.stem if seen[file.stem] == 1 else f"{file.stem}~{seen[file.stem]}")
+        numbered = (f"{file.stem}~{number}" for number in count(2))
+        names.append(next(name for name in chain([file.stem], numbered) if name not in taken))
+        taken.add(names[-1])
     return names
 
 

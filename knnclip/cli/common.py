@@ -73,11 +73,12 @@ def select_samples(dataset: Dataset, patterns: Sequence[str]) -> list[Sample]:
 
 def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     """Writes the rejections to ``path``, one JSON object a line, says so, and ends the command with exit code 3."""
+    from knnclip.images import write_atomically
+
     if not rejected:
         return
     lines = [json.dumps({"file": r.file, "row": r.row, "reason": r.reason}, ensure_ascii=False) for r in rejected]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    write_atomically(path, "".join(line + "\n" for line in lines).encode())
     typer.echo(
         f"{len(rejected)} rejected, listed in {path}; the first: {rejected[0].file}: {rejected[0].reason}", err=True
     )

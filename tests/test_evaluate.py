@@ -1,0 +1,83 @@
+"""The segmenter's answers against the truth."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from knnclip.datasets import open_dataset
+from knnclip.errors import UsageError
+from knnclip.evaluate import evaluate, index_of_class
+from knnclip.ingest import IngestSettings, ingest
+from knnclip.segmenter import Segmenter
+from knnclip.vocabulary import ClassInfo, Vocabulary
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, sample_data):
+    path = tmp_path_factory.mktemp("evaluate") / "store"
+    train = open_dataset(sample_data / "train")
+    with Segmenter.open(path) as segmenter:
+        ingest(segmenter, train, train.samples[:8], IngestSettings())
+    return path
+
+
+def test_classes_meet_by_name_or_synonym_and_others_are_misses():
+    vocabulary = Vocabulary.of(
+        [
+            ClassInfo(9, "automobile", True, (0, 0, 0), ("car",)),
+            ClassInfo(4, "sky", False, (0, 0, 0)),
+            ClassInfo(2, "boat", True, (0, 0, 0)),
+        ]
+    )
+    table = index_of_class(vocabulary, ["sky", "car", "tree"])
+    assert {class_id: int(table[class_id]) for class_id in (0, 2, 4, 9)} == {0: -1, 2: -1, 4: 0, 9: 1}
+    assert index_of_class(Vocabulary(()), ["sky"]).tolist() == [-1]
+
+
+def test_scores_are_those_of_the_answers(store, sample_data):
+    val = open_dataset(sample_data / "val")
+    with Segmenter.open(store, read_only=True) as segmenter:
+        confusion, rejected = evaluate(segmenter, val, val.samples[:3], workers=2)
+        expected = np.zeros_like(confusion.matrix)
+        for sample in val.samples[:3]:
+            labelled = val.load(sample)
+            semantic = segmenter.segment(labelled.image).semantic
+            names = {info.class_id: info.name for info in segmenter.store.vocabulary()}
+            for t, p in zip(labelled.label_map.flat, semantic.flat, strict=True):
+                if t >= 0:
+                    column = val.class_names.index(names[int(p)]) if p else expected.shape[1] - 1
+                    expected[t, column] += 1
+    assert rejected == ()
+    np.testing.assert_array_equal(confusion.matrix, expected)
+
+
+def test_ground_truth_masks_do_better(store, sample_data):
+    val = open_dataset(sample_data / "val")
+    with Segmenter.open(store, read_only=True) as segmenter:
+        scores = {
+            masks: evaluate(segmenter, val, val.samples, masks=masks)[0].compute().miou for masks in ("own", "oracle")
+        }
+    assert scores["oracle"] > scores["own"] > 0.5
+
+
+def test_what_cannot_be_read_is_reported_and_the_rest_scored(store, sample_data, tmp_path):
+    shutil.copytree(sample_data / "val", tmp_path / "val")
+    shutil.copy(sample_data / "classes.txt", tmp_path)
+    (tmp_path / "val" / "images" / "val_001.png").write_bytes(b"no image")
+    val = open_dataset(tmp_path / "val")
+    seen = []
+    with Segmenter.open(store, read_only=True) as segmenter:
+        confusion, rejected = evaluate(segmenter, val, val.samples[:3], on_image=lambda: seen.append(1))
+    assert [item.file.endswith("val_001.png") for item in rejected] == [True]
+    assert confusion.matrix.sum() == 2 * 320 * 240
+    assert len(seen) == 3
+
+
+def test_a_wrong_name_of_masks_is_refused(store, sample_data):
+    val = open_dataset(sample_data / "val")
+    with (
+        Segmenter.open(store, read_only=True) as segmenter,
+        pytest.raises(UsageError, match="own, oracle"),
+    ):
+        evaluate(segmenter, val, val.samples, masks="truth")
