@@ -1,11 +1,9 @@
-"""The installed command, run as a user runs it, on the sample data."""
+"""The installed command on the sample data."""
 
 import json
-import os
 import random
-import signal
+import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,21 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pil
 
-KNNCLIP = Path(sys.executable).with_name("knnclip")
+from knnclip import Store
+
+from ..mounts import mounted
+from .command import KNNCLIP, error_of, run
+
 NASTY = ['it\'s "quoted"', "😀", "../../etc", "<img src=x onerror=alert(1)>", "'; DROP TABLE classes; --", "x" * 500]
-
-
-def run(*arguments, code=0):
-    done = subprocess.run([KNNCLIP, *map(str, arguments)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def error_of(*arguments):
-    """The message of a command that must fail: the one line after whatever progress was shown."""
-    message = run(*arguments, code=2).stderr.strip().splitlines()[-1]
-    assert message.startswith("error: ")
-    return message
 
 
 @pytest.fixture(scope="module")
@@ -85,22 +74,32 @@ def test_ingest_again_stores_nothing_twice(store, sample_data):
     assert "24 images were already stored" in again.stdout
 
 
-def test_an_ingest_killed_at_random_moments_continues_where_it_stopped(store, sample_data, tmp_path):
-    killed = tmp_path / "killed"
-    for _ in range(4):
+def test_an_ingest_killed_twenty_times_continues_where_it_stopped(store, sample_data, tmp_path):
+    whole = run("classes", store).stdout
+    killed, finished, seed = tmp_path / "killed", 0, random.randrange(2**32)
+    rng = random.Random(seed)
+    for kill in range(20):
         process = subprocess.Popen(
-            [KNNCLIP, "ingest", sample_data / "train", "--store", killed],
+            [KNNCLIP, "ingest", sample_data / "train", "--store", killed, "--workers", "1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(random.uniform(1.0, 4.0))
-        os.kill(process.pid, signal.SIGKILL)
+        time.sleep(rng.uniform(0.7, 2.5))
+        process.kill()
         process.wait()
-        if (killed / "store.db").exists():
-            run("store", "verify", killed)
+        if not (killed / "store.db").exists():
+            continue
+        with Store.open(killed, read_only=True) as opened:
+            assert opened.verify() == [], f"after kill {kill} of seed {seed}"
+            done = len(opened.finished_images(1)) if opened.sources() else 0
+        assert done >= finished, f"committed images are lost after kill {kill} of seed {seed}"
+        finished = done
+        if finished == 24:
+            assert run("classes", killed).stdout == whole
+            killed, finished = tmp_path / f"killed_{kill}", 0
     run("ingest", sample_data / "train", "--store", killed)
     assert "is sound" in run("store", "verify", killed).stdout
-    assert run("classes", killed).stdout == run("classes", store).stdout
+    assert run("classes", killed).stdout == whole
 
 
 def test_vocabulary_commands(tmp_path, store):
@@ -121,21 +120,26 @@ def test_vocabulary_commands(tmp_path, store):
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_class_names_are_data(tmp_path, name, store):
+def test_class_names_are_data(tmp_path, name, store, sample_data):
     copy = tmp_path / "copy"
     run("store", "export", store, tmp_path / "one.knnclip")
     run("store", "import", copy, tmp_path / "one.knnclip")
     run("classes", "rename", copy, "car", name)
-    from knnclip import Store
-
     with Store.open(copy) as opened:
         assert name in [info.name for info in opened.vocabulary()]
     assert "is sound" in run("store", "verify", copy).stdout
+    image = sample_data / "val" / "images" / "val_000.png"
+    run("segment", image, "--store", copy, "--out", tmp_path / "out", "--evidence")
+    written = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    assert name in [category["name"] for category in written["categories"]]
+    segments = json.loads((tmp_path / "out" / "segments" / "val_000.json").read_text())
+    assert name in {score["class"] for segment in segments for score in segment["scores"]}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "one.knnclip", "out"]
+    run("classes", "forget", copy, name)
+    assert name not in run("classes", copy).stdout
 
 
 def test_bad_files_are_rejected_and_the_rest_is_done(sample_data, tmp_path):
-    import shutil
-
     root = tmp_path / "set"
     shutil.copytree(sample_data / "train", root)
     shutil.copy(sample_data / "classes.txt", root)
@@ -169,3 +173,34 @@ def test_errors_are_one_line_and_say_what_to_do(tmp_path, store, sample_data):
     assert "did you mean 'car'" in error_of("ingest", sample_data / "train", "--store", store, "--only", "cra")
     assert "Traceback" not in run("store", "info", tmp_path / "folder", code=2).stderr
     assert "Traceback" in run("--debug", "store", "info", tmp_path / "folder", code=1).stderr
+
+
+def test_a_read_only_place_and_a_full_disk_are_told_in_one_line(tmp_path, store, sample_data):
+    image = sample_data / "val" / "images" / "val_000.png"
+    with mounted(tmp_path / "view", "--bind", str(store)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(tmp_path / "view")], check=True)
+        assert "read" in error_of("ingest", sample_data / "val", "--store", tmp_path / "view")
+        run("segment", image, "--store", tmp_path / "view", "--out", tmp_path / "out")
+        assert "cannot be written" in error_of("segment", image, "--store", store, "--out", tmp_path / "view" / "out")
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
+        assert "disk is full" in error_of("ingest", sample_data / "train", "--store", tmp_path / "small" / "s")
+        with Store.open(tmp_path / "small" / "s", read_only=True) as kept:
+            assert kept.verify() == []
+            assert len(kept.finished_images(1)) > 0
+    with mounted(tmp_path / "tiny", "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
+        assert "cannot be written" in error_of("segment", image, "--store", store, "--out", tmp_path / "tiny" / "out")
+
+
+def test_verify_names_a_damaged_cache_and_it_is_replaced(tmp_path, store, sample_data):
+    copy = tmp_path / "copy"
+    shutil.copytree(store, copy)
+    cache = copy / "index.cache"
+    cache.write_bytes(cache.read_bytes()[:-100])
+    assert "index.cache" in error_of("store", "verify", copy)
+    image = sample_data / "val" / "images" / "val_000.png"
+    for folder in (copy, store):
+        run("segment", image, "--store", folder, "--out", tmp_path / folder.name)
+    one, two = ((tmp_path / folder.name / "segments" / "val_000.json").read_bytes() for folder in (copy, store))
+    assert one == two
+    run("store", "compact", copy)
+    assert "is sound" in run("store", "verify", copy).stdout

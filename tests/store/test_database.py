@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from knnclip.errors import StoreError
 from knnclip.store import Store
 
+from ..mounts import mounted
 from .samples import FINGERPRINT, answers, batch, instance, new_store, unit
 
 
@@ -18,19 +19,6 @@ def change(folder, statement):
     with closing(sqlite3.connect(folder / "store.db")) as connection:
         connection.execute(statement)
         connection.commit()
-
-
-@contextmanager
-def mounted(folder, *options):
-    """A small file system of its own on ``folder``."""
-    folder.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize(
