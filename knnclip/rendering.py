@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from knnclip.structures import UNKNOWN, Bool, Image, Int32, Segment, Segmentation
+from knnclip.structures import UNKNOWN, Bool, Box, Image, Int32, Segment, Segmentation
 from knnclip.vocabulary import Color, Vocabulary
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
     outlined = image.copy()
     outlined[_borders(segment.mask.to_dense().astype(np.int32))] = (255, 0, 0)
     name = segment.class_name or UNKNOWN_LABEL
-    crop = Pil.fromarray(outlined).crop(_padded(segment.mask.box_xyxy))
+    crop = _crop(Pil.fromarray(outlined), segment.mask.box_xyxy)
     tile((MARGIN_PX, MARGIN_PX), crop, [name, f"P = {segment.confidence:.2f}", segment.decision])
     for i, item in enumerate(shown):
         row, column = divmod(i, columns)
@@ -112,7 +112,7 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
             whole = Pil.open(BytesIO(jpeg)).convert("RGB")
             scale = whole.width / item.image_width_px
             x0, y0, x1, y1 = (round(edge * scale) for edge in item.box_xyxy)
-            picture = whole.crop(_padded((x0, y0, x1, y1)))
+            picture = _crop(whole, (x0, y0, x1, y1))
         tile(place, picture, [item.class_name, f"similarity {item.similarity:.2f}", item.image_ref.rsplit("/", 1)[-1]])
     return np.asarray(canvas)
 
@@ -130,10 +130,13 @@ def _borders(labels: Int32) -> Bool:
     return borders
 
 
-def _padded(box_xyxy: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def _crop(picture: PilImage, box_xyxy: Box) -> PilImage:
+    """The box with a margin of a quarter of its longer side, as far as the picture reaches."""
     x0, y0, x1, y1 = box_xyxy
     pad = max(4, max(x1 - x0, y1 - y0) // 4)
-    return x0 - pad, y0 - pad, x1 + pad, y1 + pad
+    return picture.crop(
+        (max(x0 - pad, 0), max(y0 - pad, 0), min(x1 + pad, picture.width), min(y1 + pad, picture.height))
+    )
 
 
 def _legend_rows(entries: Sequence[tuple[str, Color]], width_px: int) -> Image:

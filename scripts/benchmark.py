@@ -8,14 +8,18 @@ python scripts/benchmark.py speed             retrieval's share of a segment cal
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from knnclip.datasets import Dataset, Sample, open_dataset
+from knnclip.datasets.sample_data import draw_scene, write_sample_data
 from knnclip.evaluate import evaluate
 from knnclip.evaluation.semantic import SemanticScores
 from knnclip.ingest import IngestSettings, ingest
@@ -25,6 +29,24 @@ from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Ma
 
 SEQUENCES = ("0001TP", "0006R0", "0016E5")
 MAX_ROWS = 50_000
+
+OPENING = """
+import re, sys, time
+from pathlib import Path
+import faiss, numpy
+from knnclip.store import Store
+from knnclip.store.index import ROW
+
+def peak_bytes():  # of this program alone; Linux
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+query = numpy.full((1, 256), 1 / 16, dtype=numpy.float32)
+before, start = peak_bytes(), time.perf_counter()
+with Store.open(sys.argv[1], read_only=True) as store:
+    store.search(query, 1)
+    seconds = time.perf_counter() - start
+    print(seconds, peak_bytes() - before, int(store.info()["instances"]) * (4 * 256 + ROW.itemsize))
+"""
 
 
 def scored(
@@ -75,13 +97,18 @@ def added(root: Path) -> None:
 
 
 def speed() -> None:
-    """Times on pictures of the sample data's scenes at 480 x 360, and on random unit vectors."""
-    import cv2
+    """Times on drawn scenes, and of stores of random unit vectors."""
+    with tempfile.TemporaryDirectory() as folder:
+        segment_ms = _one_picture(Path(folder) / "store")
+        _ingest_rate(Path(folder))
+    for rows in (100_000, 1_000_000):
+        _large_store(rows, segment_ms)
 
-    from knnclip.datasets.sample_data import draw_scene
 
-    picture = cv2.resize(draw_scene(np.random.default_rng(0))[0], (480, 360), interpolation=cv2.INTER_CUBIC)
-    with tempfile.TemporaryDirectory() as folder, Segmenter.open(Path(folder) / "store") as segmenter:
+def _one_picture(path: Path) -> float:
+    scene, _ = draw_scene(np.random.default_rng(0))
+    picture = cv2.resize(scene, (480, 360), interpolation=cv2.INTER_CUBIC)
+    with Segmenter.open(path) as segmenter:
         analysis = segmenter.analyse(picture)
         _fill(segmenter.store, 10_000)
         segment = _median(lambda: segmenter.segment(picture))
@@ -93,9 +120,27 @@ def speed() -> None:
 
         segmenter.label(analysis)
         print(f"segment, 10,000 stored rows: {segment:.0f} ms for {len(analysis.proposals)} masks")
-        print(f"teach and relabel without encoding the picture again: {_median(taught):.0f} ms")
-    for rows in (100_000, 1_000_000):
-        _large_store(rows, segment)
+        print(f"teach, and relabel without encoding the picture again: {_median(taught):.0f} ms", flush=True)
+    return segment
+
+
+def _ingest_rate(folder: Path) -> None:
+    """Images a second of ingest, and of its proposals and encoder alone in a plain loop."""
+    write_sample_data(folder / "data")
+    dataset = open_dataset(folder / "data" / "train")
+    with Segmenter.open(folder / "ingested") as segmenter:
+
+        def loop() -> None:
+            for sample in dataset.samples:
+                segmenter.analyse(dataset.load(sample).image)
+
+        alone = _seconds(loop)
+        whole = _seconds(lambda: ingest(segmenter, dataset, dataset.samples, IngestSettings()))
+    n = len(dataset.samples)
+    print(
+        f"ingest {n / whole:.1f} images/s, proposals and encoder alone {n / alone:.1f}: {alone / whole:.2f} x",
+        flush=True,
+    )
 
 
 def _large_store(rows: int, segment_ms: float) -> None:
@@ -104,14 +149,17 @@ def _large_store(rows: int, segment_ms: float) -> None:
         with Store.create(path, Fingerprint("random", "0", "none", 256)) as store:
             _fill(store, rows)
             store.search(_units(1, 256), 1)
-        start = time.perf_counter()
+        # A process of its own, so that its peak of memory is that of opening.
+        done = subprocess.run([sys.executable, "-c", OPENING, path], capture_output=True, text=True, check=True)
+        opened, grown, index = (float(number) for number in done.stdout.split())
         with Store.open(path, read_only=True) as store:
-            store.search(_units(1, 256), 1)
-            opened = time.perf_counter() - start
             queries = _units(150, 256)
-            found = _median(lambda: store.search(queries, 32))
-        share = found / (segment_ms + found)
-        print(f"{rows:,} rows of 256-d: opened in {opened:.2f} s, 150 masks searched in {found:.0f} ms ({share:.0%})")
+            found = _median(lambda: store.search(queries, 16))
+        print(
+            f"{rows:,} rows of 256-d: opened in {opened:.2f} s with {grown / index:.2f} x the index's bytes; "
+            f"150 masks searched in {found:.0f} ms, {found / (segment_ms + found):.0%} of a segment call",
+            flush=True,
+        )
 
 
 def _units(n: int, dim: int, seed: int = -1) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -131,13 +179,15 @@ def _fill(store: Store, rows: int) -> None:
         store.add(batch, source)
 
 
-def _median(action: object) -> float:
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        action()  # type: ignore[operator]
-        times.append(1000 * (time.perf_counter() - start))
-    return float(np.median(times))
+def _seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def _median(action: Callable[[], object]) -> float:
+    """Milliseconds, the median of seven."""
+    return 1000 * float(np.median([_seconds(action) for _ in range(7)]))
 
 
 if __name__ == "__main__":

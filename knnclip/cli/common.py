@@ -72,10 +72,14 @@ def select_samples(dataset: Dataset, patterns: Sequence[str]) -> list[Sample]:
 
 
 def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
-    """Writes the rejections to ``path``, one JSON object a line, says so, and ends the command with exit code 3."""
+    """Writes the rejections to ``path``, one JSON object a line, says so, and ends the command with exit code 3.
+
+    Without rejections an earlier run's file is removed: it would be taken for this run's.
+    """
     from knnclip.images import write_atomically
 
     if not rejected:
+        path.unlink(missing_ok=True)
         return
     lines = [json.dumps({"file": r.file, "row": r.row, "reason": r.reason}, ensure_ascii=False) for r in rejected]
     write_atomically(path, "".join(line + "\n" for line in lines).encode())

@@ -72,7 +72,9 @@ def evaluate(
     if report is not None:
         write_report(scores, report, metadata=protocol | {"seconds": round(time.perf_counter() - start, 2)})
         typer.echo(f"report in {report}")
-    report_rejections(dataset.rejected + rejected, (report or Path(store)) / "rejected.jsonl")
+    refused = dataset.rejected + rejected
+    if report is not None or refused:  # the working folder is not this command's to tidy
+        report_rejections(refused, (report or Path()) / "rejected.jsonl")
 
 
 def _print(scores: SemanticScores) -> None:

@@ -152,6 +152,8 @@ def test_bad_files_are_rejected_and_the_rest_is_done(sample_data, tmp_path):
     assert "of 6 images" in done.stdout
     lines = [json.loads(line) for line in (store / "rejected.jsonl").read_text().splitlines()]
     assert [Path(line["file"]).name for line in lines] == [f"train_00{i}.png" for i in range(4)]
+    run("ingest", root, "--store", store, "--images", "train_004*")
+    assert not (store / "rejected.jsonl").exists(), "the list is of the last run"
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"%PDF")
     done = run("segment", broken, root / "images" / "train_004.png", "--store", store, "--out", tmp_path / "o", code=3)
