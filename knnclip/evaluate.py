@@ -27,11 +27,13 @@ def evaluate(
     masks: MaskSource = "own",
     workers: int = 2,
     on_image: Callable[[], None] = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
     """The confusion of the segmenter's semantic maps with the truth, and what could not be read.
 
     ``masks="oracle"`` puts the ground-truth masks in place of the generator's: it separates what retrieval gets wrong
     from what the masks miss. A class of the store that the data set does not have counts as unknown, hence as a miss.
+    ``on_image`` is called after each image; where ``stop`` then says so the rest is left out.
     """
     if masks not in MASK_SOURCES:
         raise UsageError(f"masks are one of {', '.join(MASK_SOURCES)}, found {masks!r}")
@@ -56,6 +58,8 @@ def evaluate(
             confusion.update(truth, prediction)
             rejected.extend(refused)
         on_image()
+        if stop():
+            break
     return confusion, tuple(rejected)
 
 

@@ -75,6 +75,17 @@ def as_image(image: NDArray[Any] | str | Path) -> Image:
     return np.ascontiguousarray(image)
 
 
+def reduce_image(image: Image, longest_px: int) -> Image:
+    """The image itself, or a reduction of it whose longest side is so many pixels."""
+    from PIL import Image as Pil
+
+    if max(image.shape[:2]) <= longest_px:
+        return image
+    picture = Pil.fromarray(image)
+    picture.thumbnail((longest_px, longest_px))
+    return np.asarray(picture)
+
+
 def pixel_digest(image: Image) -> str:
     """The name of an image that has no path: ``sha256:`` and the hash of its size and pixels."""
     digest = hashlib.sha256(repr(image.shape).encode())
@@ -82,28 +93,36 @@ def pixel_digest(image: Image) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def encode_thumbnail(image: Image) -> bytes:
-    """The image as JPEG, its longest side at most ``THUMBNAIL_PX``."""
+def encode_jpeg(image: Image, longest_px: int) -> bytes:
+    """The image as JPEG, reduced where its longest side is more than so many pixels."""
     from PIL import Image as Pil
 
-    picture = Pil.fromarray(image)
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
+    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
 
 
-def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
-    """Writes ``(H, W, 3) uint8`` RGB, or an ``(H, W)`` map of indices (8 bits if they fit, else 16)."""
+def encode_thumbnail(image: Image) -> bytes:
+    """The image as JPEG, its longest side at most ``THUMBNAIL_PX``."""
+    return encode_jpeg(image, THUMBNAIL_PX)
+
+
+def encode_png(pixels: NDArray[np.integer]) -> bytes:
+    """``(H, W, 3) uint8`` RGB, or an ``(H, W)`` map of indices (8 bits if they fit, else 16), as PNG."""
     from PIL import Image as Pil
 
     if pixels.ndim == 2:
         if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
-            raise ImageError(f"{path}: an index map holds 0 to 65535, found {pixels.min()} to {pixels.max()}")
+            raise ImageError(f"an index map holds 0 to 65535, found {pixels.min()} to {pixels.max()}")
         pixels = pixels.astype(np.uint8 if pixels.max(initial=0) < 256 else np.uint16)
     buffer = BytesIO()
     Pil.fromarray(pixels).save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
+    """Writes what ``encode_png`` makes."""
+    write_atomically(path, encode_png(pixels))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

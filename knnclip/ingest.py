@@ -67,9 +67,11 @@ def ingest(
     *,
     workers: int = 2,
     on_image: Callable[[], None] = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> IngestReport:
-    """Stores the samples' labelled masks as one source. ``on_image`` is called after each image.
+    """Stores the samples' labelled masks as one source.
 
+    ``on_image`` is called after each image; where ``stop`` then says so the rest is left for the next run.
     What cannot be read is reported in ``rejected`` and skipped; an unreadable image is tried again by the next run.
     """
     _check_classes(dataset, settings)
@@ -96,6 +98,8 @@ def ingest(
             rows += len(store.add(instances, source, finished_images=[sample.ref]))
             images += 1
         on_image()
+        if stop():
+            break
     return IngestReport(source, images, len(samples) - len(todo), rows, tuple(rejected))
 
 

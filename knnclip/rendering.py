@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from knnclip.structures import UNKNOWN, Bool, Box, Image, Int32, Segment, Segmentation
+from knnclip.structures import UNKNOWN, Bool, Box, Evidence, Image, Int32, Mask, Segment, Segmentation
 from knnclip.vocabulary import Color, Vocabulary
 
 if TYPE_CHECKING:
@@ -74,6 +74,20 @@ def side_by_side(panels: Sequence[tuple[str, Image]]) -> Image:
     return np.asarray(canvas)
 
 
+def anchor(mask: Mask) -> tuple[int, int]:
+    """``(x, y)``: the pixel of a mask that is farthest from its border, where a label is read best."""
+    import cv2
+
+    distance = cv2.distanceTransform(np.pad(mask.crop, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+    return mask.box_xyxy[0] + int(x), mask.box_xyxy[1] + int(y)
+
+
+def evidence_crop(item: Evidence, thumbnail: bytes) -> Image:
+    """The surroundings of a stored instance, cut from its image's JPEG thumbnail."""
+    return np.asarray(_stored_crop(item, thumbnail))
+
+
 def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, bytes], *, columns: int = 5) -> Image:
     """A segment beside the stored instances that decided it, each with its similarity, class and image.
 
@@ -107,12 +121,8 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
     for i, item in enumerate(shown):
         row, column = divmod(i, columns)
         place = ((column + 1) * (TILE_PX + MARGIN_PX) + MARGIN_PX, row * (tile_height + MARGIN_PX) + MARGIN_PX)
-        picture = None
-        if jpeg := thumbnails.get(item.image_ref):
-            whole = Pil.open(BytesIO(jpeg)).convert("RGB")
-            scale = whole.width / item.image_width_px
-            x0, y0, x1, y1 = (round(edge * scale) for edge in item.box_xyxy)
-            picture = _crop(whole, (x0, y0, x1, y1))
+        jpeg = thumbnails.get(item.image_ref)
+        picture = _stored_crop(item, jpeg) if jpeg else None
         tile(place, picture, [item.class_name, f"similarity {item.similarity:.2f}", item.image_ref.rsplit("/", 1)[-1]])
     return np.asarray(canvas)
 
@@ -128,6 +138,15 @@ def _borders(labels: Int32) -> Bool:
     borders[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     borders[1:] |= labels[1:] != labels[:-1]
     return borders
+
+
+def _stored_crop(item: Evidence, thumbnail: bytes) -> PilImage:
+    from PIL import Image as Pil
+
+    whole = Pil.open(BytesIO(thumbnail)).convert("RGB")
+    scale = whole.width / item.image_width_px
+    x0, y0, x1, y1 = (round(edge * scale) for edge in item.box_xyxy)
+    return _crop(whole, (x0, y0, x1, y1))
 
 
 def _crop(picture: PilImage, box_xyxy: Box) -> PilImage:

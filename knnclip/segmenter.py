@@ -22,6 +22,7 @@ from knnclip.explanation import explain, shown_instances
 from knnclip.fusion import fuse
 from knnclip.images import as_image, encode_thumbnail, pixel_digest
 from knnclip.masks import make_generator, make_promptable
+from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.retrieval import posterior
 from knnclip.store import Store
@@ -184,9 +185,24 @@ class Segmenter:
         self.store.add(instances, source)
         return source
 
+    def mask_from_box(self, image: ImageLike | Analysis, box_xyxy: Box) -> Mask:
+        """The object inside a drawn box, by the preset's promptable generator; ``MaskError`` if there is none."""
+        return make_promptable(self.preset.promptable).mask_from_box(_pixels(image), box_xyxy)
+
+    def mask_from_strokes(self, image: ImageLike | Analysis, strokes: Sequence[Stroke], width_px: float) -> Mask:
+        """The object under a scribble: lines through points ``(x, y)``, so many pixels wide; else as by a box."""
+        pixels = _pixels(image)
+        shape = (int(pixels.shape[0]), int(pixels.shape[1]))
+        foreground = draw_strokes(strokes, shape, width_px)
+        return make_promptable(self.preset.promptable).mask_from_scribble(pixels, foreground)
+
     def _drawn(self, image: Image, mask: Mask | Bool | Box) -> Mask:
         if isinstance(mask, tuple):
-            return make_promptable(self.preset.promptable).mask_from_box(image, mask)
+            return self.mask_from_box(image, mask)
         drawn = mask if isinstance(mask, Mask) else Mask.from_dense(mask)
         image_shapes_agree(image, [drawn], where="teach")
         return drawn
+
+
+def _pixels(image: ImageLike | Analysis) -> Image:
+    return image.image if isinstance(image, Analysis) else as_image(image)

@@ -10,7 +10,7 @@ Conventions, everywhere in knnclip:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -57,6 +57,16 @@ class Mask:
             raise MaskError("the mask is empty; a mask needs at least one pixel")
         y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         return cls((x0, y0, x1, y1), true[y0:y1, x0:x1].copy(), (int(dense.shape[0]), int(dense.shape[1])))
+
+    @classmethod
+    def union(cls, masks: Sequence[Mask]) -> Mask:
+        """All pixels of at least one mask; ``MaskError`` if there is none or they are of different images."""
+        if not masks or len({mask.shape for mask in masks}) > 1:
+            raise MaskError(f"a union needs masks of one image, found {len(masks)}; select at least one")
+        dense = np.zeros(masks[0].shape, dtype=bool)
+        for mask in masks:
+            dense[mask.slices] |= mask.crop
+        return cls.from_dense(dense)
 
     @classmethod
     def decode(cls, counts: bytes, box_xyxy: Box, shape: tuple[int, int]) -> Mask:

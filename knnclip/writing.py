@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from knnclip.colors import distinct
 from knnclip.datasets import Rejection
 from knnclip.errors import ImageError, UsageError
 from knnclip.images import IMAGE_SUFFIXES, read_image, write_atomically, write_png
@@ -71,7 +72,7 @@ def segment_files(
         image, segmentation = result
         write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
         write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
-        write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, vocabulary))
+        write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, distinct(vocabulary)))
         _write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
         if evidence:
             _write_evidence(segmenter, image, segmentation, out / "evidence", name)

@@ -18,13 +18,27 @@ BOXES = {
 MAY_KNOW = {
     **dict.fromkeys(WORDS | BOXES, WORDS),
     "presets": WORDS | BOXES,
+    "colors": WORDS,
     "explanation": WORDS | {"assembly"},
     "segmenter": WORDS | BOXES | {"presets"},
+    "history": WORDS | BOXES | {"segmenter"},
     "ingest": WORDS | BOXES | {"presets", "segmenter"},
     "evaluate": WORDS | BOXES | {"presets", "segmenter"},
-    "writing": WORDS | BOXES | {"presets", "segmenter"},
+    "writing": WORDS | BOXES | {"colors", "presets", "segmenter"},
 }
-HEAVY = {"torch", "open_clip", "transformers", "faiss", "gradio", "cv2", "skimage", "scipy", "pycocotools", "rich"}
+HEAVY = {
+    "torch",
+    "open_clip",
+    "transformers",
+    "faiss",
+    "gradio",
+    "cv2",
+    "skimage",
+    "scipy",
+    "pycocotools",
+    "rich",
+    "matplotlib",
+}
 
 
 def part_of(path):

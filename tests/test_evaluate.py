@@ -81,3 +81,12 @@ def test_a_wrong_name_of_masks_is_refused(store, sample_data):
         pytest.raises(UsageError, match="own, oracle"),
     ):
         evaluate(segmenter, val, val.samples, masks="truth")
+
+
+def test_an_evaluation_that_is_stopped_has_scored_the_images_before(store, sample_data):
+    val = open_dataset(sample_data / "val")
+    done = []
+    with Segmenter.open(store, read_only=True) as segmenter:
+        stopped, _ = evaluate(segmenter, val, val.samples, on_image=lambda: done.append(1), stop=lambda: len(done) == 2)
+        whole, _ = evaluate(segmenter, val, val.samples[:2])
+    np.testing.assert_array_equal(stopped.matrix, whole.matrix)

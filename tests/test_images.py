@@ -8,10 +8,13 @@ from knnclip.errors import ImageError
 from knnclip.images import (
     THUMBNAIL_PX,
     as_image,
+    encode_jpeg,
+    encode_png,
     encode_thumbnail,
     pixel_digest,
     read_image,
     read_index_map,
+    reduce_image,
     write_png,
 )
 
@@ -125,3 +128,27 @@ def test_thumbnails_are_bounded_and_digests_tell_shapes_apart():
     assert max(Pil.open(BytesIO(encode_thumbnail(image))).size) == THUMBNAIL_PX
     assert pixel_digest(image) != pixel_digest(image.reshape(2000, 40, 3))
     assert pixel_digest(image) == pixel_digest(image.copy())
+
+
+@pytest.mark.parametrize(
+    ("shape", "reduced"), [((400, 100), (200, 50)), ((100, 400), (50, 200)), ((200, 199), (200, 199))]
+)
+def test_a_reduced_image_keeps_its_proportions(shape, reduced):
+    assert reduce_image(np.full((*shape, 3), 7, np.uint8), 200).shape == (*reduced, 3)
+
+
+def test_a_small_image_is_not_copied(rng):
+    image = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    assert reduce_image(image, 30) is image
+
+
+def test_a_line_survives_any_reduction():
+    assert reduce_image(np.zeros((5000, 1, 3), np.uint8), 100).shape == (100, 1, 3)
+
+
+def test_jpeg_and_png_are_what_they_are_called(tmp_path, rng):
+    image = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    (tmp_path / "x.png").write_bytes(encode_png(image))
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), image)
+    (tmp_path / "x.jpg").write_bytes(encode_jpeg(image, 15))
+    assert read_image(tmp_path / "x.jpg").shape == (10, 15, 3)

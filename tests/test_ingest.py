@@ -58,3 +58,17 @@ def test_what_is_stored_is_what_was_asked_for(tmp_path, sample_data, kind):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(UsageError):
         IngestSettings(**wrong)
+
+
+def test_a_run_that_is_stopped_keeps_what_it_stored_and_the_next_one_goes_on(tmp_path, sample_data):
+    train = open_dataset(sample_data / "train")
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        done = []
+        first = ingest(
+            segmenter, train, train.samples[:4], IngestSettings(), workers=1,
+            on_image=lambda: done.append(1), stop=lambda: len(done) == 2,
+        )  # fmt: skip
+        assert (first.images, first.already) == (2, 0)
+        assert {item.image_ref for item in segmenter.store.instances()} == {s.ref for s in train.samples[:2]}
+        second = ingest(segmenter, train, train.samples[:4], IngestSettings())
+        assert (second.images, second.already, second.source_id) == (2, 2, first.source_id)

@@ -7,7 +7,17 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip.images import encode_thumbnail
-from knnclip.rendering import UNKNOWN_COLOR, class_colors, evidence_sheet, legend, overlay, shorten, side_by_side
+from knnclip.rendering import (
+    UNKNOWN_COLOR,
+    anchor,
+    class_colors,
+    evidence_crop,
+    evidence_sheet,
+    legend,
+    overlay,
+    shorten,
+    side_by_side,
+)
 from knnclip.structures import UNKNOWN, Evidence, Mask, Segment, Segmentation
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
@@ -101,3 +111,32 @@ def test_a_segment_without_evidence_has_a_sheet_too():
     mask = Mask.from_dense(np.ones((4, 4)))
     segment = Segment(1, UNKNOWN, None, False, 1.0, "unknown", mask, (), ())
     assert evidence_sheet(np.zeros((4, 4, 3), np.uint8), segment, {}).ndim == 3
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"), [((10, 20, 31, 25), (20, 22)), ((0, 0, 9, 9), (4, 4)), ((79, 59, 80, 60), (79, 59))]
+)
+def test_an_anchor_is_the_middle_of_a_blob(box, expected):
+    dense = np.zeros((60, 80), bool)
+    dense[box[1] : box[3], box[0] : box[2]] = True
+    x, y = anchor(Mask.from_dense(dense))
+    assert y == expected[1]
+    assert abs(x - expected[0]) <= (box[2] - box[0]) // 2
+    assert dense[y, x]
+
+
+def test_an_anchor_of_a_ring_lies_on_it():
+    ys, xs = np.mgrid[:60, :80]
+    ring = (abs(np.hypot(ys - 30, xs - 40) - 20) < 4).astype(bool)
+    x, y = anchor(Mask.from_dense(ring))
+    assert ring[y, x]
+
+
+def test_an_evidence_crop_shows_the_instance_at_the_scale_of_its_thumbnail():
+    image = np.zeros((600, 2048, 3), np.uint8)
+    image[200:400, 800:1000] = (0, 200, 0)
+    evidence = Evidence(1, 0.9, 5, "car", "a.png", 2048, 600, (800, 200, 1000, 400), 1)
+    crop = evidence_crop(evidence, encode_thumbnail(image))
+    green = (crop[..., 1] > 120) & (crop[..., 0] < 80)
+    assert crop.shape[:2] == (74, 74)  # 50 px of the instance and a quarter of it on each side
+    assert abs(int(green.sum()) - 50 * 50) < 150

@@ -129,3 +129,18 @@ def test_a_store_of_another_encoder_or_preset_is_refused(tmp_path):
     Segmenter.open(tmp_path / "mine").close()
     with pytest.raises(UsageError, match="made with preset 'builtin'"):
         Segmenter.open(tmp_path / "mine", "clip")
+
+
+def test_a_box_and_a_scribble_find_the_object(tmp_path, cones):
+    pictures, cone = cones
+    x0, y0, x1, y1 = cone.box_xyxy
+    rows = [(y, np.flatnonzero(cone.to_dense()[y])) for y in np.linspace(y0 + 3, y1 - 3, 5).astype(int)]
+    strokes = [[(float(xs[len(xs) // 4]), float(y)), (float(xs[3 * len(xs) // 4]), float(y))] for y, xs in rows]
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        analysis = segmenter.analyse(pictures[0].image)
+        by_box = segmenter.mask_from_box(analysis, (x0 - 3, y0 - 3, x1 + 3, y1 + 3))
+        by_strokes = segmenter.mask_from_strokes(analysis, strokes, 4)
+        assert by_box.encode() == segmenter.mask_from_box(pictures[0].image, (x0 - 3, y0 - 3, x1 + 3, y1 + 3)).encode()
+    for found in (by_box, by_strokes):
+        both = (found.to_dense() & cone.to_dense()).sum()
+        assert both / (found.area + cone.area - both) > 0.5

@@ -67,3 +67,16 @@ def test_masks_of_another_size_are_named():
     image_shapes_agree(image, [fits], where="test")
     with pytest.raises(MaskError, match="mask 1 is for 4x5 px, the image has 5x4 px"):
         image_shapes_agree(image, [fits, other], where="test")
+
+
+@settings(deadline=None)
+@given(arrays(bool, (3, 5, 7)).filter(lambda stack: stack.any(axis=(1, 2)).all()))
+def test_a_union_has_the_pixels_of_all(stack):
+    union = Mask.union([Mask.from_dense(dense) for dense in stack])
+    np.testing.assert_array_equal(union.to_dense(), stack.any(axis=0))
+
+
+@pytest.mark.parametrize("shapes", [[], [(2, 2), (2, 3)]])
+def test_a_union_is_of_masks_of_one_image(shapes):
+    with pytest.raises(MaskError, match="union"):
+        Mask.union([Mask.from_dense(np.ones(shape)) for shape in shapes])

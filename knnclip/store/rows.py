@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from knnclip.errors import StoreError
 from knnclip.store.content import Row
 from knnclip.store.database import now
 from knnclip.store.records import SourceInfo, SourceKind, StoredInstance
-from knnclip.structures import Evidence, ImageReference, Mask
+from knnclip.structures import Evidence, ImageReference, LabelledInstance, Mask
 
 NOT_COMPARED = 0.0
 """The similarity of evidence that was looked up by its id alone."""
@@ -145,6 +147,32 @@ def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredIns
     if row is None:
         raise StoreError(f"the store has no instance {instance_id}; it was never stored, or it was forgotten")
     return _stored(row)
+
+
+def read_labelled(
+    connection: sqlite3.Connection, source_id: int | None, instance_ids: Sequence[int]
+) -> dict[int, LabelledInstance]:
+    """The rows of a source, or of ids, by rising id, as they would be added again."""
+    found = connection.execute(
+        "SELECT instance_id, vector, classes.name, ref, width_px, height_px, thumbnail, "
+        "x0, y0, x1, y1, rle, purity, origin "
+        "FROM instances JOIN embeddings USING (instance_id) JOIN classes USING (class_id) JOIN images USING (image_id) "
+        "WHERE source_id = ? OR instance_id IN (SELECT value FROM json_each(?)) ORDER BY instance_id",
+        (source_id, json.dumps([int(value) for value in instance_ids])),
+    )
+    return {
+        instance_id: LabelledInstance(
+            embedding=np.frombuffer(vector, dtype="<f2").astype(np.float32),
+            class_name=name,
+            image=ImageReference(ref, width, height, thumbnail),
+            mask=Mask.decode(rle, (x0, y0, x1, y1), (height, width)),
+            purity=purity,
+            origin=origin,
+        )
+        for (
+            instance_id, vector, name, ref, width, height, thumbnail, x0, y0, x1, y1, rle, purity, origin,
+        ) in found
+    }  # fmt: skip
 
 
 def read_page(

@@ -240,6 +240,13 @@ class Store:
                 return
             after_id = page[-1].instance_id
 
+    def labelled(
+        self, *, source_id: int | None = None, instance_ids: Sequence[int] = ()
+    ) -> dict[int, LabelledInstance]:
+        """The instances of a source, or of ids, by id, ready for ``add``: to be kept by who may want them back."""
+        with self._database.read() as connection:
+            return rows.read_labelled(connection, source_id, instance_ids)
+
     def thumbnails(self, refs: Iterable[str]) -> dict[str, bytes]:
         """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
         query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"

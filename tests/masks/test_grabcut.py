@@ -29,7 +29,7 @@ def test_box(scene, box):
 def test_scribble_with_and_without_background(scene):
     image, disc = scene
     foreground, background = np.zeros_like(disc), np.zeros_like(disc)
-    foreground[60, 80:100] = True
+    foreground[60, 72:108] = True
     background[10, 10:150] = True
     for marked in (None, background):
         mask = GrabCut().mask_from_scribble(image, foreground, marked).to_dense()
@@ -63,3 +63,14 @@ def test_wrong_scribbles_are_refused(scene):
         GrabCut().mask_from_scribble(image, disc[:-1])
     with pytest.raises(MaskError, match="no background"):
         GrabCut().mask_from_scribble(image, np.ones_like(disc))
+
+
+def test_a_scribble_leaves_out_what_does_not_hang_together_with_it(scene):
+    image, disc = scene
+    image = image.copy()
+    image[20:30, 60:75] = (200, 40, 40)  # a patch like the disc, near it
+    scribble = np.zeros_like(disc)
+    scribble[60, 68:112] = True
+    mask = GrabCut().mask_from_scribble(image, scribble).to_dense()
+    assert not mask[20:30, 60:75].any()
+    assert iou(mask, disc) > 0.85

@@ -45,6 +45,22 @@ def test_a_row_comes_back_as_it_was(tmp_path):
             store.instance(99)
 
 
+def test_rows_taken_out_are_ready_to_be_added_again(tmp_path):
+    with new_store(tmp_path) as store:
+        kept, taken = store.begin_source("teach", "kept"), store.begin_source("teach", "taken")
+        (first,) = store.add([instance(1, "cat", "a.png")], kept)
+        store.add([instance(2, "dog", "b.png", purity=0.75, origin="proposal"), instance(3, "dog", "a.png")], taken)
+        before = answers(store)
+        rows = store.labelled(source_id=taken)
+        assert list(store.labelled(instance_ids=[first, 999])) == [first]
+        store.forget(source_id=taken)
+        assert answers(store) != before
+        assert store.labelled(source_id=taken) == {}
+        store.add(list(rows.values()), store.begin_source("teach", "taken"))
+        assert answers(store) == before
+        assert store.thumbnails(["b.png"]) == {"b.png": image("b.png").thumbnail}
+
+
 def test_instances_are_read_page_by_page(tmp_path, monkeypatch):
     monkeypatch.setattr("knnclip.store.store.PAGE_ROWS", 4)
     rows = batch(1, 24)

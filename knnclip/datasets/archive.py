@@ -1,0 +1,63 @@
+"""A zip file from somebody else -> a folder, within limits that are checked before and while anything is written."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from knnclip.errors import DatasetError
+
+MAX_FILES = 100_000
+MAX_BYTES = 8 * 2**30
+MAX_RATIO = 200
+"""Photographs and label images hardly shrink in a zip; what grows by more is made to fill the disk."""
+
+CHUNK_BYTES = 2**20
+
+
+def extract_zip(file: str | Path, folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
+    """Unpacks an archive into an empty folder and returns the folder that holds the data.
+
+    That is ``folder``, or the one folder that everything in the archive lies in. Raises ``DatasetError`` if the file is
+    no zip, is damaged or encrypted, names a place outside the folder, or unpacks to more than ``max_bytes``, to more
+    than ``MAX_FILES`` files or to more than ``MAX_RATIO`` times its size.
+    """
+    file, folder = Path(file), Path(folder)
+    name = file.name
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if len(members) > MAX_FILES:
+                raise DatasetError(f"{name} holds {len(members):,} files; at most {MAX_FILES:,} are unpacked")
+            targets = [_target(member, folder, name) for member in members]
+            room = min(max_bytes, MAX_RATIO * file.stat().st_size)
+            for member, target in zip(members, targets, strict=True):
+                room -= _unpack(archive, member, target, room, name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise DatasetError(
+            f"{name} cannot be unpacked ({error}); make a plain zip file of the data's folder"
+        ) from error
+    inside = [path for path in folder.iterdir() if path.name != "__MACOSX"]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+def _target(member: zipfile.ZipInfo, folder: Path, name: str) -> Path:
+    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+    if not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0]:
+        raise DatasetError(f"{name} names a file outside its folder ({member.filename!r}); nothing was unpacked")
+    return folder.joinpath(*parts)
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, room: int, name: str) -> int:
+    """Writes one file of at most ``room`` bytes, whatever its entry claims, and returns how many there were."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with archive.open(member) as source, target.open("wb") as sink:
+        while chunk := source.read(CHUNK_BYTES):
+            written += len(chunk)
+            if written > room:
+                raise DatasetError(
+                    f"{name} unpacks to far more than its size; unpack it yourself and ingest the folder"
+                )
+            sink.write(chunk)
+    return written

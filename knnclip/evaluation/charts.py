@@ -1,0 +1,78 @@
+"""Scores as pictures: bars of the IoU of each class, and the confusion matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from knnclip.evaluation.semantic import SemanticConfusion, SemanticScores
+from knnclip.structures import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_LABEL = 24
+BLUE, GREY = "#0072b2", "#bbbbbb"
+
+
+def iou_bars(scores: SemanticScores, before: SemanticScores | None = None) -> Image:
+    """``(H, W, 3) uint8``: the IoU of each class, beside that of an earlier run over the same classes."""
+    from matplotlib.figure import Figure
+
+    count = len(scores.classes)
+    figure = Figure(figsize=(7, 1.2 + 0.32 * count), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(count)
+    height = 0.8 if before is None else 0.4
+    if before is not None:
+        earlier = [100 * row.iou for row in before.classes]
+        axes.barh(places - 0.2, earlier, height, color=GREY, label=f"before, mIoU {before.miou:.1%}")
+    now = [100 * row.iou for row in scores.classes]
+    bars = axes.barh(places + (0.2 if before else 0), now, height, color=BLUE, label=f"mIoU {scores.miou:.1%}")
+    axes.bar_label(bars, fmt="%.1f", padding=3)
+    axes.set_yticks(places, [_label(row.name) for row in scores.classes])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 109)
+    axes.set_xlabel("IoU, %")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _drawn(figure)
+
+
+def confusion_picture(confusion: SemanticConfusion) -> Image:
+    """``(H, W, 3) uint8``: for each true class (row) the share of its pixels that got each answer (column)."""
+    from matplotlib.figure import Figure
+
+    matrix = confusion.matrix
+    truth = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, truth, out=np.zeros(matrix.shape), where=truth > 0)
+    rows, columns = matrix.shape
+    figure = Figure(figsize=(2.2 + 0.42 * columns, 1.8 + 0.42 * rows), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [_label(name) for name in confusion.class_names]
+    axes.set_xticks(np.arange(columns), [*names, "unknown"], rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(np.arange(rows), names)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    for row, column in np.argwhere(shares >= 0.005):
+        share = shares[row, column]
+        color = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
+    return _drawn(figure)
+
+
+def _label(name: str) -> str:
+    """One short line, and none of it mathematics to Matplotlib."""
+    line = " ".join(name.split())
+    short = line if len(line) <= MAX_LABEL else f"{line[: MAX_LABEL - 1]}…"
+    return short.replace("$", r"\$")
+
+
+def _drawn(figure: Figure) -> Image:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

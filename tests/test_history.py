@@ -1,0 +1,120 @@
+"""Undo and redo give back the answers from before, to the bit."""
+
+import pytest
+
+from knnclip.datasets import open_dataset
+from knnclip.errors import StoreError, UsageError
+from knnclip.history import History
+from knnclip.segmenter import Segmenter
+
+
+@pytest.fixture
+def taught(tmp_path, sample_data):
+    """A segmenter, its history, an analysed picture and its largest cone."""
+    dataset = open_dataset(sample_data / "val")
+    labelled = dataset.load(dataset.samples[0])
+    cones = [item.mask for item in labelled.instances if item.class_name == "traffic cone"]
+    with Segmenter.open(tmp_path / "store") as segmenter:
+        for item in labelled.instances:
+            if item.class_name != "traffic cone":
+                segmenter.teach(labelled.image, item.mask, item.class_name)
+        analysis = segmenter.analyse(labelled.image)
+        yield segmenter, History(segmenter.store), analysis, max(cones, key=lambda mask: mask.area)
+
+
+def answer(segmenter, analysis):
+    result = segmenter.label(analysis)
+    return (
+        [(segment.class_name, segment.confidence) for segment in result.segments],
+        result.confidence.tobytes(),
+        [[(item.class_name, item.similarity) for item in segment.evidence] for segment in result.segments],
+    )
+
+
+def test_teaching_undone_and_done_again(taught):
+    segmenter, history, analysis, cone = taught
+    before = answer(segmenter, analysis)
+    history.teach(segmenter, analysis, cone, "traffic cone")
+    after = answer(segmenter, analysis)
+    assert after != before
+    assert (history.next_undo, history.next_redo) == ("teach traffic cone", None)
+    assert history.undo() == "teach traffic cone"
+    assert answer(segmenter, analysis) == before
+    assert segmenter.store.vocabulary().find("traffic cone") is None
+    assert (history.next_undo, history.next_redo) == (None, "teach traffic cone")
+    history.redo()
+    assert answer(segmenter, analysis) == after
+    history.undo()
+    assert answer(segmenter, analysis) == before
+
+
+def test_an_instance_removed_comes_back(taught):
+    segmenter, history, analysis, cone = taught
+    history.teach(segmenter, analysis, cone, "traffic cone")
+    before = answer(segmenter, analysis)
+    victim = next(iter(segmenter.store.instances("traffic cone")))
+    history.remove(victim.instance_id)
+    removed = answer(segmenter, analysis)
+    assert removed != before
+    assert segmenter.store.evidence([victim.instance_id]) == {}
+    history.undo()
+    assert answer(segmenter, analysis) == before
+    history.redo()
+    assert answer(segmenter, analysis) == removed
+    history.undo()
+    history.undo()
+    assert segmenter.store.vocabulary().find("traffic cone") is None
+    history.redo()
+    assert answer(segmenter, analysis) == before
+    history.redo()
+    assert answer(segmenter, analysis) == removed
+    for _ in range(2):
+        history.undo()
+    assert segmenter.store.vocabulary().find("traffic cone") is None
+
+
+def test_what_comes_back_belongs_to_its_source(taught):
+    segmenter, history, _, _ = taught
+    victim = next(iter(segmenter.store.instances()))
+    sources = [(info.source_id, info.rows) for info in segmenter.store.sources()]
+    history.remove(victim.instance_id)
+    history.undo()
+    assert [(info.source_id, info.rows) for info in segmenter.store.sources()] == sources
+
+
+def test_a_new_act_ends_what_can_be_redone(taught):
+    segmenter, history, analysis, cone = taught
+    history.teach(segmenter, analysis, cone, "one")
+    history.undo()
+    history.teach(segmenter, analysis, cone, "two")
+    assert history.next_redo is None
+    with pytest.raises(UsageError, match="nothing to redo"):
+        history.redo()
+    assert segmenter.store.vocabulary().find("one") is None
+
+
+def test_what_others_forgot_meanwhile_is_not_brought_back(taught):
+    segmenter, history, analysis, cone = taught
+    source = history.teach(segmenter, analysis, cone, "traffic cone")
+    segmenter.store.forget(source_id=source)
+    rows = segmenter.store.info()["instances"]
+    history.undo()
+    history.redo()
+    assert segmenter.store.info()["instances"] == rows
+    assert segmenter.store.verify() == []
+
+
+def test_nothing_to_undo_and_unknown_instances_are_errors(taught):
+    _, history, _, _ = taught
+    with pytest.raises(UsageError, match="nothing to undo"):
+        history.undo()
+    with pytest.raises(StoreError):
+        history.remove(10**9)
+    assert history.next_undo is None
+
+
+def test_a_refused_teaching_is_no_act(taught):
+    segmenter, history, analysis, cone = taught
+    with pytest.raises(UsageError):
+        history.teach(segmenter, analysis, cone, "   ")
+    assert history.next_undo is None
