@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from knnclip.vocabulary import Color, Vocabulary
 
-CLEAR_DISTANCE = 0.10
+CLEAR_DISTANCE = 0.08
 """Two colours at least so far apart in OKLab, for every kind of sight, are left as they are."""
 
 _NORMAL = np.eye(3)
@@ -43,7 +43,8 @@ def distinct(vocabulary: Vocabulary) -> Vocabulary:
     """The same classes in colours that differ for every kind of sight, as far as there are enough colours.
 
     Classes choose in the order in which the store got to know them, so that a new one never recolours an older one: a
-    colour that is clear of those before it is kept, another gives way to the candidate farthest from them.
+    colour that is clear of those before it is kept, another gives way to the most similar candidate that is, or to the
+    candidate farthest from them if none is clear.
     """
     chosen: dict[int, Color] = {}
     seen = np.empty((0, len(_SIGHTS), 3))
@@ -51,7 +52,10 @@ def distinct(vocabulary: Vocabulary) -> Vocabulary:
         color, look = info.color, _as_seen(np.array([info.color]))
         if len(seen) and _clearance(look, seen)[0] < CLEAR_DISTANCE:
             colors, looks = _candidates()
-            best = int(_clearance(looks, seen).argmax())
+            distance = _clearance(looks, seen)
+            change = np.linalg.norm(looks[:, 0] - look[:, 0], axis=-1)
+            clear = distance >= CLEAR_DISTANCE
+            best = int(np.where(clear, change, np.inf).argmin()) if clear.any() else int(distance.argmax())
             red, green, blue = colors[best].tolist()
             color, look = (red, green, blue), looks[best : best + 1]
         chosen[info.class_id] = color

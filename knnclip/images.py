@@ -108,7 +108,7 @@ def encode_thumbnail(image: Image) -> bytes:
 
 
 def encode_png(pixels: NDArray[np.integer]) -> bytes:
-    """``(H, W, 3) uint8`` RGB, or an ``(H, W)`` map of indices (8 bits if they fit, else 16), as PNG."""
+    """``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA ``uint8``, or an ``(H, W)`` map of indices (8 bits if they fit, else 16)."""
     from PIL import Image as Pil
 
     if pixels.ndim == 2:
@@ -118,6 +118,11 @@ def encode_png(pixels: NDArray[np.integer]) -> bytes:
     buffer = BytesIO()
     Pil.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def ids_as_rgb(ids: NDArray[np.int32]) -> Image:
+    """``(H, W)`` ids below 2 ** 24 as COCO's panoptic colours: R + 256 G + 65536 B."""
+    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
 
 
 def write_png(path: Path, pixels: NDArray[np.integer]) -> None:

@@ -68,8 +68,12 @@ def ingest(
     workers: int = 2,
     on_image: Callable[[], None] = lambda: None,
     stop: Callable[[], bool] = lambda: False,
+    identity: str | None = None,
 ) -> IngestReport:
     """Stores the samples' labelled masks as one source.
+
+    ``identity`` is what a later run must have in common with this one to continue it, beside the settings: the path of
+    the data set if nothing else is said.
 
     ``on_image`` is called after each image; where ``stop`` then says so the rest is left for the next run.
     What cannot be read is reported in ``rejected`` and skipped; an unreadable image is tried again by the next run.
@@ -79,7 +83,10 @@ def ingest(
     for label in dataset.classes:
         if settings.wants(label.name) and store.vocabulary().find(label.name) is None:
             store.add_class(label.name, is_thing=label.is_thing, color=label.color)
-    source = store.begin_source("ingest", f"{dataset.format} {dataset.root}", key=_source_key(dataset, settings))
+    where = str(dataset.root.resolve()) if identity is None else identity
+    source = store.begin_source(
+        "ingest", f"{dataset.format} {identity or dataset.root}", key=_source_key(where, dataset.format, settings)
+    )
     finished = store.finished_images(source)
     todo = [sample for sample in samples if sample.ref not in finished]
     rows, images = 0, 0
@@ -157,7 +164,7 @@ def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:
             raise unknown_name(f"class of {dataset.root}", name, dataset.class_names)
 
 
-def _source_key(dataset: Dataset, settings: IngestSettings) -> str:
+def _source_key(root: str, data_format: str, settings: IngestSettings) -> str:
     """What makes two ingests the same act, so that the second continues the first."""
-    act = {"root": str(dataset.root.resolve()), "format": dataset.format, **asdict(settings)}
+    act = {"root": root, "format": data_format, **asdict(settings)}
     return hashlib.blake2b(json.dumps(act, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -23,7 +23,7 @@ import numpy as np
 from knnclip.colors import distinct
 from knnclip.datasets import Rejection
 from knnclip.errors import ImageError, UsageError
-from knnclip.images import IMAGE_SUFFIXES, read_image, write_atomically, write_png
+from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_atomically, write_png
 from knnclip.parallel import map_ahead
 from knnclip.rendering import evidence_sheet, overlay
 from knnclip.segmenter import Segmenter
@@ -112,8 +112,7 @@ def unique_names(files: Sequence[Path]) -> list[str]:
 
 def panoptic_rgb(segmentation: Segmentation) -> Image:
     """COCO's panoptic picture: each named segment's id as R + 256 G + 65536 B; 0 for unknown."""
-    ids = _named_ids(segmentation)
-    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
+    return ids_as_rgb(_named_ids(segmentation))
 
 
 def panoptic_annotation(segmentation: Segmentation, image_id: int, file_name: str) -> Json:

@@ -1,5 +1,7 @@
 """What of a labelled image becomes rows."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,15 @@ def test_a_run_that_is_stopped_keeps_what_it_stored_and_the_next_one_goes_on(tmp
         assert {item.image_ref for item in segmenter.store.instances()} == {s.ref for s in train.samples[:2]}
         second = ingest(segmenter, train, train.samples[:4], IngestSettings())
         assert (second.images, second.already, second.source_id) == (2, 2, first.source_id)
+
+
+def test_data_of_one_identity_is_one_source_wherever_it_lies(tmp_path, sample_data):
+    moved = shutil.copytree(sample_data / "val", tmp_path / "moved")
+    shutil.copy(sample_data / "classes.txt", tmp_path / "classes.txt")
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        runs = []
+        for root in (sample_data / "val", moved):
+            val = open_dataset(root)
+            runs.append(ingest(segmenter, val, val.samples[:2], IngestSettings(), identity="val.zip 1234"))
+        assert (runs[1].source_id, runs[1].already, runs[1].rows) == (runs[0].source_id, 2, 0)
+        assert segmenter.store.sources()[0].description == "masks val.zip 1234"

@@ -175,6 +175,17 @@ def read_labelled(
     }  # fmt: skip
 
 
+def read_examples(connection: sqlite3.Connection) -> dict[int, int]:
+    """Class id -> the instance that shows the class best: drawn by an annotator if there is one, and the largest."""
+    return dict(
+        connection.execute(
+            "SELECT class_id, instance_id FROM (SELECT class_id, instance_id, row_number() OVER "
+            "(PARTITION BY class_id ORDER BY origin = 'truth' DESC, area_px DESC, instance_id) AS place FROM instances)"
+            " WHERE place = 1"
+        )
+    )
+
+
 def read_page(
     connection: sqlite3.Connection, after_id: int, count: int, class_id: int | None = None
 ) -> list[StoredInstance]:

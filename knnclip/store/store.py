@@ -228,6 +228,11 @@ class Store:
         with self._database.read() as connection:
             return rows.read_instance(connection, instance_id)
 
+    def examples(self) -> dict[int, int]:
+        """Class id -> the id of an instance to show for it, for classes that have any: the largest annotated one."""
+        with self._database.read() as connection:
+            return rows.read_examples(connection)
+
     def instances(self, class_name: str | None = None) -> Iterator[StoredInstance]:
         """All instances of a class, or of all, by rising id; what changes meanwhile may or may not be among them."""
         class_id = None if class_name is None else self.vocabulary().by_name(class_name).class_id

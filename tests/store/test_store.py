@@ -8,6 +8,7 @@ import pytest
 
 from knnclip.errors import StoreError
 from knnclip.store import Store
+from knnclip.structures import Mask
 
 from .samples import DIM, FINGERPRINT, answers, batch, image, instance, mask, new_store, unit, units
 
@@ -59,6 +60,22 @@ def test_rows_taken_out_are_ready_to_be_added_again(tmp_path):
         store.add(list(rows.values()), store.begin_source("teach", "taken"))
         assert answers(store) == before
         assert store.thumbnails(["b.png"]) == {"b.png": image("b.png").thumbnail}
+
+
+def test_the_example_of_a_class_is_its_largest_annotated_instance(tmp_path):
+    small, large = Mask.from_dense(np.eye(12, 16)), Mask.from_dense(np.ones((12, 16)))
+    rows = [
+        replace(instance(1, "cat"), mask=small),
+        replace(instance(2, "cat"), mask=large, origin="proposal"),
+        replace(instance(3, "dog"), mask=small, origin="proposal"),
+        replace(instance(4, "dog"), mask=large, origin="proposal"),
+    ]
+    with new_store(tmp_path) as store:
+        store.add_class("empty")
+        ids = store.add(rows, store.begin_source("teach", "x"))
+        vocabulary = store.vocabulary()
+        examples = {vocabulary.by_id(class_id).name: row for class_id, row in store.examples().items()}
+        assert examples == {"cat": ids[0], "dog": ids[3]}
 
 
 def test_instances_are_read_page_by_page(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """The whole path in one minute: sample data, ingest, mIoU before and after a class is added, and pictures.
 
-python scripts/demo.py OUT
+python scripts/before_after.py OUT
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""Starts the web demo: ``python demo/app.py --help``."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # run as a file, not as a module
+    sys.path.insert(0, str(ROOT))
+
+SAMPLE = Path("index_store/demo")
+MAX_UPLOAD = "2gb"
+LISTENERS_AT_ONCE = 8
+"""Requests of one kind that are worked on at once: a slow picture must not block another session's clicks."""
+
+
+def main(
+    preset: Annotated[str | None, typer.Option(help="Preset of a new store; an existing one knows its own.")] = None,
+    store: Annotated[Path | None, typer.Option(help=f"Folder of the store; without it a sample in {SAMPLE}.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 7860,
+    auth: Annotated[str | None, typer.Option(metavar="USER:PASS", help="Ask for this name and password.")] = None,
+    data: Annotated[list[Path], typer.Option(help="Folder whose labelled data sets may be ingested.")] = [],  # noqa: B006
+    private: Annotated[bool, typer.Option(help="A scratch copy of the store for each browser session.")] = False,
+    read_only: Annotated[bool, typer.Option(help="Show, but do not change the store.")] = False,
+    insecure: Annotated[bool, typer.Option(help="Listen beyond this machine without a password.")] = False,
+) -> None:
+    """Open the web demo: click a region, name it, and every picture knows it."""
+    from knnclip.errors import KnnclipError
+
+    try:
+        user = _checked(host, auth, insecure)
+        _serve(preset, store, host, port, user, tuple(data), private, read_only)
+    except KnnclipError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | None:
+    """The name and password to ask for; ``UsageError`` if strangers could come in without."""
+    from knnclip.errors import UsageError
+
+    user = None
+    if auth is not None:
+        name, colon, password = auth.partition(":")
+        if not (name and colon and password):
+            raise UsageError("--auth takes USER:PASS, both not empty")
+        user = (name, password)
+    if user is None and not insecure and not _is_loopback(host):
+        raise UsageError(
+            f"--host {host} can be reached from other machines: give --auth USER:PASS, "
+            "or --insecure if everybody may teach and forget"
+        )
+    return user
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _serve(
+    preset: str | None,
+    store: Path | None,
+    host: str,
+    port: int,
+    user: tuple[str, str] | None,
+    data: tuple[Path, ...],
+    private: bool,
+    read_only: bool,
+) -> None:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from demo.page import build, launch_settings
+    from demo.sample import example_pictures, make_sample
+    from demo.session import Options, Sessions
+
+    examples: tuple[Path, ...] = ()
+    if store is None:
+        typer.echo(f"sample store in {SAMPLE}; its first making takes a few seconds")
+        store = make_sample(SAMPLE, preset)
+        examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
+    sessions = Sessions(Options(store, preset, private, read_only, examples, data))
+    try:
+        page = build(sessions)
+        page.queue(default_concurrency_limit=LISTENERS_AT_ONCE)
+        _, url, _ = page.launch(
+            server_name=host, server_port=port, auth=user, max_file_size=MAX_UPLOAD, **launch_settings()
+        )
+        typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
+        page.block_thread()
+    finally:
+        sessions.close()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,126 @@
+"""The tab that evaluates: how right the store is on a labelled data set, in numbers and pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+import gradio as gr
+import numpy as np
+
+from demo import picker
+from demo.reporting import paragraph, rejection_rows, reported
+from demo.session import Evaluated, Picked, Session, Sessions
+from demo.work import at_work, meter, picked
+from knnclip.colors import distinct
+from knnclip.datasets import Rejection
+from knnclip.errors import DatasetError, ImageError
+from knnclip.evaluate import evaluate
+from knnclip.evaluation.charts import confusion_picture, iou_bars
+from knnclip.evaluation.semantic import SemanticConfusion, SemanticScores
+from knnclip.images import read_image
+from knnclip.rendering import overlay
+from knnclip.structures import Image
+
+HEADERS = ["class", "IoU %", "accuracy %", "IoU before %"]
+
+
+def build(sessions: Sessions) -> None:
+    """Lays out the tab."""
+    picker.build(sessions, "evaluate")
+    with gr.Row():
+        start = gr.Button("Evaluate", variant="primary")
+        stop = gr.Button("Stop", variant="stop")
+    headline = gr.HTML(elem_id="evaluate-result", padding=True, min_height=120)
+    table = gr.Dataframe(headers=HEADERS, label="Per class", visible=False, elem_id="evaluate-table")
+    with gr.Row():
+        bars = gr.Image(label="IoU of each class", visible=False, buttons=["download", "fullscreen"])
+        confused = gr.Image(
+            label="Confusion: truth in rows, % of its pixels", visible=False, buttons=["download", "fullscreen"]
+        )
+    pair = gr.ImageSlider(label="Before and after", visible=False)
+    rejected = gr.Dataframe(headers=["file", "row", "reason"], label="Rejected", visible=False, wrap=True)
+
+    @reported
+    def run(request: gr.Request, progress: gr.Progress = gr.Progress()) -> tuple[object, ...]:  # noqa: B008
+        session = sessions.of(request.session_hash)
+        chosen = picked(session, "evaluate")
+        before = session.evaluated if session.evaluated and session.evaluated.identity == chosen.identity else None
+        confusion, refused = evaluate_picked(session, chosen, meter(progress, len(chosen.dataset.samples)))
+        now, original = remember(session, chosen, confusion)
+        rows = rejection_rows((*chosen.dataset.rejected, *refused))
+        earlier = None if before is None else before.scores
+        return (
+            paragraph(described(now.scores, earlier, len(chosen.dataset.samples), session.stop.is_set())),
+            gr.Dataframe(table_rows(now.scores, earlier), visible=True),
+            gr.Image(iou_bars(now.scores, earlier), visible=True),
+            gr.Image(confusion_picture(confusion), visible=True),
+            gr.ImageSlider(
+                (original if before is None else before.overlay, now.overlay),
+                label="Picture and answer" if before is None else "Answer before and now",
+                visible=True,
+            ),
+            gr.Dataframe(rows, visible=bool(rows)),
+        )
+
+    def end(request: gr.Request) -> None:
+        sessions.of(request.session_hash).stop.set()
+
+    start.click(run, None, [headline, table, bars, confused, pair, rejected], api_visibility="private")
+    stop.click(end, None, None, api_visibility="private", queue=False)
+
+
+def evaluate_picked(
+    session: Session, chosen: Picked, on_image: Callable[[], None] = lambda: None
+) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
+    """Runs the evaluation of a session until it is done or stopped."""
+    with at_work(session):
+        return evaluate(
+            session.segmenter,
+            chosen.dataset,
+            chosen.dataset.samples,
+            on_image=on_image,
+            stop=session.stop.is_set,
+        )
+
+
+def remember(session: Session, chosen: Picked, confusion: SemanticConfusion) -> tuple[Evaluated, Image]:
+    """Keeps an evaluation to compare the next one with; the picture that is shown for it comes along, as it is."""
+    scores = confusion.compute()
+    image = _first_readable(chosen)
+    segmentation = session.segmenter.segment(image)
+    vocabulary = distinct(session.segmenter.store.vocabulary())
+    answer = overlay(image, segmentation, vocabulary)[: image.shape[0]]  # without its legend, to lie on one another
+    session.evaluated = Evaluated(chosen.identity, scores, answer)
+    return session.evaluated, image
+
+
+def described(scores: SemanticScores, before: SemanticScores | None, images: int, stopped: bool) -> str:
+    """The scores of a set, in a sentence."""
+    change = "" if before is None else f" (before: {before.miou:.1%})"
+    part = "a part of " if stopped else ""
+    return (
+        f"mIoU {scores.miou:.1%}{change}, fwIoU {scores.fwiou:.1%}, mACC {scores.macc:.1%}, pACC {scores.pacc:.1%}, "
+        f"answered {scores.coverage:.1%} of the pixels of {part}{images:,} images."
+    )
+
+
+def table_rows(scores: SemanticScores, before: SemanticScores | None) -> list[list[object]]:
+    """A row for each class; what is undefined stays empty."""
+    earlier = {} if before is None else {row.name: row.iou for row in before.classes}
+    return [
+        [row.name, _percent(row.iou), _percent(row.accuracy), _percent(earlier.get(row.name, math.nan))]
+        for row in scores.classes
+    ]
+
+
+def _percent(value: float) -> float | None:
+    return None if np.isnan(value) else round(100 * value, 1)
+
+
+def _first_readable(chosen: Picked) -> Image:
+    for sample in chosen.dataset.samples:
+        with suppress(ImageError):  # listed among the rejected
+            return read_image(sample.image_path)
+    raise DatasetError(f"no image of {chosen.dataset.root} can be read")

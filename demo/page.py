@@ -1,0 +1,52 @@
+"""The page as a whole: a tab each for teaching, the vocabulary, ingesting and evaluating, and the endpoints."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import gradio as gr
+
+from demo import api, evaluate, ingest, teach, vocabulary
+from demo.session import Sessions
+
+# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider.
+CSS = """
+.gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
+.caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
+"""
+
+
+def build(sessions: Sessions) -> gr.Blocks:
+    """The app, ready to be launched."""
+    with gr.Blocks(title="knnclip", analytics_enabled=False) as page:
+        gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", padding=True)
+        with gr.Tab("Teach"):
+            teach.build(sessions, page)
+        with gr.Tab("Vocabulary") as tab:
+            vocabulary.build(sessions, tab)
+        with gr.Tab("Ingest"):
+            ingest.build(sessions)
+        with gr.Tab("Evaluate"):
+            evaluate.build(sessions)
+        api.build(sessions)
+
+        def leave(request: gr.Request) -> None:
+            sessions.drop(request.session_hash)
+
+        page.unload(leave)
+    return cast(gr.Blocks, page)
+
+
+def launch_settings() -> dict[str, Any]:
+    """What ``launch`` needs for a page that asks nothing of other machines."""
+    return {
+        "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        "css": CSS,
+        "footer_links": [],
+        "ssr_mode": False,
+        "share": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "quiet": True,
+        "prevent_thread_lock": True,
+    }

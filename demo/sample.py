@@ -1,0 +1,32 @@
+"""The store and pictures that the app begins with when it is not given a store: everything but the traffic cone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from knnclip.datasets import open_dataset
+from knnclip.datasets.sample_data import write_sample_data
+from knnclip.images import IMAGE_SUFFIXES
+from knnclip.ingest import IngestSettings, ingest
+from knnclip.segmenter import Segmenter
+
+LEFT_TO_TEACH = "traffic cone"
+EXAMPLES = 6
+
+
+def make_sample(folder: Path, preset: str | None) -> Path:
+    """Draws the sample data under ``folder`` and ingests it, unless that was done; returns the store's folder."""
+    store, data = folder / "store", folder / "data"
+    if not (data / "val").is_dir():
+        write_sample_data(data)
+    train = open_dataset(data / "train")
+    with Segmenter.open(store, preset) as segmenter:
+        # A source that is complete is not read again, one that was interrupted is completed.
+        ingest(segmenter, train, train.samples, IngestSettings(exclude=(LEFT_TO_TEACH,)))
+    return store
+
+
+def example_pictures(folder: Path) -> tuple[Path, ...]:
+    """A few pictures that the sample store has not seen."""
+    pictures = sorted((folder / "data" / "val" / "images").iterdir())
+    return tuple(path for path in pictures if path.suffix in IMAGE_SUFFIXES)[:EXAMPLES]

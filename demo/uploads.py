@@ -1,0 +1,28 @@
+"""The one place where a path that came from a browser becomes a path that may be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+
+from knnclip.errors import UsageError
+
+
+def uploaded(path: object) -> Path:
+    """The file behind a path that a browser sent; ``UsageError`` unless it is one that was uploaded to this server."""
+    if isinstance(path, str) and "\0" not in path:
+        file = Path(path).resolve()
+        if file.is_relative_to(Path(get_upload_folder()).resolve()) and file.is_file():
+            return file
+    raise UsageError("the file was not uploaded to this server; choose it again")
+
+
+def uploaded_file(file: Mapping[str, object] | None) -> tuple[Path, str]:
+    """The path and the name of a file as Gradio hands it to an endpoint."""
+    if file is None:
+        raise UsageError("no file was given; choose one")
+    path = uploaded(file.get("path"))
+    name = file.get("orig_name")
+    return path, Path(name).name if isinstance(name, str) and name else path.name

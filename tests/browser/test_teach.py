@@ -1,0 +1,233 @@
+"""The teach flow in a real browser: click, name, and every picture knows it."""
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from knnclip.datasets import open_dataset
+from knnclip.rendering import anchor
+from knnclip.structures import Mask
+from tests.demo.server import served
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+CONE = "traffic cone"
+
+
+@pytest.fixture(scope="module")
+def truth(sample_data):
+    """The labelled pictures that the app offers as examples."""
+    val = open_dataset(sample_data / "val")
+    return [val.load(sample) for sample in val.samples]
+
+
+def cones(labelled):
+    """The cones of a picture that stand alone, the largest first: where two overlap less of their box is filled."""
+    masks = [item.mask for item in labelled.instances if item.class_name == CONE and item.mask.crop.mean() > 0.45]
+    return sorted(masks, key=lambda mask: -mask.area)
+
+
+def share_named(workbench, cone, name):
+    """The share of a few spots of an object that the page calls so."""
+    ys, xs = np.nonzero(cone.to_dense())
+    spots = [(int(xs[i]), int(ys[i])) for i in np.linspace(0, len(ys) - 1, 12).astype(int)]
+    return np.mean([workbench.name_at(spot) == name for spot in spots])
+
+
+def test_a_class_taught_in_one_picture_is_known_in_the_next(workbench, truth, screenshot):
+    cone = cones(truth[0])[0]
+    assert CONE not in workbench.legend
+    assert share_named(workbench, cone, CONE) == 0
+    workbench.click(anchor(cone))
+    expect(workbench.page.locator(".wb-panel")).to_be_visible()
+    workbench.teach(CONE)
+    assert workbench.status == f"taught {CONE}"
+    assert CONE in workbench.legend
+    workbench.click(anchor(cone))
+    assert "decided by the store" in workbench.page.locator(".wb-what").inner_text()
+    expect(workbench.page.locator(".wb-scores tbody tr").first).to_contain_text(CONE)
+    first = workbench.page.locator(".wb-evidence li").first
+    expect(first).to_contain_text(CONE)
+    assert first.locator("img").evaluate("image => image.naturalWidth") > 10
+    screenshot(workbench, "teach")
+    workbench.open_example(1)
+    assert CONE in workbench.legend
+    assert max(share_named(workbench, other, CONE) for other in cones(truth[1])) >= 0.5
+    screenshot(workbench, "teach_second_picture")
+
+
+def test_undo_and_redo(workbench, truth):
+    cone = cones(truth[0])[0]
+    before = workbench.legend
+    expect(workbench.page.locator(".wb-undo")).to_be_disabled()
+    workbench.click(anchor(cone))
+    workbench.teach(CONE)
+    after = workbench.legend
+    assert after != before
+    workbench.press("Undo")
+    assert workbench.status == f"undone: teach {CONE}"
+    assert workbench.legend == before
+    assert CONE not in workbench.completions
+    expect(workbench.page.locator(".wb-undo")).to_be_disabled()
+    workbench.press("Redo")
+    assert workbench.legend == after
+    assert CONE in workbench.completions
+
+
+def test_wrong_evidence_is_removed_and_comes_back(workbench, truth):
+    cone = cones(truth[0])[0]
+    workbench.click(anchor(cone))
+    workbench.teach(CONE)
+    workbench.click(anchor(cone))
+    evidence = workbench.page.locator(".wb-evidence li")
+    taught = evidence.filter(has_text=CONE)
+    count = taught.count()
+    taught.first.get_by_role("button", name="Wrong").click()
+    workbench.wait_until_idle()
+    assert "removed" in workbench.status
+    workbench.click(anchor(cone))
+    assert workbench.page.locator(".wb-evidence li").filter(has_text=CONE).count() < count
+    workbench.press("Undo")
+    workbench.click(anchor(cone))
+    assert workbench.page.locator(".wb-evidence li").filter(has_text=CONE).count() == count
+
+
+@pytest.mark.parametrize("tool", ["box", "scribble"])
+def test_a_drawn_object_is_taught(workbench, truth, tool, screenshot):
+    cone = cones(truth[0])[0]
+    x0, y0, x1, y1 = cone.box_xyxy
+    workbench.tool(tool)
+    if tool == "box":
+        workbench.drag([(x0 - 4, y0 - 4), (x1 + 4, y1 + 4)])
+    else:
+        rows = [(y, np.flatnonzero(cone.to_dense()[y])) for y in np.linspace(y0 + 6, y1 - 5, 4).astype(int)]
+        workbench.drag([(int(xs[at]), int(y)) for y, xs in rows for at in (len(xs) // 4, 3 * len(xs) // 4)])
+    assert "type a name" in workbench.status
+    screenshot(workbench, f"drawn_{tool}")
+    workbench.teach(CONE)
+    workbench.tool("select")
+    assert share_named(workbench, cone, CONE) > 0.6
+
+
+def test_shift_adds_to_the_selection(workbench, truth):
+    sky = Mask.from_dense(truth[0].label_map == truth[0].class_names.index("sky"))
+    first, second = anchor(cones(truth[0])[0]), anchor(sky)
+    workbench.click(first)
+    workbench.click(second, add=True)
+    assert workbench.status.count(",") == 1, workbench.status
+    workbench.click(second, add=True)
+    assert workbench.status.count(",") == 0
+
+
+def test_the_views_show_different_things(workbench, screenshot):
+    pictures = {}
+    for view in ("panoptic", "semantic", "source", "confidence"):
+        workbench.page.select_option(".wb-view", view)
+        pictures[view] = workbench.page.locator(".wb-canvas").screenshot()
+        screenshot(workbench, f"view_{view}")
+    assert len(set(pictures.values())) == 4
+    workbench.page.locator(".wb-opacity").fill("0")
+    assert workbench.page.locator(".wb-canvas").screenshot() not in pictures.values()
+
+
+def test_the_keyboard_alone_is_enough(workbench):
+    page = workbench.page
+    page.locator(".wb-canvas").focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+        if "unknown" in workbench.status:
+            break
+    page.keyboard.press("Enter")
+    workbench.wait_until_idle()
+    assert page.evaluate("document.activeElement.className").startswith("wb-name")
+    page.keyboard.type("by hand")
+    page.keyboard.press("Enter")
+    workbench.wait_until_idle()
+    assert workbench.status == "taught by hand"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.className") == "wb-canvas"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    workbench.wait_until_idle()
+    assert workbench.status == "undone: teach by hand"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    workbench.wait_until_idle()
+    assert workbench.status == "done again: teach by hand"
+
+
+def test_a_box_is_drawn_with_the_keyboard(workbench):
+    page = workbench.page
+    workbench.tool("box")
+    page.locator(".wb-canvas").focus()
+    page.keyboard.press("Enter")
+    for key in ["ArrowRight"] * 4 + ["ArrowDown"] * 4:
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    workbench.wait_until_idle()
+    assert "type a name" in workbench.status or "draw" in workbench.status
+
+
+def test_names_are_completed_from_the_vocabulary(workbench):
+    assert {"car", "grass", "house", "road", "sky", "tree"} <= set(workbench.completions)
+
+
+def test_a_name_is_needed_and_a_region(workbench, truth):
+    workbench.teach("nothing selected")
+    assert "select a region" in workbench.status
+    workbench.click(anchor(cones(truth[0])[0]))
+    workbench.teach("   ")
+    assert "type a name" in workbench.status
+    expect(workbench.page.locator(".wb-undo")).to_be_disabled()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_all(open_page, private_app, truth, scheme, screenshot):
+    workbench = open_page(private_app, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    workbench.wait_for_picture()
+    workbench.click(anchor(cones(truth[0])[0]))
+    expect(workbench.page.locator(".wb-panel")).to_be_visible()
+    screenshot(workbench, f"phone_{scheme}")
+    for tab in ("Teach", "Vocabulary", "Ingest", "Evaluate"):
+        workbench.tab(tab)
+        assert workbench.page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+
+
+def test_a_picture_of_ones_own(workbench, sample_data, screenshot):
+    workbench.open_file(sample_data / "train" / "images" / "train_003.png")
+    assert workbench.status == "opened train_003.png"
+    assert {"sky", "road"} <= set(workbench.legend)
+
+
+def test_a_pasted_picture(workbench, sample_data):
+    content = (sample_data / "train" / "images" / "train_003.png").read_bytes()
+    workbench.page.evaluate(
+        """bytes => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+        }""",
+        list(content),
+    )
+    expect(workbench.page.locator(".wb-status")).to_have_text("opened pasted.png")
+
+
+def test_what_one_page_teaches_every_page_knows(tmp_path, open_page, truth):
+    cone = cones(truth[0])[0]
+    with served(tmp_path) as address:
+        one, two = open_page(address), open_page(address)
+        for workbench in (one, two):
+            workbench.wait_for_picture()
+        two.click(anchor(Mask.from_dense(truth[0].label_map == truth[0].class_names.index("sky"))))
+        one.click(anchor(cone))
+        one.teach(CONE)
+        expect(two.page.locator(".wb-legend")).to_contain_text(CONE)
+        assert two.name_at(anchor(cone)) == CONE
+        two.teach("heaven")  # what was selected stays selected
+        assert "heaven" in two.legend
+        expect(two.page.locator(".wb-undo")).to_be_enabled()
+        two.press("Undo")
+        assert "heaven" not in two.legend
+        assert CONE in two.legend, "undo takes back one's own acts alone"
+        for workbench in (one, two):
+            workbench.page.close()

@@ -1,0 +1,158 @@
+"""The endpoints, driven as a script drives them."""
+
+import json
+import shutil
+
+import pytest
+from gradio_client import Client, handle_file
+
+from knnclip.datasets import open_dataset
+from knnclip.store import Store
+from tests.demo.server import served
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The app on its sample store, and the folder that it runs in."""
+    folder = tmp_path_factory.mktemp("api")
+    with served(folder, "--private") as address:
+        yield address, folder
+
+
+@pytest.fixture
+def client(app):
+    return Client(app[0], verbose=False)
+
+
+@pytest.fixture
+def picture(app):
+    return handle_file(str(app[1] / "index_store" / "demo" / "data" / "val" / "images" / "val_000.png"))
+
+
+def names(segmentation):
+    return {segment["name"] for segment in segmentation["segments"]}
+
+
+def test_teach_undo_redo(client, picture):
+    before = client.predict(picture, api_name="/segment")
+    assert (before["width_px"], before["height_px"]) == (320, 240)
+    assert "car" in names(before)
+    segment = max((s for s in before["segments"] if s["name"] == "sky"), key=lambda s: s["area_px"])
+    taught = client.predict("heaven", [segment["id"]], api_name="/teach")
+    assert "heaven" in names(taught)
+    found = next(s for s in taught["segments"] if s["name"] == "heaven")
+    why = client.predict(found["id"], api_name="/explain")
+    assert why["scores"][0]["name"] == "heaven"
+    assert why["evidence"][0]["similarity"] == pytest.approx(1, abs=0.01)
+    assert client.predict(api_name="/undo") == "teach heaven"
+    assert "heaven" not in {info["name"] for info in client.predict(api_name="/classes")}
+    assert client.predict(api_name="/redo") == "teach heaven"
+    assert "heaven" in {info["name"] for info in client.predict(api_name="/classes")}
+    assert client.predict(picture, api_name="/segment") == {key: taught[key] for key in before}
+
+
+def test_a_drawn_box_and_a_scribble(client, picture, sample_data):
+    val = open_dataset(sample_data / "val")
+    cones = [i.mask for i in val.load(val.samples[0]).instances if i.class_name == "traffic cone"]
+    x0, y0, x1, y1 = max(cones, key=lambda mask: mask.crop.mean()).box_xyxy
+    client.predict(picture, api_name="/segment")
+    drawn = client.predict(x0 - 3, y0 - 3, x1 + 3, y1 + 3, api_name="/draw_box")
+    assert drawn["area_px"] > 100
+    assert "traffic cone" in names(client.predict("traffic cone", [], api_name="/teach"))
+    middle = (x0 + x1) / 2
+    drawn = client.predict([[[middle, y0 + 6], [middle, y1 - 4]]], 4, api_name="/draw_strokes")
+    assert drawn["area_px"] > 50
+    with pytest.raises(Exception, match="scribble"):
+        client.predict([[[1, float("1e9")]]], 4, api_name="/draw_strokes")
+
+
+def test_removing_an_instance(client, picture):
+    segments = client.predict(picture, api_name="/segment")["segments"]
+    why = client.predict(segments[0]["id"], api_name="/explain")
+    instance = why["evidence"][0]["instance"]
+    total = sum(info["instances"] for info in client.predict(api_name="/classes"))
+    client.predict(instance, api_name="/remove")
+    assert sum(info["instances"] for info in client.predict(api_name="/classes")) == total - 1
+    client.predict(api_name="/undo")
+    assert sum(info["instances"] for info in client.predict(api_name="/classes")) == total
+
+
+def test_rename_merge_forget(client):
+    def counts():
+        return {info["name"]: info["instances"] for info in client.predict(api_name="/classes")}
+
+    before = counts()
+    client.predict("tree", "plant", api_name="/rename")
+    assert counts()["plant"] == before["tree"]
+    assert client.predict("plant", "grass", api_name="/merge") == before["tree"]
+    assert counts()["grass"] == before["tree"] + before["grass"]
+    assert client.predict("grass", api_name="/forget") == before["tree"] + before["grass"]
+    assert set(counts()) == set(before) - {"tree", "grass"}
+    with pytest.raises(Exception, match="unknown class 'grass'"):
+        client.predict("grass", api_name="/forget")
+
+
+def test_export_and_import(client, app, tmp_path):
+    exported = client.predict(api_name="/export")
+    file = exported if isinstance(exported, str) else exported["path"]
+    moved = shutil.copy(file, tmp_path / "moved.knnclip")
+    Store.import_file(tmp_path / "store", moved)
+    with Store.open(tmp_path / "store") as store:
+        assert {info.name for info in store.vocabulary()} == {i["name"] for i in client.predict(api_name="/classes")}
+        assert store.verify() == []
+    other = Client(app[0], verbose=False)
+    other.predict("car", api_name="/forget")
+    cars = next(i for i in client.predict(api_name="/classes") if i["name"] == "car")["instances"]
+    assert other.predict(handle_file(moved), api_name="/import") == cars
+    (tmp_path / "bad.knnclip").write_bytes(b"nothing")
+    with pytest.raises(Exception, match="is no exported store"):
+        other.predict(handle_file(str(tmp_path / "bad.knnclip")), api_name="/import")
+
+
+def test_ingest_and_evaluate(client, app, tmp_path):
+    before = client.predict("data/val", api_name="/evaluate_folder")
+    assert before["iou_percent"]["traffic cone"] == 0
+    assert "of 24 images" in client.predict("data/train", ["traffic cone"], api_name="/ingest_folder")
+    after = client.predict("data/val", api_name="/evaluate_folder")
+    assert after["iou_percent"]["traffic cone"] > 50
+    assert after["miou"] > before["miou"]
+    root = shutil.copytree(app[1] / "index_store/demo/data/val", tmp_path / "val")
+    shutil.copy(app[1] / "index_store/demo/data/classes.txt", root)
+    file = shutil.make_archive(str(tmp_path / "val"), "zip", root)
+    assert "of 8 images" in client.predict(handle_file(file), [], api_name="/ingest_zip")
+    assert "8 images had been stored before" in client.predict(handle_file(file), [], api_name="/ingest_zip")
+
+
+def test_sessions_with_private_stores_do_not_meet(client, app, picture):
+    segment = client.predict(picture, api_name="/segment")["segments"][0]
+    client.predict("mine alone", [segment["id"]], api_name="/teach")
+    other = Client(app[0], verbose=False)
+    assert "mine alone" not in {info["name"] for info in other.predict(api_name="/classes")}
+    with pytest.raises(Exception, match="nothing to undo"):
+        other.predict(api_name="/undo")
+
+
+def test_every_act_is_a_named_endpoint_with_types(client):
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == {
+        "/segment", "/explain", "/teach", "/draw_box", "/draw_strokes", "/undo", "/redo", "/remove", "/classes",
+        "/rename", "/merge", "/forget", "/export", "/import", "/ingest_folder", "/ingest_zip", "/evaluate_folder",
+    }  # fmt: skip
+    types = {p["parameter_name"]: p["python_type"]["type"] for p in endpoints["/teach"]["parameters"]}
+    assert types == {"name": "str", "segments": "list[int]"}
+    assert json.dumps(endpoints)
+
+
+def test_a_read_only_demo_changes_nothing(app, tmp_path, picture):
+    store = app[1] / "index_store" / "demo" / "store"
+    with served(tmp_path, "--store", str(store), "--read-only") as address:
+        client = Client(address, verbose=False)
+        segment = client.predict(picture, api_name="/segment")["segments"][0]
+        acts = [
+            ("/teach", "x", [segment["id"]]), ("/forget", "car"), ("/rename", "car", "auto"), ("/merge", "car", "sky"),
+            ("/remove", 1), ("/import", picture), ("/ingest_zip", picture, []),
+        ]  # fmt: skip
+        for name, *arguments in acts:
+            with pytest.raises(Exception, match=r"read-only|read only"):
+                client.predict(*arguments, api_name=name)
+        assert {info["name"] for info in client.predict(api_name="/classes")} >= {"car", "sky"}

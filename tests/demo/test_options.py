@@ -1,0 +1,57 @@
+"""What the app is started with, and what it refuses to be started with."""
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from gradio_client import Client
+
+from tests.demo.server import APP, served
+
+
+def refused(folder, *options):
+    done = subprocess.run([sys.executable, APP, *options], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+def test_a_host_that_others_can_reach_needs_a_password(tmp_path, host):
+    message = refused(tmp_path, "--host", host)
+    assert "--auth USER:PASS" in message
+    assert "--insecure" in message
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+@pytest.mark.parametrize("auth", ["name", "name:", ":word", ""])
+def test_a_password_has_two_parts(tmp_path, auth):
+    assert "USER:PASS" in refused(tmp_path, "--auth", auth)
+
+
+def test_a_store_that_cannot_be_opened_is_one_line(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("hello")
+    assert "notes" in refused(tmp_path, "--store", "notes")
+    assert "unknown preset" in refused(tmp_path, "--store", "new", "--preset", "nothing")
+    assert "nowhere" in refused(tmp_path, "--store", "nowhere", "--read-only")
+
+
+def test_with_a_password_nothing_is_told_without_it(tmp_path):
+    with served(tmp_path, "--store", "s", "--host", "0.0.0.0", "--auth", "ann:secret") as address:
+        here = address.replace("0.0.0.0", "127.0.0.1")
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"{here}/gradio_api/info")
+        assert error.value.code == 401
+        assert Client(here, auth=("ann", "secret"), verbose=False).predict(api_name="/classes") == []
+
+
+def test_help_answers_at_once():
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, APP, "--help"], capture_output=True, text=True, check=True)
+    for option in ("preset", "store", "host", "port", "auth", "private", "read-only", "insecure", "data"):
+        assert f"--{option}" in done.stdout
+    assert time.perf_counter() - start < 30
