@@ -1,4 +1,4 @@
-# make demo   fresh machine to overlays and mIoU before and after a class is added
+# make demo   fresh machine to the web demo at http://127.0.0.1:7860
 # make test   every check and test
 # make lint   ruff and mypy alone
 
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean chromium
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -15,16 +15,24 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 demo: $(INSTALLED)
-	rm -rf demo_output
-	$(BIN)/python scripts/demo.py demo_output
+	$(BIN)/python demo/app.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+# The browser tests drive Debian's Chromium; where it is not there and cannot be installed they are skipped, visibly.
+chromium:
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium for the browser tests"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } >/dev/null \
+			|| echo "chromium could not be installed: the browser tests will be skipped"; \
+	else echo "no chromium, and no root to install it: the browser tests will be skipped"; fi
+
+test: lint chromium
 	$(BIN)/python -m pytest --numprocesses auto
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo_output
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache before_after tests/browser/screenshots

@@ -19,7 +19,7 @@ from demo.payload import Json
 from demo.picker import open_folder, open_zip
 from demo.reporting import check_writable, reported_to_clients
 from demo.session import Session, Sessions
-from demo.uploads import uploaded_file
+from demo.uploads import called, uploaded_file
 from demo.vocabulary import counts, export_store
 from knnclip.store import Store
 
@@ -49,6 +49,13 @@ def build(sessions: Sessions) -> None:
         with session.lock:
             source = session.teach(name, segments)
             return payload.summary(session) | {"source": source}
+
+    def draw_point(x: int, y: int, request: gr.Request) -> dict[str, Any]:
+        """Take the smallest region at a point of the open picture, for /teach to teach next; again, a larger one."""
+        session = of(request)
+        with session.lock:
+            mask = session.draw_point((x, y))
+            return {"box_xyxy": mask.box_xyxy, "area_px": mask.area}
 
     def draw_box(x0: int, y0: int, x1: int, y1: int, request: gr.Request) -> dict[str, Any]:
         """Find the object in a box of the open picture, for /teach to teach next."""
@@ -115,8 +122,9 @@ def build(sessions: Sessions) -> None:
     def import_file(file: FileData, request: gr.Request) -> int:
         """Add the instances of an exported store; returns how many were new."""
         check_writable(sessions.options.read_only)
-        path, _ = uploaded_file(file)  # type: ignore[arg-type]
-        return Store.import_file(of(request).segmenter.store.path, path)
+        path, name = uploaded_file(file)  # type: ignore[arg-type]
+        with called(path, name):
+            return Store.import_file(of(request).segmenter.store.path, path)
 
     def ingest_folder(folder: str, only: list[str], request: gr.Request) -> str:
         """Store the labelled data set in a folder that the app offers, of all classes or of some."""
@@ -145,6 +153,7 @@ def build(sessions: Sessions) -> None:
         "segment": segment,
         "explain": explain,
         "teach": teach,
+        "draw_point": draw_point,
         "draw_box": draw_box,
         "draw_strokes": draw_strokes,
         "undo": undo,

@@ -35,9 +35,9 @@ def build(sessions: Sessions) -> None:
     headline = gr.HTML(elem_id="evaluate-result", padding=True, min_height=120)
     table = gr.Dataframe(headers=HEADERS, label="Per class", visible=False, elem_id="evaluate-table")
     with gr.Row():
-        bars = gr.Image(label="IoU of each class", visible=False, buttons=["download", "fullscreen"])
+        bars = gr.Image(label="IoU of each class", show_label=False, visible=False, buttons=["download", "fullscreen"])
         confused = gr.Image(
-            label="Confusion: truth in rows, % of its pixels", visible=False, buttons=["download", "fullscreen"]
+            label="Confusion matrix", show_label=False, visible=False, buttons=["download", "fullscreen"]
         )
     pair = gr.ImageSlider(label="Before and after", visible=False)
     rejected = gr.Dataframe(headers=["file", "row", "reason"], label="Rejected", visible=False, wrap=True)

@@ -70,6 +70,7 @@ def explained(segment: Segment) -> Json:
                 "name": item.class_name,
                 "similarity": item.similarity,
                 "image": item.image_ref,
+                "file": short(item.image_ref),
                 "source": item.source_id,
             }
             for item in segment.evidence
@@ -106,6 +107,11 @@ def crops(store: Store, evidence: Iterable[Evidence]) -> list[Image | None]:
     return [
         evidence_crop(item, thumbnails[item.image_ref]) if thumbnails.get(item.image_ref) else None for item in items
     ]
+
+
+def short(image_ref: str) -> str:
+    """The file name in an image's reference."""
+    return image_ref.rsplit("/", 1)[-1].split("#")[0]
 
 
 def _segment(segment: Segment) -> Json:

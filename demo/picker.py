@@ -12,7 +12,7 @@ import gradio as gr
 
 from demo.reporting import paragraph, reported
 from demo.session import Picked, Session, Sessions
-from demo.uploads import uploaded
+from demo.uploads import called, uploaded
 from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.archive import extract_zip
 from knnclip.errors import DatasetError, UsageError
@@ -74,10 +74,8 @@ def open_zip(session: Session, file: Path, name: str, purpose: str) -> Picked:
     folder.mkdir()
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
-    try:
+    with called(folder, name), called(file, name):
         return Picked(open_dataset(extract_zip(file, folder)), f"{name}#{digest}")
-    except DatasetError as error:
-        raise DatasetError(str(error).replace(f"{folder}/", "").replace(str(folder), name)) from error
 
 
 def open_folder(roots: tuple[Path, ...], name: str) -> Picked:

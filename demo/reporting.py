@@ -33,7 +33,7 @@ def _reported(act: Callable[Given, Answer], quoted: Callable[[str], str]) -> Cal
         try:
             return act(*args, **kwargs)
         except KnnclipError as error:
-            raise gr.Error(quoted(str(error)), title="That did not work", print_exception=False) from error
+            raise gr.Error(quoted(str(error)), print_exception=False) from error
 
     return listen
 

@@ -9,9 +9,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from demo.uploads import called
 from knnclip.datasets import Dataset
 from knnclip.errors import ImageError, UsageError
 from knnclip.evaluation.semantic import SemanticScores
@@ -26,6 +27,7 @@ LONGEST_PX = 1600
 """Pictures are reduced to this before anything else: what a screen shows, answered while one waits."""
 
 MAX_PICTURE_BYTES = 50 * 2**20
+SAME_PLACE_PX = 3
 MAX_SESSIONS = 100
 """With more, the one used least recently is dropped: it holds a picture in memory, which can be opened again."""
 
@@ -59,6 +61,19 @@ class Evaluated:
     overlay: Image
 
 
+@dataclass(frozen=True)
+class Pointed:
+    """The last point that was clicked for a region, and which of the regions there was taken."""
+
+    point_xy: tuple[int, int]
+    level: int  # 0 is the smallest
+    before: Mask | None  # what the region was added to
+
+    def is_near(self, point_xy: tuple[int, int]) -> bool:
+        """Whether a click means this point again."""
+        return max(abs(a - b) for a, b in zip(self.point_xy, point_xy, strict=True)) <= SAME_PLACE_PX
+
+
 @dataclass
 class Session:
     """The state of one tab. ``lock`` is held during each of its acts, ``work`` during its long ones; other sessions go
@@ -79,6 +94,7 @@ class Session:
     version: int = 0  # of the answer: segment ids mean something for one version only
     generation: int = -1  # of the store that the answer was made from
     drawn: Mask | None = None
+    pointed: Pointed | None = None
     picked: dict[str, Picked] = field(default_factory=dict)
     evaluated: Evaluated | None = None
     listed: tuple[str, ...] = ()  # the classes in the order in which the vocabulary shows them
@@ -95,10 +111,8 @@ class Session:
         """Makes an image file the picture under work; ``ImageError`` if it is none or too large."""
         if path.stat().st_size > MAX_PICTURE_BYTES:
             raise ImageError(f"{name} has more than {MAX_PICTURE_BYTES // 2**20} MB; save it smaller")
-        try:
+        with called(path, name):
             image = reduce_image(read_image(path), LONGEST_PX)
-        except ImageError as error:
-            raise ImageError(str(error).replace(str(path), name)) from error
         digest = pixel_digest(image).removeprefix("sha256:")[:12]
         self.analysis = self.segmenter.analyse(image, ref=f"{name}#{digest}")
         self.drawn = None
@@ -118,6 +132,23 @@ class Session:
             if segment.segment_id == segment_id:
                 return segment
         raise UsageError(f"the picture has no segment {segment_id}; select one of those it has now")
+
+    def draw_point(self, point_xy: tuple[int, int], *, add: bool = False) -> Mask:
+        """Takes the smallest region at a point, at the next call there the next larger one; ``teach`` teaches it next.
+
+        With ``add`` what was drawn before belongs to it as well.
+        """
+        regions = self.segmenter.regions_at(self.opened(), point_xy)
+        if not regions:
+            raise UsageError("no region lies here; draw a box or a scribble instead")
+        again = self.pointed is not None and self.drawn is not None and self.pointed.is_near(point_xy)
+        if again and self.pointed is not None:
+            self.pointed = replace(self.pointed, level=(self.pointed.level + 1) % len(regions))
+        else:
+            self.pointed = Pointed(point_xy, 0, self.drawn if add else None)
+        region = regions[self.pointed.level]
+        self.drawn = region if self.pointed.before is None else Mask.union([region, self.pointed.before])
+        return self.drawn
 
     def draw_box(self, box_xyxy: Box) -> Mask:
         """Finds the object in a box; it is what ``teach`` teaches next."""

@@ -125,11 +125,14 @@ def _select(session: Session, data: Json) -> Json:
 
 
 def _draw(session: Session, data: Json) -> Json:
-    if "box" in data:
+    if "point" in data:
+        mask = session.draw_point(_point(data["point"]), add=bool(data.get("add")))
+    elif "box" in data:
         mask = session.draw_box(_box(data["box"]))
     else:
         mask = session.draw_strokes(_strokes(data.get("strokes")), _number(data.get("width")))
-    return payload.drawn(mask) | {"text": "type a name for what is marked, or draw again"}
+    hint = "click again for a larger region" if "point" in data else "draw again"
+    return payload.drawn(mask) | {"text": f"type a name for what is marked, or {hint}"}
 
 
 def _teach(session: Session, data: Json) -> Json:
@@ -183,6 +186,12 @@ def _number(value: object) -> float:
     if not isinstance(value, int | float):
         raise UsageError(f"expected a number from the page, found {value!r}; load the page again")
     return float(value)
+
+
+def _point(value: object) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise UsageError(f"expected a point of two numbers from the page, found {value!r}; click again")
+    return _whole(value[0]), _whole(value[1])
 
 
 def _box(value: object) -> Box:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
-from knnclip.errors import UsageError
+from knnclip.errors import KnnclipError, UsageError
 
 
 def uploaded(path: object) -> Path:
@@ -26,3 +27,12 @@ def uploaded_file(file: Mapping[str, object] | None) -> tuple[Path, str]:
     path = uploaded(file.get("path"))
     name = file.get("orig_name")
     return path, Path(name).name if isinstance(name, str) and name else path.name
+
+
+@contextmanager
+def called(path: Path, name: str) -> Iterator[None]:
+    """Errors within speak of a file by the name that its owner knows, not by where the server keeps it."""
+    try:
+        yield
+    except KnnclipError as error:
+        raise type(error)(str(error).replace(f"{path}/", "").replace(str(path), name)) from error

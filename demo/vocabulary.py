@@ -9,9 +9,10 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 
-from demo.payload import crops
+from demo.payload import crops, short
 from demo.reporting import check_writable, paragraph, reported
 from demo.session import Session, Sessions
+from demo.uploads import called, uploaded
 from knnclip.colors import distinct
 from knnclip.errors import UsageError
 from knnclip.store import Store
@@ -66,7 +67,8 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
 
     shown = [gallery, note, whole, title, instances, new_name, into, confirm]
 
-    def show(session: Session, part: str, by: str, text: str = "") -> tuple[object, ...]:
+    def show(session: Session, part: str, by: str, text: str = "", *, fresh: bool = True) -> tuple[object, ...]:
+        """What the tab shows; with ``fresh`` what was typed or chosen for a class is over, too."""
         classes = listed(session, part, by)
         session.listed = tuple(info.name for info in classes[:CLASSES_SHOWN])
         vocabulary = session.segmenter.store.vocabulary()
@@ -80,8 +82,8 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
             gr.Group(visible=chosen is not None),
             "" if chosen is None else paragraph(class_title(session, chosen)),
             [] if chosen is None else instance_pictures(session, chosen.name),
-            "",
-            gr.Dropdown(others, value=None),
+            "" if fresh else gr.Textbox(),
+            gr.Dropdown(others, value=None) if fresh else gr.Dropdown(others),
             gr.Group(visible=False),
         )
 
@@ -92,7 +94,8 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
         def listen(part: str, by: str, request: gr.Request) -> tuple[object, ...]:
             session = sessions.of(request.session_hash)
             with session.lock:
-                return show(session, part, by, act(session))
+                text = act(session)
+                return show(session, part, by, text, fresh=bool(text))
 
         return listen
 
@@ -153,12 +156,13 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
     def import_it(file: str, part: str, by: str, request: gr.Request) -> tuple[object, ...]:
         check_writable(sessions.options.read_only)
         session = sessions.of(request.session_hash)
-        count = Store.import_file(session.segmenter.store.path, file)
+        with called(Path(file), Path(file).name):
+            count = Store.import_file(session.segmenter.store.path, uploaded(file))
         return show(session, part, by, f"Imported {count:,} instances.")
 
     asked = [wanted, order]
     look = listener(lambda _: "")
-    for event in (tab.select, order.input, wanted.change, no.click):
+    for event in (tab.select, order.input, wanted.change):
         event(look, asked, shown, show_progress="hidden", api_visibility="private")
     gallery.select(choose, asked, shown, show_progress="hidden", api_visibility="private")
     back.click(listener(turn(-1)), asked, shown, api_visibility="private")
@@ -166,6 +170,7 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
     for event in (rename.click, new_name.submit):
         event(rename_it, [new_name, *asked], shown, api_visibility="private")
     merge.click(merge_it, [into, *asked], shown, api_visibility="private")
+    no.click(lambda: gr.Group(visible=False), None, confirm, api_visibility="private")
     forget.click(ask, None, [confirm, question], api_visibility="private")
     yes.click(listener(forget_it), asked, shown, api_visibility="private")
     export.click(export_it, None, exported, api_visibility="private")
@@ -238,7 +243,7 @@ def instance_pictures(session: Session, name: str) -> list[tuple[Image, str]]:
     evidence = store.evidence([item.instance_id for item in page])
     blank = np.full((SWATCH_PX, SWATCH_PX, 3), 128, dtype=np.uint8)
     return [
-        (blank if picture is None else picture, f"{item.image_ref} · source {item.source_id}")
+        (blank if picture is None else picture, f"{short(item.image_ref)} · source {item.source_id}")
         for item, picture in zip(evidence.values(), crops(store, evidence.values()), strict=True)
     ]
 

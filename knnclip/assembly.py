@@ -3,7 +3,7 @@
 The score of a class at a pixel is the mean of P_final over the masks that cover it, weighted by the masks' scores (the
 semantic inference of MaskFormer, arXiv 2107.06278, section 3.4, normalised); unknown takes part as one more class. The
 best class wins the pixel. As in COCO panoptic a stuff class is one segment; a thing class has one for each connected
-piece, and so has what is unknown.
+piece. What is unknown is cut along the proposals: each region that might get a name of its own is a segment.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.atoms import Atoms
-from knnclip.structures import UNKNOWN, Beliefs, Float32, Int32, Int64, Mask, Proposals, masks_from_labels
+from knnclip.structures import UNKNOWN, Beliefs, Bool, Float32, Int32, Int64, Mask, Proposals, masks_from_labels
 from knnclip.vocabulary import Vocabulary
+
+WHOLLY_UNKNOWN = 0.9
+"""Share of a proposal that must be unknown for it to stand for what is unknown in it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ def assemble(
 
     semantic = ids[winner][atoms.labels]
     confidence = with_unknown.max(axis=1).clip(0, 1).astype(np.float32)[atoms.labels]
-    panoptic = _segment_ids(semantic, vocabulary, settings)
+    parts = np.where(
+        ids[winner] == UNKNOWN, ids.max() + 1 + _unknown_regions(atoms, ids[winner] == UNKNOWN), ids[winner]
+    )
+    panoptic = _segment_ids(semantic, parts[atoms.labels], vocabulary, settings)
     masks = masks_from_labels(panoptic)
     class_id = np.array([mask.select(semantic)[0] for mask in masks], dtype=np.int64)
     pieces = _pieces(proposals, atoms, spread, beliefs, class_id, masks, panoptic, vocabulary)
@@ -72,12 +78,26 @@ def _spread(proposals: Proposals, atoms: Atoms) -> NDArray[np.float64]:
     return spread
 
 
-def _segment_ids(semantic: Int32, vocabulary: Vocabulary, settings: AssemblySettings) -> Int32:
-    """``(H, W)`` panoptic ids 1 .. S in reading order of the segments' first pixels."""
+def _unknown_regions(atoms: Atoms, unknown: Bool) -> Int64:
+    """``(A,)``: the region of each unknown atom, the largest proposal over it that is unknown nearly as a whole.
+
+    Regions are numbered by their proposals from 1; 0 is what lies under no such proposal.
+    """
+    area = atoms.area_px @ atoms.covers
+    nearly_all = (atoms.area_px * unknown) @ atoms.covers >= WHOLLY_UNKNOWN * area
+    sizes = np.concatenate([np.zeros((len(atoms), 1)), atoms.covers * (area * nearly_all)], axis=1)
+    regions: Int64 = sizes.argmax(axis=1)
+    return regions
+
+
+def _segment_ids(
+    semantic: Int32, parts: NDArray[np.int64], vocabulary: Vocabulary, settings: AssemblySettings
+) -> Int32:
+    """``(H, W)`` panoptic ids 1 .. S in reading order of the segments' first pixels; parts are cut from one another."""
     from skimage.measure import label
 
     stuff = [info.class_id for info in vocabulary if not info.is_thing]
-    pieces = label(semantic, background=-1, connectivity=2).astype(np.int64)
+    pieces = label(parts, background=-1, connectivity=2).astype(np.int64)
     is_stuff = np.isin(semantic, stuff)
     areas = np.bincount(pieces.ravel())
     kept = is_stuff | (areas[pieces] >= settings.min_piece_px)

@@ -108,7 +108,7 @@ def encode_thumbnail(image: Image) -> bytes:
 
 
 def encode_png(pixels: NDArray[np.integer]) -> bytes:
-    """``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA ``uint8``, or an ``(H, W)`` map of indices (8 bits if they fit, else 16)."""
+    """``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA ``uint8``, or an ``(H, W)`` map of indices (8 or 16 bits)."""
     from PIL import Image as Pil
 
     if pixels.ndim == 2:

@@ -185,6 +185,16 @@ class Segmenter:
         self.store.add(instances, source)
         return source
 
+    def regions_at(self, analysis: Analysis, point_xy: tuple[int, int]) -> list[Mask]:
+        """The proposals that hold a pixel, the smallest first; none outside the image."""
+        x, y = point_xy
+        holding = []
+        for mask in analysis.proposals.masks:
+            x0, y0, x1, y1 = mask.box_xyxy
+            if x0 <= x < x1 and y0 <= y < y1 and mask.crop[y - y0, x - x0]:
+                holding.append(mask)
+        return sorted(holding, key=lambda mask: mask.area)
+
     def mask_from_box(self, image: ImageLike | Analysis, box_xyxy: Box) -> Mask:
         """The object inside a drawn box, by the preset's promptable generator; ``MaskError`` if there is none."""
         return make_promptable(self.preset.promptable).mask_from_box(_pixels(image), box_xyxy)

@@ -102,3 +102,22 @@ def test_no_proposals_at_all():
 def test_ties_go_to_the_first_name_whatever_the_class_ids():
     got = run(np.ones((1, 2, 2), bool), [[0, 0.5, 0.5]])
     assert (got.semantic == 2).all()  # road before sky
+
+
+def test_what_is_unknown_is_cut_along_the_largest_regions_that_are_unknown_as_a_whole():
+    dense = np.zeros((6, 4, 12), bool)
+    dense[0, :, :4], dense[1, :, 4:6], dense[2, :, 6:8], dense[3, :, 8:] = True, True, True, True  # four columns
+    dense[4, :, 4:8] = True  # the middle two together
+    dense[5] = True  # everything: not unknown as a whole
+    nobody, car = [0, 0, 0], [1, 0, 0]
+    got = run(dense, [car, nobody, nobody, nobody, nobody, nobody], scores=[1, 1, 1, 1, 1, 0.1])
+    assert got.pieces.class_id.tolist() == [5, UNKNOWN, UNKNOWN]
+    assert [mask.box_xyxy for mask in got.pieces.masks] == [(0, 0, 4, 4), (4, 0, 8, 4), (8, 0, 12, 4)]
+
+
+def test_what_no_proposal_covers_is_one_unknown_piece():
+    dense = np.zeros((1, 4, 8), bool)
+    dense[0, :, :4] = True
+    got = run(dense, [[1, 0, 0]])
+    assert [mask.box_xyxy for mask in got.pieces.masks] == [(0, 0, 4, 4), (4, 0, 8, 4)]
+    assert got.pieces.class_id.tolist() == [5, UNKNOWN]

@@ -3,7 +3,7 @@
 const find = (name) => element.querySelector(`.wb-${name}`);
 const canvas = find("canvas"), paint = canvas.getContext("2d"), stage = find("stage"), video = find("video");
 const NO_ANSWER_MS = 120000;
-const HATCH = 10, MOST_LABELS = 24, STROKE_SHARE = 0.012;
+const MOST_LABELS = 24, STROKE_SHARE = 0.012, LABELLED_SHARE = { named: 0.004, unknown: 0.04 };
 const DECISIONS = { base: [0, 114, 178], retrieval: [230, 159, 0], unknown: [140, 140, 140] };
 const RAMP = [[0, 32, 77], [124, 123, 120], [255, 234, 70]];
 
@@ -126,8 +126,8 @@ function replace(parent, children) { parent.replaceChildren(...children); }
 function showPanel({ id, scores, evidence }) {
   find("panel").hidden = false;
   const info = byId.get(id);
-  const who = { base: "the base classifier", retrieval: "the store", unknown: "nobody" }[info.decision];
-  find("what").textContent = `${named(info)}, ${percent(info.confidence)}, decided by ${who}`;
+  const who = { base: "the base classifier", retrieval: "the store" }[info.decision];
+  find("what").textContent = who ? `${info.name}, ${percent(info.confidence)}, decided by ${who}` : "unknown: nothing stored is near enough";
   const meter = (value) => {
     if (value === null) return make("td", { text: "–" });
     const bar = make("span");
@@ -142,7 +142,7 @@ function showPanel({ id, scores, evidence }) {
   replace(find("evidence"), evidence.map((item) => make("li", {},
     make("img", { src: item.picture, alt: `stored ${item.name}` }),
     make("span", { text: `${item.name} · ${item.similarity.toFixed(2)}` }),
-    make("span", { text: `${item.image.split("#")[0].split("/").pop()} · source ${item.source}` }),
+    make("span", { text: `${item.file} · source ${item.source}` }),
     make("button", { type: "button", class: "wb-button wb-wrong", text: "Wrong", ...(readOnly ? { disabled: "" } : {}),
       "aria-label": `Wrong: remove this ${item.name} from the store`,
       onclick: () => send("delete", { instance: item.instance }) }))));
@@ -169,14 +169,15 @@ function tint() {
   const pack = (color, alpha) => (alpha << 24 | color[2] << 16 | color[1] << 8 | color[0]) >>> 0;
   const alpha = Math.round(2.55 * find("opacity").value);
   const table = new Map(segments.map((segment) => [segment.id, pack(colorOf(segment), alpha)]));
-  const hatch = pack([255, 255, 255], alpha), border = pack([255, 255, 255], Math.min(255, alpha + 60));
+  const step = Math.max(8, Math.round(width / 60)), line = Math.max(1, Math.round(step / 10));
+  const hatch = pack([255, 255, 255], alpha >> 1), border = pack([255, 255, 255], Math.min(255, alpha + 60));
   const unknown = new Set(segments.filter((segment) => segment.name === null).map((segment) => segment.id));
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       const id = ids[i];
       if ((x && ids[i - 1] !== id) || (y && ids[i - width] !== id)) out[i] = border;
       else if (!id) out[i] = 0;
-      else out[i] = unknown.has(id) && (x + y) % HATCH < 2 ? hatch : table.get(id);
+      else out[i] = unknown.has(id) && (x + y) % step < line ? hatch : table.get(id);
     }
   }
   context.putImageData(data, 0, 0);
@@ -214,7 +215,9 @@ function drawLabels(scale) {
   paint.textAlign = "center";
   paint.textBaseline = "middle";
   paint.lineWidth = 3.5 / scale;
-  const large = segments.filter((segment) => segment.share > 0.004).sort((a, b) => b.share - a.share).slice(0, MOST_LABELS);
+  const large = segments
+    .filter((segment) => segment.share > (segment.name === null ? LABELLED_SHARE.unknown : LABELLED_SHARE.named))
+    .sort((a, b) => b.share - a.share).slice(0, MOST_LABELS);
   for (const segment of large) {
     const name = named(segment), text = name.length > 22 ? `${name.slice(0, 21)}…` : name;
     const half = paint.measureText(text).width / 2, x = Math.min(Math.max(segment.anchor[0], half), width - half);
@@ -288,6 +291,10 @@ function choose(id, adds) {
   if (selected.size) send("select", { segment: id, version });
 }
 
+function point(place, adds) {
+  send("apply", { point: place.map(Math.floor), add: adds });
+}
+
 function finishGesture() {
   const done = gesture;
   if (!done) return;
@@ -306,6 +313,7 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.focus();
   const place = at(event);
   if (tool() === "select") { choose(idAt(place), event.shiftKey); return; }
+  if (tool() === "part") { point(place, event.shiftKey); return; }
   canvas.setPointerCapture(event.pointerId);
   gesture = tool() === "box" ? { from: place, to: place } : { points: [place] };
 });
@@ -341,6 +349,7 @@ canvas.addEventListener("keydown", (event) => {
   else if (arrow && tool() === "select") stepTo(arrow[0] + arrow[1]);
   else if (arrow) moveCursor(arrow, event.shiftKey ? 2 : 12);
   else if (enter && tool() === "select") { choose(hovered, event.shiftKey); if (!event.shiftKey) find("name").focus(); }
+  else if (enter && tool() === "part") point(cursor ?? [width / 2, height / 2], event.shiftKey);
   else if (enter) penDownOrUp();
   else return;
   event.preventDefault();
@@ -441,7 +450,7 @@ find("view").addEventListener("change", tint);
 find("opacity").addEventListener("input", tint);
 find("tools").addEventListener("change", () => {
   gesture = cursor = null;
-  canvas.classList.toggle("wb-drawing", tool() !== "select");
+  canvas.classList.toggle("wb-drawing", tool() === "box" || tool() === "scribble");
   draw();
 });
 new ResizeObserver(() => draw()).observe(stage);

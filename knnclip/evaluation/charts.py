@@ -56,6 +56,7 @@ def confusion_picture(confusion: SemanticConfusion) -> Image:
     axes.set_yticks(np.arange(rows), names)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
+    axes.set_title("% of the pixels of each class", fontsize=10)
     for row, column in np.argwhere(shares >= 0.005):
         share = shares[row, column]
         color = "white" if share > 0.5 else "black"

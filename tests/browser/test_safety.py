@@ -2,12 +2,10 @@
 
 import json
 import re
-import urllib.request
 import zipfile
 
 import numpy as np
 import pytest
-from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -144,31 +142,3 @@ def test_no_path_from_the_browser_is_opened(workbench, sample_data, path):
     refusal = re.compile("not uploaded to this server|is not in the cache folder")
     expect(workbench.page.locator("[data-testid=toast-body], .wb-error").first).to_contain_text(refusal)
     assert workbench.legend == before
-
-
-@pytest.mark.parametrize("path", ["/etc/passwd", "app.log", "index_store/demo/store/store.sqlite"])
-def test_no_path_of_a_client_is_opened(private_app, path):
-    file = {"path": path, "orig_name": "x.png", "meta": {"_type": "gradio.FileData"}}
-    call = urllib.request.Request(
-        f"{private_app}/gradio_api/call/segment",
-        json.dumps({"data": [file]}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    event = json.load(urllib.request.urlopen(call))["event_id"]
-    answer = urllib.request.urlopen(f"{private_app}/gradio_api/call/segment/{event}").read().decode()
-    assert "event: error" in answer
-    assert "segments" not in answer
-
-
-def test_only_folders_that_are_offered_are_read(private_app):
-    with pytest.raises(Exception, match="no data set under an allowed root"):
-        Client(private_app, verbose=False).predict("../../etc", [], api_name="/ingest_folder")
-
-
-def test_a_tampered_request_is_a_message(private_app):
-    client = Client(private_app, verbose=False)
-    with pytest.raises(Exception, match="no picture is open"):
-        client.predict("x", [1], api_name="/teach")
-    with pytest.raises(Exception, match="no segment 5"):
-        client.predict(5, api_name="/explain")
-    assert len(client.predict(api_name="/classes")) == 6

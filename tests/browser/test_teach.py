@@ -109,6 +109,18 @@ def test_a_drawn_object_is_taught(workbench, truth, tool, screenshot):
     assert share_named(workbench, cone, CONE) > 0.6
 
 
+def test_parts_of_a_region_are_taught(workbench, truth, screenshot):
+    x, y = anchor(cones(truth[0])[0])
+    workbench.tool("part")
+    workbench.click((x, y))
+    assert "larger region" in workbench.status
+    workbench.click((x, y - 16), add=True)
+    screenshot(workbench, "parts")
+    workbench.teach(CONE)
+    assert CONE in workbench.legend
+    assert workbench.name_at((x, y)) == workbench.name_at((x, y - 16)) == CONE
+
+
 def test_shift_adds_to_the_selection(workbench, truth):
     sky = Mask.from_dense(truth[0].label_map == truth[0].class_names.index("sky"))
     first, second = anchor(cones(truth[0])[0]), anchor(sky)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import urllib.request
 
 import pytest
 from gradio_client import Client, handle_file
@@ -66,6 +67,15 @@ def test_a_drawn_box_and_a_scribble(client, picture, sample_data):
         client.predict([[[1, float("1e9")]]], 4, api_name="/draw_strokes")
 
 
+def test_a_point_takes_a_region_and_again_a_larger_one(client, picture):
+    client.predict(picture, api_name="/segment")
+    areas = [client.predict(160, 20, api_name="/draw_point")["area_px"] for _ in range(2)]
+    assert areas[0] < areas[1]
+    assert client.predict(20, 230, api_name="/draw_point")["box_xyxy"][3] > 200
+    with pytest.raises(Exception, match="no region lies here"):
+        client.predict(-5, 20, api_name="/draw_point")
+
+
 def test_removing_an_instance(client, picture):
     segments = client.predict(picture, api_name="/segment")["segments"]
     why = client.predict(segments[0]["id"], api_name="/explain")
@@ -105,7 +115,7 @@ def test_export_and_import(client, app, tmp_path):
     cars = next(i for i in client.predict(api_name="/classes") if i["name"] == "car")["instances"]
     assert other.predict(handle_file(moved), api_name="/import") == cars
     (tmp_path / "bad.knnclip").write_bytes(b"nothing")
-    with pytest.raises(Exception, match="is no exported store"):
+    with pytest.raises(Exception, match=r"^bad.knnclip is not a knnclip store"):
         other.predict(handle_file(str(tmp_path / "bad.knnclip")), api_name="/import")
 
 
@@ -135,8 +145,9 @@ def test_sessions_with_private_stores_do_not_meet(client, app, picture):
 def test_every_act_is_a_named_endpoint_with_types(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {
-        "/segment", "/explain", "/teach", "/draw_box", "/draw_strokes", "/undo", "/redo", "/remove", "/classes",
-        "/rename", "/merge", "/forget", "/export", "/import", "/ingest_folder", "/ingest_zip", "/evaluate_folder",
+        "/segment", "/explain", "/teach", "/draw_point", "/draw_box", "/draw_strokes", "/undo", "/redo", "/remove",
+        "/classes", "/rename", "/merge", "/forget", "/export", "/import", "/ingest_folder", "/ingest_zip",
+        "/evaluate_folder",
     }  # fmt: skip
     types = {p["parameter_name"]: p["python_type"]["type"] for p in endpoints["/teach"]["parameters"]}
     assert types == {"name": "str", "segments": "list[int]"}
@@ -156,3 +167,33 @@ def test_a_read_only_demo_changes_nothing(app, tmp_path, picture):
             with pytest.raises(Exception, match=r"read-only|read only"):
                 client.predict(*arguments, api_name=name)
         assert {info["name"] for info in client.predict(api_name="/classes")} >= {"car", "sky"}
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "app.log", "index_store/demo/store/store.sqlite"])
+def test_no_path_of_a_client_is_opened(app, path):
+    file = {"path": path, "orig_name": "x.png", "meta": {"_type": "gradio.FileData"}}
+    call = urllib.request.Request(
+        f"{app[0]}/gradio_api/call/segment",
+        json.dumps({"data": [file]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    event = json.load(urllib.request.urlopen(call))["event_id"]
+    answer = urllib.request.urlopen(f"{app[0]}/gradio_api/call/segment/{event}").read().decode()
+    assert "event: error" in answer
+    assert "segments" not in answer
+
+
+def test_only_folders_that_are_offered_are_read(app):
+    with pytest.raises(Exception, match="no data set under an allowed root"):
+        Client(app[0], verbose=False).predict("../../etc", [], api_name="/ingest_folder")
+
+
+def test_a_tampered_request_is_a_message(client, picture):
+    with pytest.raises(Exception, match="no picture is open"):
+        client.predict("x", [1], api_name="/teach")
+    client.predict(picture, api_name="/segment")
+    with pytest.raises(Exception, match="no segment 98765"):
+        client.predict(98765, api_name="/explain")
+    with pytest.raises(Exception, match="nothing is selected"):
+        client.predict("x", [], api_name="/teach")
+    assert len(client.predict(api_name="/classes")) == 6
