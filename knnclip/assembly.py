@@ -102,11 +102,13 @@ def _segment_ids(
     areas = np.bincount(pieces.ravel())
     kept = is_stuff | (areas[pieces] >= settings.min_piece_px)
     merged = np.where(is_stuff, pieces.max() + semantic, pieces)  # all pieces of one stuff class are one segment
-    _, first, inverse = np.unique(np.where(kept, merged, 0).ravel(), return_index=True, return_inverse=True)
-    order = np.argsort(np.where(kept.ravel()[first], first, -1))  # what is no segment, if anything, comes first
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order)) + int(kept.all())
-    return rank[inverse].reshape(semantic.shape).astype(np.int32)
+    flat = np.where(kept, merged, 0).ravel()
+    first = np.full(int(flat.max()) + 1, -1)
+    first[flat[::-1]] = np.arange(flat.size)[::-1]  # of equal indices the last assignment stays
+    found = np.flatnonzero(first[1:] >= 0) + 1  # 0 is what is no segment
+    ids = np.zeros(len(first), dtype=np.int32)
+    ids[found[first[found].argsort()]] = np.arange(1, len(found) + 1)
+    return ids[flat].reshape(semantic.shape)
 
 
 def _pieces(
