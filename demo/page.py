@@ -9,6 +9,9 @@ import gradio as gr
 from demo import api, evaluate, ingest, teach, vocabulary
 from demo.session import Sessions
 
+CACHE_S = 6 * 3600
+"""Uploads and pictures that were shown are deleted after this, and when the app ends."""
+
 # Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider.
 CSS = """
 .gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
@@ -18,7 +21,7 @@ CSS = """
 
 def build(sessions: Sessions) -> gr.Blocks:
     """The app, ready to be launched."""
-    with gr.Blocks(title="knnclip", analytics_enabled=False) as page:
+    with gr.Blocks(title="knnclip", analytics_enabled=False, delete_cache=(CACHE_S, CACHE_S)) as page:
         gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", padding=True)
         with gr.Tab("Teach"):
             teach.build(sessions, page)

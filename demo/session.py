@@ -217,12 +217,14 @@ class Sessions:
         """The session of a request."""
         name = key or "no session"
         with self._lock:
-            if name not in self._sessions:
-                self._sessions[name] = self._new()
+            known = self._sessions.get(name)
+        # Copying a store takes its time, and nobody else shall wait for it; two first requests may both do it.
+        mine = known or self._new()
+        with self._lock:
+            current = self._sessions.setdefault(name, mine)
             self._sessions.move_to_end(name)
             dropped = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - MAX_SESSIONS)]
-            current = self._sessions[name]
-        for session in dropped:
+        for session in (*dropped, *([mine] if mine is not current else [])):
             session.close()
         return current
 

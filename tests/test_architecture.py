@@ -26,6 +26,18 @@ MAY_KNOW = {
     "evaluate": WORDS | BOXES | {"presets", "segmenter"},
     "writing": WORDS | BOXES | {"colors", "presets", "segmenter"},
 }
+DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
+DEMO_MAY_KNOW = WORDS | {
+    "segmenter",
+    "store",
+    "datasets",
+    "evaluation",
+    "history",
+    "ingest",
+    "evaluate",
+    "rendering",
+    "colors",
+}
 HEAVY = {
     "torch",
     "open_clip",
@@ -69,6 +81,15 @@ def test_a_module_knows_only_what_it_may(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_where_they_are_used(path):
     assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
+
+
+@pytest.mark.parametrize("path", DEMO, ids=lambda path: path.name)
+def test_the_demo_is_a_skin(path):
+    known = {name.split(".")[1] for name in imports(path, top_level_only=False) if name.startswith("knnclip.")}
+    # A scribble's type is all that it knows of the masks.
+    assert known - {"masks"} <= DEMO_MAY_KNOW
+    assert not {name.split(".")[0] for name in imports(path, top_level_only=False)} & (HEAVY - {"gradio"})
+    assert len(path.read_text().splitlines()) <= 300
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -211,6 +211,16 @@ def test_a_picture_of_ones_own(workbench, sample_data, screenshot):
     assert {"sky", "road"} <= set(workbench.legend)
 
 
+def test_a_picture_from_the_camera(open_page, private_app):
+    workbench = open_page(private_app, permissions=["camera"])
+    workbench.wait_for_picture()
+    workbench.page.get_by_role("button", name="Camera").click()
+    workbench.page.wait_for_function("document.querySelector('.wb-video').videoWidth > 0")
+    workbench.page.get_by_role("button", name="Take the picture").click()
+    expect(workbench.page.locator(".wb-status")).to_have_text("opened camera.png")
+    assert workbench.page.locator(".wb-video").is_hidden()
+
+
 def test_a_pasted_picture(workbench, sample_data):
     content = (sample_data / "train" / "images" / "train_003.png").read_bytes()
     workbench.page.evaluate(

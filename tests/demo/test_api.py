@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import urllib.error
 import urllib.request
 
 import pytest
@@ -181,6 +182,14 @@ def test_no_path_of_a_client_is_opened(app, path):
     answer = urllib.request.urlopen(f"{app[0]}/gradio_api/call/segment/{event}").read().decode()
     assert "event: error" in answer
     assert "segments" not in answer
+
+
+@pytest.mark.parametrize("path", ["app.log", "/etc/passwd", "index_store/demo/store/store.db", "../x"])
+def test_no_file_of_the_server_is_handed_out(app, path):
+    for where in (path, str(app[1] / path)):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"{app[0]}/gradio_api/file={where}")
+        assert error.value.code in (403, 404)
 
 
 def test_only_folders_that_are_offered_are_read(app):
