@@ -29,6 +29,10 @@ class StoreError(KnnclipError):
     """The store cannot be opened, read or written, or a request does not fit its contents."""
 
 
+class WeightsError(KnnclipError):
+    """The weights of a network are missing, damaged, or of another network."""
+
+
 class OutputError(KnnclipError):
     """A result cannot be written: the disk is full, or the place is not writable."""
 

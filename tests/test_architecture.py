@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-WORDS = {"errors", "structures", "images", "vocabulary", "registry", "atoms", "parallel"}
+WORDS = {"errors", "structures", "images", "vocabulary", "registry", "atoms", "parallel", "parts", "weights", "device"}
 BOXES = {
     "masks", "encoders", "classifiers", "store", "datasets", "retrieval", "fusion", "assembly", "explanation",
     "evaluation", "rendering",
@@ -40,6 +40,8 @@ DEMO_MAY_KNOW = WORDS | {
 }
 HEAVY = {
     "torch",
+    "timm",
+    "safetensors",
     "open_clip",
     "transformers",
     "faiss",

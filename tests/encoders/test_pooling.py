@@ -45,14 +45,15 @@ def test_means_are_those_of_the_enlarged_map(seed, shape, grid):
     np.testing.assert_allclose(found, expected.reshape(len(masks), 3), atol=1e-12)
 
 
+@pytest.mark.parametrize("layout", ["tiles", "corners"])
 @pytest.mark.parametrize(("size", "cells"), [(1, 1), (1, 5), (5, 1), (4, 4), (9, 4), (4, 9)])
-def test_interpolation_agrees_with_torch(size, cells):
+def test_interpolation_agrees_with_torch(size, cells, layout):
     from torch import from_numpy
     from torch.nn.functional import interpolate
 
     eye = from_numpy(np.eye(cells)[:, None, None, :])  # (cells, 1, 1, cells)
-    expected = interpolate(eye, size=(1, size), mode="bilinear", align_corners=False)[:, 0, 0].numpy().T
-    np.testing.assert_allclose(interpolation(size, cells), expected, atol=1e-12)
+    expected = interpolate(eye, size=(1, size), mode="bilinear", align_corners=layout == "corners")[:, 0, 0].numpy().T
+    np.testing.assert_allclose(interpolation(size, cells, layout), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("grid", [(20, 30), (5, 7), (40, 31)])

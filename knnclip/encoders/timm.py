@@ -1,0 +1,132 @@
+"""Mask-pooled features of any network of timm (Wightman, 2019): DINOv2, DINOv3, SigLIP, ConvNeXt, MobileNet, ...
+
+One or several stages of one forward pass are pooled by the masks. Each stage gives a unit vector; they are put one
+after the other with equal weight, so that fine stages tell texture and coarse ones meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from knnclip.device import pick_device
+from knnclip.encoders.dense import InputFormat, layout_of, pool_maps
+from knnclip.errors import UsageError, WeightsError, unknown_name
+from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
+from knnclip.weights import load_weights, read_weights, weights_digest
+
+if TYPE_CHECKING:
+    import torch
+
+HEADS = ("classifier", "head", "fc", "conv_head", "bn2", "norm_head", "attn_pool", "fc_norm")
+"""Layers behind the features, which a file may have and the encoder leaves away."""
+
+
+@dataclass(frozen=True)
+class TimmSettings:
+    """The options of ``timm:MODEL,...``."""
+
+    model: str  # a name of timm, "hf-hub:..." or "local-dir:..."
+    weights: str = ""  # a local file in place of the published weights
+    stages: tuple[int, ...] = ()  # which of the network's intermediates, from 0; none named: the last
+    pixels: int = 720 * 960  # of the input
+    mean: tuple[float, ...] = ()  # of the input's channels, as the network was trained; none named: as timm says
+    std: tuple[float, ...] = ()
+    pad_type: str = ""  # "same" for networks that were trained in TensorFlow
+
+
+class TimmEncoder:
+    """The encoder ``timm``. Frozen, without gradients."""
+
+    def __init__(self, settings: TimmSettings, device: str = "auto") -> None:
+        """Loads the network; ``UsageError`` for an unknown model or stage, ``WeightsError`` if it has no weights."""
+        import timm
+
+        self.device = pick_device(device)
+        network = _create(settings)
+        if settings.weights:
+            load_weights(network, read_weights(settings.weights), source=settings.weights, unused=HEADS)
+        self.network: torch.nn.Module = network.eval().requires_grad_(False).to(self.device)
+        info = network.feature_info
+        stages = [dict(stage) for stage in (info.get_dicts() if hasattr(info, "get_dicts") else info)]
+        wrong = [stage for stage in settings.stages if not 0 <= stage < len(stages)]
+        if wrong:
+            raise UsageError(f"{settings.model} has stages 0 to {len(stages) - 1}, found {wrong[0]}")
+        self.stages = sorted(set(settings.stages)) or [len(stages) - 1]
+        reduction = int(stages[-1]["reduction"])
+        config = timm.data.resolve_model_data_config(network)
+        self.format = InputFormat(
+            settings.pixels,
+            reduction,
+            layout_of(self.network, reduction),
+            settings.mean * 3 if len(settings.mean) == 1 else settings.mean or tuple(config["mean"]),
+            settings.std * 3 if len(settings.std) == 1 else settings.std or tuple(config["std"]),
+        )
+        self._fingerprint = Fingerprint(
+            f"timm/{settings.model}",
+            weights_digest(self.network),
+            f"stages-{'+'.join(map(str, self.stages))}-{self.format}",
+            sum(int(stages[stage]["num_chs"]) for stage in self.stages),
+        )
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The model, its weights as loaded, the stages and the preprocessing."""
+        return self._fingerprint
+
+    def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, D) float32`` unit rows, see ``Encoder.encode``."""
+        image_shapes_agree(image, masks, where=self._fingerprint.encoder)
+        if not masks:
+            return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        pooled = pool_maps(self.maps(image), masks, shape, self.format.layout)
+        where = self._fingerprint.encoder
+        return unit_rows(np.concatenate([unit_rows(stage, where=where) for stage in pooled], axis=1), where=where)
+
+    def maps(self, image: Image) -> list[Float32]:
+        """``(C, h, w) float32`` of each stage, fine ones first."""
+        import torch
+
+        batch = torch.from_numpy(self.format.prepare(image))[None].to(self.device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            maps = self.network.forward_intermediates(  # type: ignore[operator]
+                batch, indices=self.stages, intermediates_only=True
+            )
+        return [found[0].float().cpu().numpy() for found in maps]
+
+
+def _create(settings: TimmSettings) -> Any:  # noqa: ANN401 - timm's networks share no class
+    import timm
+
+    options: dict[str, Any] = {"num_classes": 0}
+    if settings.pad_type:
+        options["pad_type"] = settings.pad_type
+    name = settings.model
+    if ":" not in name:
+        architecture = name.partition(".")[0]
+        if not timm.is_model(architecture):
+            raise unknown_name("timm model", name, timm.list_models(f"*{architecture[:4]}*") or timm.list_models())
+        if timm.get_pretrained_cfg(architecture).fixed_input_size:
+            options["dynamic_img_size"] = True
+    try:
+        return timm.create_model(name, pretrained=not settings.weights, **options)
+    except TypeError as error:
+        raise UsageError(f"timm model {name} cannot be made so: {error}; change the option or the model") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(
+            f"the weights of timm model {name} are not on this disk and cannot be fetched ({reason}); fetch its "
+            f"model.safetensors from {_home(name)} on another machine and name it with weights=FILE, or copy that "
+            "machine's Hugging Face cache here (HF_HOME says where it is)"
+        ) from error
+
+
+def _home(name: str) -> str:
+    import timm
+
+    config = None if ":" in name else timm.get_pretrained_cfg(name)
+    return f"huggingface.co/{config.hf_hub_id}" if config is not None and config.hf_hub_id else name

@@ -1,0 +1,75 @@
+"""A part of a preset written as text, ``name:model,option=value,...``, so that a store can remember it.
+
+``regions``, ``timm:mobilenetv2_100,stages=2+3+4`` and ``onnx:deeplab.onnx,labels=voc.txt`` are parts. What comes after
+the name is read into the frozen dataclass of settings that the part declares: the model into its first field, options
+into the fields of their names, lists with ``+`` between their items.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from knnclip.errors import UsageError, unknown_name
+
+Settings = TypeVar("Settings")
+
+BOOLEANS = {"yes": True, "no": False}
+
+
+def split_part(text: str) -> tuple[str, str]:
+    """``name:rest`` -> name and rest, which is empty for a part without settings."""
+    name, _, rest = text.partition(":")
+    return name.strip(), rest.strip()
+
+
+def read_settings(kind: type[Settings], rest: str, part: str) -> Settings:
+    """The settings written after the name of a part; ``UsageError`` names what is wrong and lists the options."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    types = get_type_hints(kind)
+    model, *options = rest.split(",") if rest else [""]
+    values: dict[str, Any] = {}
+    first = next(iter(fields), None)
+    if model and first is not None:
+        values[first] = _read(types[first], model.strip(), part, first)
+    for option in options:
+        name, equals, value = option.partition("=")
+        name = name.strip()
+        if name not in fields or name == first:
+            raise unknown_name(f"option of {part}", name, [other for other in fields if other != first])
+        if not equals:
+            raise UsageError(f"{part}: option {name!r} has no value; write {name}=VALUE")
+        values[name] = _read(types[name], value.strip(), part, name)
+    required = [name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in values]
+    if required:
+        raise UsageError(f"{part} needs {' and '.join(required)}; write {part}:{required[0].upper()}")
+    return kind(**values)
+
+
+def write_settings(name: str, settings: object) -> str:
+    """The text that ``read_settings`` reads back: the model and what differs from the defaults."""
+    first, *rest = dataclasses.fields(settings)  # type: ignore[arg-type]
+    changed = [
+        f"{field.name}={_written(getattr(settings, field.name))}"
+        for field in rest
+        if getattr(settings, field.name) != field.default
+    ]
+    return f"{name}:{','.join([_written(getattr(settings, first.name)), *changed])}"
+
+
+def _read(kind: Any, text: str, part: str, option: str) -> Any:  # noqa: ANN401 - types of fields have no type
+    if get_origin(kind) is tuple:
+        return tuple(_read(get_args(kind)[0], item, part, option) for item in text.split("+") if item)
+    try:
+        return BOOLEANS[text] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        expected = "yes or no" if kind is bool else kind.__name__
+        raise UsageError(f"{part}: option {option!r} is {expected}, found {text!r}") from None
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return "+".join(_written(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

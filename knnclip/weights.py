@@ -1,0 +1,93 @@
+"""Weights from files and into networks, safely: nothing is unpickled, nothing is missing or left over unsaid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from knnclip.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+SHOWN_KEYS = 5
+WRAPPERS = ("state_dict", "model", "model_state_dict")
+"""Names under which training scripts keep the weights in a checkpoint."""
+
+
+def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a ``.safetensors`` or PyTorch file by name, on the CPU.
+
+    PyTorch files are read with ``weights_only=True``; a checkpoint that keeps its weights under ``state_dict`` or
+    ``model`` is unwrapped. ``WeightsError`` if the file is missing, truncated, or holds anything but tensors.
+    """
+    import torch
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist or is not a file; check the path of the weights")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: object = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # both libraries raise errors of many kinds for files that are damaged
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path} cannot be read as weights ({reason}); expected a complete .safetensors file, or a PyTorch file of "
+            "tensors alone"
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise WeightsError(f"{path} holds no tensors by name; expected the state_dict of a network")
+    return {str(name): tensor for name, tensor in content.items()}
+
+
+def load_weights(
+    network: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, source: str, unused: Collection[str] = ()
+) -> None:
+    """Puts weights into a network, all of them.
+
+    ``unused`` are prefixes of names that the file may have and the network has not, such as a classifier that was left
+    away. Counters of batch normalisation may be missing: frozen networks do not read them. ``WeightsError`` lists what
+    is missing, left over or of another shape.
+    """
+    own = network.state_dict()
+    kept = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(tuple(unused))}
+    missing = [name for name in own if name not in kept and not name.endswith("num_batches_tracked")]
+    left = [name for name in kept if name not in own]
+    shapes = [
+        f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
+        for name, tensor in kept.items()
+        if name in own and tensor.shape != own[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what}: {', '.join(names[:SHOWN_KEYS])}{', ...' if len(names) > SHOWN_KEYS else ''}"
+        for what, names in (("missing", missing), ("left over", left), ("of another shape", shapes))
+        if names
+    ]
+    if problems:
+        raise WeightsError(f"{source} does not fit the network: {'; '.join(problems)}; is it of another architecture?")
+    network.load_state_dict(kept, strict=False)
+
+
+def weights_digest(network: torch.nn.Module) -> str:
+    """16 hexadecimal digits that change with any weight of a network, wherever it was loaded from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(_bytes()).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _bytes() -> torch.dtype:
+    import torch
+
+    return torch.uint8

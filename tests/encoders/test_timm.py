@@ -1,0 +1,162 @@
+"""The timm encoder on tiny networks with random weights, and on a real one."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from knnclip.encoders.dense import InputFormat
+from knnclip.encoders.timm import TimmEncoder, TimmSettings
+from knnclip.errors import MaskError, UsageError, WeightsError
+from knnclip.structures import Mask
+
+CNN, VIT = "test_efficientnet", "test_vit"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Files with random weights, as timm makes them."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in (CNN, VIT, "test_convnext"):
+        torch.manual_seed(0)
+        network = timm.create_model(name, pretrained=False)
+        for parameter in network.parameters():
+            parameter.data.normal_(0, 0.1)
+        save_file(network.state_dict(), folder / f"{name}.safetensors")
+        torch.save(network.state_dict(), folder / f"{name}.pt")
+    return folder
+
+
+def encoder(weights, name=CNN, suffix="safetensors", **settings):
+    return TimmEncoder(TimmSettings(name, str(weights / f"{name}.{suffix}"), **{"pixels": 96 * 128, **settings}), "cpu")
+
+
+@pytest.fixture
+def image(rng):
+    return rng.integers(0, 256, (60, 80, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def masks(rng):
+    ys, xs = np.mgrid[:60, :80]
+    dense = [ys < 30, (ys - 40) ** 2 + (xs - 50) ** 2 < 100, (ys == 7) & (xs == 3), np.ones((60, 80), bool)]
+    return [Mask.from_dense(mask) for mask in dense]
+
+
+@pytest.mark.parametrize("name", [CNN, VIT, "test_convnext"])
+@pytest.mark.parametrize("stages", [(), (0, 1)])
+def test_vectors_are_unit_finite_and_the_same_for_every_order(weights, image, masks, name, stages):
+    made = encoder(weights, name, stages=stages)
+    vectors = made.encode(image, masks)
+    assert vectors.shape == (4, made.fingerprint.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(made.encode(image, masks[::-1]), vectors[::-1])
+    np.testing.assert_array_equal(made.encode(image, masks[2:3]), vectors[2:3])
+    assert made.encode(image, []).shape == (0, made.fingerprint.dim)
+
+
+def test_the_whole_image_is_the_mean_of_forward_features(weights, image):
+    made = encoder(weights, VIT)
+    tokens = made.network.forward_features(torch.from_numpy(made.format.prepare(image))[None])
+    patches = tokens[0, made.network.num_prefix_tokens :]
+    maps = made.maps(image)[0]
+    normed = made.network.norm(torch.from_numpy(maps.reshape(len(maps), -1).T)).numpy()
+    np.testing.assert_allclose(normed, patches.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "layout"), [(CNN, "corners"), (VIT, "tiles"), ("test_convnext", "tiles")])
+def test_the_layout_of_the_cells_is_found(weights, name, layout):
+    assert encoder(weights, name).format.layout == layout
+
+
+def test_a_bright_spot_is_felt_where_it_is(weights):
+    """A cell answers most to what lies at its place: the layout is right."""
+    made = encoder(weights, CNN, stages=(1,), pixels=129 * 129)
+    grey = np.full((129, 129, 3), 128, np.uint8)
+    for spot in ((16, 96), (64, 32), (128, 128), (0, 0)):
+        image = grey.copy()
+        image[max(spot[0] - 1, 0) : spot[0] + 2, max(spot[1] - 1, 0) : spot[1] + 2] = 255
+        change = np.abs(made.maps(image)[0] - made.maps(grey)[0]).sum(axis=0)
+        found = np.array(np.unravel_index(change.argmax(), change.shape)) * 128 / (np.array(change.shape) - 1)
+        assert np.abs(found - spot).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_every_file_format_is_the_same_encoder(weights, suffix):
+    assert encoder(weights, suffix=suffix).fingerprint == encoder(weights).fingerprint
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stages": (0,)}, {"pixels": 64 * 64}, {"mean": (0.5,)}, {"std": (0.5, 0.5, 0.6)}]
+)
+def test_whatever_changes_the_vectors_changes_the_fingerprint(weights, settings):
+    assert encoder(weights, **settings).fingerprint != encoder(weights).fingerprint
+
+
+def test_wrong_files_are_errors(weights, tmp_path):
+    content = (weights / f"{CNN}.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(content[:-100])
+    for file, message in [
+        (tmp_path / "cut.safetensors", "cannot be read as weights"),
+        (tmp_path / "none.safetensors", "does not exist"),
+        (weights / f"{VIT}.safetensors", "another architecture"),
+    ]:
+        with pytest.raises(WeightsError, match=message):
+            TimmEncoder(TimmSettings(CNN, str(file)), "cpu")
+
+
+def test_unknown_models_and_stages_are_errors(weights):
+    with pytest.raises(UsageError, match="unknown timm model 'resnett18'; did you mean 'resnet18'"):
+        TimmEncoder(TimmSettings("resnett18"), "cpu")
+    with pytest.raises(UsageError, match="has stages 0 to"):
+        encoder(weights, stages=(9,))
+    with pytest.raises(UsageError, match=r"cannot be made so.*pad_type"):
+        encoder(weights, VIT, pad_type="same")
+    with pytest.raises(UsageError, match="device 'tpu'"):
+        TimmEncoder(TimmSettings(CNN), "tpu")
+
+
+def test_weights_that_cannot_be_fetched_are_one_clear_error(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError) as error:
+        TimmEncoder(TimmSettings("mobilenetv2_100.ra_in1k"), "cpu")
+    for part in ("mobilenetv2_100.ra_in1k", "huggingface.co/timm/mobilenetv2_100.ra_in1k", "weights=FILE", "HF_HOME"):
+        assert part in str(error.value)
+
+
+def test_a_mask_of_another_image_is_refused(weights, image):
+    with pytest.raises(MaskError):
+        encoder(weights).encode(image, [Mask.from_dense(np.ones((5, 5)))])
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "size"),
+    [((60, 80), "tiles", (96, 128)), ((60, 80), "corners", (97, 129)), ((5, 4000), "tiles", (32, 3136))],
+)
+def test_the_input_keeps_the_proportions(shape, layout, size):
+    made = InputFormat(96 * 128, 32, layout, (0.5,) * 3, (0.5,) * 3)
+    assert made.size(shape) == size
+    prepared = made.prepare(np.full((*shape, 3), 255, np.uint8))
+    assert prepared.shape == (3, *size)
+    np.testing.assert_allclose(prepared, 1, atol=1e-6)
+
+
+def test_a_real_network(shared_data, rng):
+    file = shared_data.parent / "models" / "mobilenetv2_100_imagenet_timm.safetensors"
+    settings = TimmSettings("mobilenetv2_100", str(file), (2, 3, 4), 128 * 128, (0.5,), (0.5,), "same")
+    made = TimmEncoder(settings, "cpu")
+    assert made.fingerprint.dim == 32 + 96 + 320
+    from skimage import data
+
+    cat, coffee = data.chelsea(), data.coffee()
+    halves = [np.s_[:, : cat.shape[1] // 2], np.s_[:, cat.shape[1] // 2 :]]
+    vectors = [
+        made.encode(np.ascontiguousarray(image[half]), [Mask.from_dense(np.ones(image[half].shape[:2]))])[0]
+        for image in (cat, coffee)
+        for half in halves
+    ]
+    similar = np.array(vectors) @ np.array(vectors).T
+    assert min(similar[0, 1], similar[2, 3]) > max(similar[0, 2], similar[0, 3], similar[1, 2], similar[1, 3])
