@@ -57,6 +57,29 @@ def write_settings(name: str, settings: object) -> str:
     return f"{name}:{','.join([_written(getattr(settings, first.name)), *changed])}"
 
 
+def split_sum(text: str) -> list[tuple[float, str]]:
+    """``timm:M & 0.8 descriptor`` -> the weight and the part of each term; a term without a number has the weight 1."""
+    terms = []
+    for term in text.split("&"):
+        first, _, rest = term.strip().partition(" ")
+        try:
+            terms.append((float(first), rest.strip()))
+        except ValueError:
+            terms.append((1.0, term.strip()))
+    return terms
+
+
+def with_option(text: str, name: str, option: str, value: str) -> str:
+    """A sum of parts with an option added to those of a name; ``UsageError`` if none is."""
+    terms = split_sum(text)
+    if all(split_part(part)[0] != name for _, part in terms):
+        raise UsageError(f"{text!r} has no part {name!r} that could take {option}={value}")
+    return " & ".join(
+        f"{weight:g} {part},{option}={value}" if split_part(part)[0] == name else f"{weight:g} {part}"
+        for weight, part in terms
+    )
+
+
 def _read(kind: Any, text: str, part: str, option: str) -> Any:  # noqa: ANN401 - types of fields have no type
     if get_origin(kind) is tuple:
         return tuple(_read(get_args(kind)[0], item, part, option) for item in text.split("+") if item)

@@ -42,6 +42,20 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
         ),
+        "light": Preset(
+            name="light",
+            description="graph-based regions, a small network beside the descriptor; downloads 14 MB, runs on the CPU",
+            masks="regions",
+            promptable="grabcut",
+            encoder=(
+                "timm:mobilenetv2_100.ra_in1k,stages=2+3+4,stage_weights=0.5+1+1,centre=0.8 "
+                "& timm:mobilenetv2_100.ra_in1k,stages=3+4,stage_weights=0.7+1,centre=0.8,pixels=172800 & descriptor"
+            ),
+            classifier=None,
+            vote=VoteSettings(k=16, tau=0.04, balance=1.0),
+            fusion=FusionSettings(),
+            assembly=AssemblySettings(),
+        ),
     }
 )
 

@@ -6,7 +6,7 @@ This is the only module that knows all the boxes; read it first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from knnclip.fusion import fuse
 from knnclip.images import as_image, encode_thumbnail, pixel_digest
 from knnclip.masks import make_generator, make_promptable
 from knnclip.masks.strokes import Stroke, draw_strokes
+from knnclip.parts import with_option
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.retrieval import posterior
 from knnclip.store import Store
@@ -71,24 +72,38 @@ class Segmenter:
     >>> result = segmenter.segment("next-street.jpg")
     """
 
-    def __init__(self, store: Store, preset: Preset) -> None:
-        """Puts the parts that ``preset`` names around an open store; ``StoreError`` if its encoder is another one."""
+    def __init__(self, store: Store, preset: Preset, device: str = "auto") -> None:
+        """Puts the parts that ``preset`` names around an open store; ``StoreError`` if its encoder is another one.
+
+        ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        """
         self.store = store
         self.preset = preset
         self.generator = make_generator(preset.masks)
-        self.encoder = make_encoder(preset.encoder)
+        self.encoder = make_encoder(preset.encoder, device)
         self.classifier = None if preset.classifier is None else make_classifier(preset.classifier)
         store.check_fingerprint(self.encoder.fingerprint)
 
     @classmethod
-    def open(cls, path: str | Path, preset: str | None = None, *, read_only: bool = False) -> Segmenter:
+    def open(
+        cls,
+        path: str | Path,
+        preset: str | None = None,
+        *,
+        encoder: str | None = None,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        read_only: bool = False,
+    ) -> Segmenter:
         """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``).
 
-        ``preset`` names a new store's preset; an existing store knows its own, and naming another is a ``UsageError``.
+        ``preset`` names a new store's preset, ``encoder`` another encoder than the preset's, ``weights`` a local file
+        for its timm networks. A store remembers all three: naming another preset is a ``UsageError``, an encoder
+        whose vectors could not be compared with the stored ones a ``StoreError``; files that moved may be named anew.
         """
         path = Path(path)
         if not read_only and not path.exists():
-            return cls._create(path, preset_by_name(preset or DEFAULT_PRESET))
+            return cls._create(path, _chosen(preset_by_name(preset or DEFAULT_PRESET), encoder, weights), device)
         store = Store.open(path, read_only=read_only)
         try:
             stored = store.get_setting("preset") or DEFAULT_PRESET
@@ -97,16 +112,18 @@ class Segmenter:
                     f"store {path} was made with preset {stored!r}, not {preset!r}; leave the preset out, "
                     f"or choose another store for {preset!r}"
                 )
-            return cls(store, preset_by_name(stored))
+            remembered = _chosen(preset_by_name(stored), store.get_setting("encoder"), None)
+            return cls(store, _chosen(remembered, encoder, weights), device)
         except BaseException:
             store.close()
             raise
 
     @classmethod
-    def _create(cls, path: Path, preset: Preset) -> Segmenter:
-        store = Store.create(path, make_encoder(preset.encoder).fingerprint)
+    def _create(cls, path: Path, preset: Preset, device: str) -> Segmenter:
+        store = Store.create(path, make_encoder(preset.encoder, device).fingerprint)
         store.set_setting("preset", preset.name)
-        return cls(store, preset)
+        store.set_setting("encoder", preset.encoder)
+        return cls(store, preset, device)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -212,6 +229,14 @@ class Segmenter:
         drawn = mask if isinstance(mask, Mask) else Mask.from_dense(mask)
         image_shapes_agree(image, [drawn], where="teach")
         return drawn
+
+
+def _chosen(preset: Preset, encoder: str | None, weights: str | Path | None) -> Preset:
+    """The preset with another encoder, or with a file for its networks."""
+    text = encoder or preset.encoder
+    if weights is not None:
+        text = with_option(text, "timm", "weights", str(Path(weights).absolute()))
+    return replace(preset, encoder=text)
 
 
 def _pixels(image: ImageLike | Analysis) -> Image:

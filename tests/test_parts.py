@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from knnclip.errors import UsageError
-from knnclip.parts import read_settings, split_part, write_settings
+from knnclip.parts import read_settings, split_part, split_sum, with_option, write_settings
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,14 @@ def test_text_and_settings_are_the_same(text, settings):
 def test_what_is_wrong_is_named(text, message):
     with pytest.raises(UsageError, match=message):
         read(text)
+
+
+def test_a_sum_has_weights():
+    assert split_sum("timm:a b/c.pt & 0.8 descriptor&2 x") == [(1.0, "timm:a b/c.pt"), (0.8, "descriptor"), (2.0, "x")]
+
+
+def test_an_option_goes_to_the_parts_of_a_name():
+    text = with_option("timm:m,scale=2 & 0.8 descriptor", "timm", "weights", "/a b.pt")
+    assert split_sum(text) == [(1.0, "timm:m,scale=2,weights=/a b.pt"), (0.8, "descriptor")]
+    with pytest.raises(UsageError, match="no part 'timm'"):
+        with_option("descriptor", "timm", "weights", "x")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from knnclip.datasets import open_dataset
-from knnclip.errors import MaskError, StoreError, UsageError
+from knnclip.errors import MaskError, StoreError, UsageError, WeightsError
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import UNKNOWN, Fingerprint, ImageReference, LabelledInstance, Mask
@@ -146,3 +146,36 @@ def test_a_box_and_a_scribble_find_the_object(tmp_path, cones):
     for found in (by_box, by_strokes):
         both = (found.to_dense() & cone.to_dense()).sum()
         assert both / (found.area + cone.area - both) > 0.5
+
+
+@pytest.fixture
+def tiny_weights(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("test_efficientnet", pretrained=False).state_dict(), tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+def test_a_store_remembers_its_encoder_and_its_weights(tmp_path, cones, tiny_weights):
+    pictures, cone = cones
+    encoder = "timm:test_efficientnet,stages=1+4,pixels=20000 & 0.5 descriptor"
+    with Segmenter.open(tmp_path / "s", encoder=encoder, weights=tiny_weights, device="cpu") as segmenter:
+        segmenter.teach(pictures[0].image, cone, "traffic cone")
+        analysis = segmenter.analyse(pictures[0].image)
+        before = answers(segmenter.label(analysis))
+    with Segmenter.open(tmp_path / "s", read_only=True) as segmenter:
+        assert answers(segmenter.segment(pictures[0].image)) == before
+    moved = tiny_weights.rename(tmp_path / "moved.safetensors")
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors does not exist"):
+        Segmenter.open(tmp_path / "s")
+    with Segmenter.open(tmp_path / "s", weights=moved) as segmenter:
+        assert answers(segmenter.segment(pictures[0].image)) == before
+    with pytest.raises(StoreError, match="cannot be compared"):
+        Segmenter.open(tmp_path / "s", encoder="descriptor")
+
+
+def test_weights_need_a_network(tmp_path, tiny_weights):
+    with pytest.raises(UsageError, match="no part 'timm'"):
+        Segmenter.open(tmp_path / "s", weights=tiny_weights)
+    assert not (tmp_path / "s").exists()

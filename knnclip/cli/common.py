@@ -31,6 +31,10 @@ IgnoreOption = Annotated[list[str], typer.Option("--ignore", help="Class name or
 ImagesOption = Annotated[
     list[str], typer.Option("--images", help="Only images whose name matches this pattern, for example '0001TP*'.")
 ]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Local file of the networks' weights, in place of the published ones.")
+]
+DeviceOption = Annotated[str, typer.Option(help="Where networks run: auto, cuda, mps or cpu.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 
 

@@ -11,10 +11,12 @@ import typer
 from knnclip.cli.common import (
     DEFAULT_STORE,
     DatasetArgument,
+    DeviceOption,
     FormatOption,
     IgnoreOption,
     ImagesOption,
     StoreOption,
+    WeightsOption,
     WorkersOption,
     advance,
     progress_bar,
@@ -36,6 +38,8 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option("--report", "-o", help="Folder for scores.json and scores.csv.")
     ] = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
     """Score the store's answers against the labels: mIoU, fwIoU, mACC, pACC and the IoU of each class."""
@@ -48,7 +52,7 @@ def evaluate(
     samples = select_samples(dataset, images)
     start = time.perf_counter()
     with (
-        Segmenter.open(store, read_only=True) as segmenter,
+        Segmenter.open(store, weights=weights, device=device, read_only=True) as segmenter,
         progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task),
     ):
         confusion, rejected = run(
@@ -65,6 +69,7 @@ def evaluate(
             "masks": masks,
             "store": str(store),
             "preset": segmenter.preset.name,
+            "parts": segmenter.preset.encoder,
             "encoder": str(segmenter.store.fingerprint),
         }
     scores = confusion.compute()

@@ -11,10 +11,12 @@ import typer
 from knnclip.cli.common import (
     DEFAULT_STORE,
     DatasetArgument,
+    DeviceOption,
     FormatOption,
     IgnoreOption,
     ImagesOption,
     StoreOption,
+    WeightsOption,
     WorkersOption,
     advance,
     progress_bar,
@@ -36,6 +38,9 @@ def ingest(
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
     preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder of a new store in place of the preset's.")] = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
     """Store every labelled instance of a data set, in one pass that can be stopped and run again."""
@@ -49,7 +54,7 @@ def ingest(
     settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
     start = time.perf_counter()
     with (
-        Segmenter.open(store, preset) as segmenter,
+        Segmenter.open(store, preset, encoder=encoder, weights=weights, device=device) as segmenter,
         progress_bar(f"ingest {dataset.format}", len(samples)) as (progress, task),
     ):
         report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda: advance(progress, task))

@@ -9,7 +9,9 @@ import typer
 
 from knnclip.cli.common import (
     DEFAULT_STORE,
+    DeviceOption,
     StoreOption,
+    WeightsOption,
     WorkersOption,
     advance,
     progress_bar,
@@ -22,13 +24,18 @@ def segment(
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("segmented"),
     evidence: Annotated[bool, typer.Option(help="Also draw the stored instances behind each segment.")] = False,
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
     """Segment images with the store's classes: semantic PNG, COCO panoptic PNG and JSON, overlay PNG each."""
     from knnclip.segmenter import Segmenter
     from knnclip.writing import segment_files
 
-    with Segmenter.open(store, read_only=True) as segmenter, progress_bar("segment", 0) as (progress, task):
+    with (
+        Segmenter.open(store, weights=weights, device=device, read_only=True) as segmenter,
+        progress_bar("segment", 0) as (progress, task),
+    ):
         rejected = segment_files(
             segmenter,
             images,

@@ -1,25 +1,60 @@
-"""Frozen encoders, by name."""
+"""Frozen encoders, by name; several as one with ``&`` between them: ``timm:MODEL & 0.8 descriptor``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from knnclip.encoders.base import Encoder
+from knnclip.encoders.base import Encoder, Need
+from knnclip.errors import UsageError
+from knnclip.parts import read_settings, split_part, split_sum
 from knnclip.registry import lookup
 
-__all__ = ["ENCODERS", "Encoder", "make_encoder"]
+__all__ = ["ENCODERS", "Encoder", "Need", "make_encoder", "needed_weights"]
 
 
-def _descriptor() -> Encoder:
+def _descriptor(rest: str, device: str) -> Encoder:  # noqa: ARG001 - it is no network
     from knnclip.encoders.descriptor import RegionDescriptor
 
+    if rest:
+        raise UsageError(f"encoder 'descriptor' has no settings, found {rest!r}")
     return RegionDescriptor()
 
 
-ENCODERS: Mapping[str, Callable[[], Encoder]] = MappingProxyType({"descriptor": _descriptor})
+def _timm(rest: str, device: str) -> Encoder:
+    from knnclip.encoders.timm import TimmEncoder, TimmSettings
+
+    return TimmEncoder(read_settings(TimmSettings, rest, "timm"), device)
 
 
-def make_encoder(name: str) -> Encoder:
-    """The encoder of this name; ``UsageError`` lists the known ones."""
-    return lookup("encoder", name, ENCODERS)()
+ENCODERS: Mapping[str, Callable[[str, str], Encoder]] = MappingProxyType({"descriptor": _descriptor, "timm": _timm})
+
+
+def make_encoder(text: str, device: str = "auto") -> Encoder:
+    """The encoder of a part, or of several with ``&`` between them and perhaps a weight before each.
+
+    ``UsageError`` lists the known names for an unknown one.
+    """
+    terms = split_sum(text)
+    made = []
+    for _, part in terms:
+        name, rest = split_part(part)
+        made.append(lookup("encoder", name, ENCODERS)(rest, device))
+    if len(made) == 1:
+        return made[0]
+    from knnclip.encoders.combined import CombinedEncoder
+
+    return CombinedEncoder(made, [weight for weight, _ in terms])
+
+
+def needed_weights(text: str) -> list[Need]:
+    """What the parts of an encoder load, each file once."""
+    needs: dict[str, Need] = {}
+    for _, part in split_sum(text):
+        name, rest = split_part(part)
+        if name == "timm":
+            from knnclip.encoders.timm import TimmSettings, needed
+
+            need = needed(read_settings(TimmSettings, rest, name))
+            needs[need.name] = need
+    return list(needs.values())

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from knnclip.structures import Fingerprint, Float32, Image, Mask
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file of weights that an encoder loads."""
+
+    name: str
+    on_disk: bool
+    size_mb: float  # of the network in float32
 
 
 class Encoder(Protocol):

@@ -1,18 +1,21 @@
 """Mask-pooled features of any network of timm (Wightman, 2019): DINOv2, DINOv3, SigLIP, ConvNeXt, MobileNet, ...
 
 One or several stages of one forward pass are pooled by the masks. Each stage gives a unit vector; they are put one
-after the other with equal weight, so that fine stages tell texture and coarse ones meaning.
+after the other, so that fine stages tell texture and coarse ones meaning. Taking most of the image's mean from its maps
+(``centre``) makes pictures in other light comparable: what is left is how a mask differs from the rest of its picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from knnclip.device import pick_device
+from knnclip.encoders.base import Need
 from knnclip.encoders.dense import InputFormat, layout_of, pool_maps
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
@@ -32,10 +35,26 @@ class TimmSettings:
     model: str  # a name of timm, "hf-hub:..." or "local-dir:..."
     weights: str = ""  # a local file in place of the published weights
     stages: tuple[int, ...] = ()  # which of the network's intermediates, from 0; none named: the last
+    stage_weights: tuple[float, ...] = ()  # one for each stage; none named: all 1
+    centre: float = 0.0  # in [0, 1): the share of a map's mean over the image that is taken from it
     pixels: int = 720 * 960  # of the input
     mean: tuple[float, ...] = ()  # of the input's channels, as the network was trained; none named: as timm says
     std: tuple[float, ...] = ()
     pad_type: str = ""  # "same" for networks that were trained in TensorFlow
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.centre < 1:
+            raise UsageError(f"centre is a share of the mean, at least 0 and below 1, found {self.centre}")
+        if list(self.stages) != sorted(set(self.stages)):
+            raise UsageError(
+                f"stages are named once each, from fine to coarse, found {'+'.join(map(str, self.stages))}"
+            )
+        if self.stage_weights and (len(self.stage_weights) != len(self.stages) or min(self.stage_weights) <= 0):
+            raise UsageError(
+                f"stage_weights has a number above 0 for each of {len(self.stages)} stages, found {self.stage_weights}"
+            )
+        if self.pixels < 1:
+            raise UsageError(f"pixels is the size of the input and at least 1, found {self.pixels}")
 
 
 class TimmEncoder:
@@ -55,7 +74,9 @@ class TimmEncoder:
         wrong = [stage for stage in settings.stages if not 0 <= stage < len(stages)]
         if wrong:
             raise UsageError(f"{settings.model} has stages 0 to {len(stages) - 1}, found {wrong[0]}")
-        self.stages = sorted(set(settings.stages)) or [len(stages) - 1]
+        self.stages = list(settings.stages) or [len(stages) - 1]
+        self.weights = settings.stage_weights or (1.0,) * len(self.stages)
+        self.centre = settings.centre
         reduction = int(stages[-1]["reduction"])
         config = timm.data.resolve_model_data_config(network)
         self.format = InputFormat(
@@ -68,7 +89,7 @@ class TimmEncoder:
         self._fingerprint = Fingerprint(
             f"timm/{settings.model}",
             weights_digest(self.network),
-            f"stages-{'+'.join(map(str, self.stages))}-{self.format}",
+            f"stages {self.stages} weights {list(self.weights)} centre {self.centre:g} {self.format}",
             sum(int(stages[stage]["num_chs"]) for stage in self.stages),
         )
 
@@ -83,9 +104,11 @@ class TimmEncoder:
         if not masks:
             return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
         shape = (int(image.shape[0]), int(image.shape[1]))
-        pooled = pool_maps(self.maps(image), masks, shape, self.format.layout)
+        maps = [found - self.centre * found.mean(axis=(1, 2), keepdims=True) for found in self.maps(image)]
+        pooled = pool_maps(maps, masks, shape, self.format.layout)
         where = self._fingerprint.encoder
-        return unit_rows(np.concatenate([unit_rows(stage, where=where) for stage in pooled], axis=1), where=where)
+        stages = [weight * unit_rows(stage, where=where) for weight, stage in zip(self.weights, pooled, strict=True)]
+        return unit_rows(np.concatenate(stages, axis=1), where=where)
 
     def maps(self, image: Image) -> list[Float32]:
         """``(C, h, w) float32`` of each stage, fine ones first."""
@@ -130,3 +153,19 @@ def _home(name: str) -> str:
 
     config = None if ":" in name else timm.get_pretrained_cfg(name)
     return f"huggingface.co/{config.hf_hub_id}" if config is not None and config.hf_hub_id else name
+
+
+def needed(settings: TimmSettings) -> Need:
+    """The file that holds the weights, and whether it is on this disk."""
+    import timm
+    import torch
+    from huggingface_hub import try_to_load_from_cache
+
+    with torch.device("meta"):
+        network = timm.create_model(settings.model.partition(".")[0])
+    size_mb = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()) / 1e6
+    if settings.weights:
+        return Need(settings.weights, Path(settings.weights).is_file(), size_mb)
+    home = timm.get_pretrained_cfg(settings.model).hf_hub_id
+    here = home is not None and isinstance(try_to_load_from_cache(home, "model.safetensors"), str)
+    return Need(home or settings.model, here, size_mb)

@@ -1,13 +1,17 @@
 """The timm encoder on tiny networks with random weights, and on a real one."""
 
+import shutil
+
 import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.models import save_for_hf
 
 from knnclip.encoders.dense import InputFormat
-from knnclip.encoders.timm import TimmEncoder, TimmSettings
+from knnclip.encoders.pooling import mask_weights
+from knnclip.encoders.timm import TimmEncoder, TimmSettings, needed
 from knnclip.errors import MaskError, UsageError, WeightsError
 from knnclip.structures import Mask
 
@@ -89,10 +93,41 @@ def test_every_file_format_is_the_same_encoder(weights, suffix):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"stages": (0,)}, {"pixels": 64 * 64}, {"mean": (0.5,)}, {"std": (0.5, 0.5, 0.6)}]
+    "settings",
+    [
+        {"stages": (0,)},
+        {"pixels": 64 * 64},
+        {"mean": (0.5,)},
+        {"std": (0.5, 0.5, 0.6)},
+        {"centre": 0.5},
+        {"stages": (4,), "stage_weights": (2.0,)},
+    ],
 )
 def test_whatever_changes_the_vectors_changes_the_fingerprint(weights, settings):
     assert encoder(weights, **settings).fingerprint != encoder(weights).fingerprint
+
+
+def test_weights_of_stages_and_centring_are_what_they_say(weights, image, masks):
+    made = encoder(weights, stages=(1, 4), stage_weights=(0.5, 2.0), centre=0.75)
+    parts = []
+    for plane, weight in zip(made.maps(image), (0.5, 2.0), strict=True):
+        centred = plane - 0.75 * plane.mean(axis=(1, 2), keepdims=True)
+        grid = tuple(plane.shape[1:])
+        pooled = np.array(mask_weights(masks, (60, 80), grid, "corners") @ centred.reshape(len(plane), -1).T)
+        parts.append(weight * pooled / np.linalg.norm(pooled, axis=1, keepdims=True))
+    expected = np.concatenate(parts, axis=1)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(made.encode(image, masks), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"centre": 1.0}, {"stages": (1, 0)}, {"stages": (1,), "stage_weights": (1, 2)}, {"pixels": 0},
+     {"stages": (1,), "stage_weights": (0,)}],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(UsageError):
+        TimmSettings(CNN, **settings)
 
 
 def test_wrong_files_are_errors(weights, tmp_path):
@@ -146,7 +181,9 @@ def test_the_input_keeps_the_proportions(shape, layout, size):
 
 def test_a_real_network(shared_data, rng):
     file = shared_data.parent / "models" / "mobilenetv2_100_imagenet_timm.safetensors"
-    settings = TimmSettings("mobilenetv2_100", str(file), (2, 3, 4), 128 * 128, (0.5,), (0.5,), "same")
+    settings = TimmSettings(
+        "mobilenetv2_100", str(file), (2, 3, 4), pixels=128 * 128, mean=(0.5,), std=(0.5,), pad_type="same"
+    )
     made = TimmEncoder(settings, "cpu")
     assert made.fingerprint.dim == 32 + 96 + 320
     from skimage import data
@@ -160,3 +197,37 @@ def test_a_real_network(shared_data, rng):
     ]
     similar = np.array(vectors) @ np.array(vectors).T
     assert min(similar[0, 1], similar[2, 3]) > max(similar[0, 2], similar[0, 3], similar[1, 2], similar[1, 3])
+
+
+@pytest.fixture
+def saved_for_hub(tmp_path, weights):
+    """A folder as timm saves a network for a hub."""
+    network = timm.create_model(CNN, pretrained=False)
+    network.load_state_dict(torch.load(weights / f"{CNN}.pt", weights_only=True))
+    save_for_hf(network, tmp_path / "saved", model_args={})
+    return tmp_path / "saved"
+
+
+def test_a_local_folder_is_the_same_network(saved_for_hub, weights, image, masks):
+    made = TimmEncoder(TimmSettings(f"local-dir:{saved_for_hub}", pixels=96 * 128), "cpu")
+    np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
+
+
+def test_a_hub_cache_is_used_offline(saved_for_hub, weights, image, masks, monkeypatch, tmp_path):
+    repository = tmp_path / "hub" / "models--somebody--tiny"
+    shutil.copytree(saved_for_hub, repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    made = TimmEncoder(TimmSettings("hf-hub:somebody/tiny", pixels=96 * 128), "cpu")
+    np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
+
+
+def test_what_is_needed_is_told(weights):
+    file = str(weights / f"{CNN}.safetensors")
+    assert needed(TimmSettings(CNN, file)).on_disk
+    assert not needed(TimmSettings(CNN, "nowhere.safetensors")).on_disk
+    need = needed(TimmSettings("mobilenetv2_100.ra_in1k"))
+    assert need.name == "timm/mobilenetv2_100.ra_in1k"
+    assert need.size_mb == pytest.approx(14.2, abs=0.1)

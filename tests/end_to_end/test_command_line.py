@@ -206,3 +206,32 @@ def test_verify_names_a_damaged_cache_and_it_is_replaced(tmp_path, store, sample
     assert one == two
     run("store", "compact", copy)
     assert "is sound" in run("store", "verify", copy).stdout
+
+
+def test_presets_are_listed_with_what_they_need():
+    listed = run("presets").stdout
+    assert "builtin (default)" in listed
+    builtin, light = listed.split("\nlight\n")
+    assert "weights" not in builtin
+    assert "weights  timm/mobilenetv2_100.ra_in1k: " in light
+    assert "ready" in run("presets", "fetch", "builtin").stdout
+    assert "unknown preset 'lite'; did you mean 'light'" in error_of("presets", "fetch", "lite")
+
+
+def test_a_network_from_a_local_file(sample_data, tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    weights = tmp_path / "tiny.safetensors"
+    save_file(timm.create_model("test_efficientnet", pretrained=False).state_dict(), weights)
+    encoder = "timm:test_efficientnet,stages=1+4,pixels=20000 & descriptor"
+    options = ("--store", tmp_path / "s", "--images", "train_00*", "--device", "cpu")
+    run("ingest", sample_data / "train", *options, "--encoder", encoder, "--weights", weights)
+    scored = run("evaluate", sample_data / "val", "--store", tmp_path / "s", "--images", "val_000*")
+    assert "mIoU" in scored.stdout
+    weights.unlink()
+    assert "tiny.safetensors does not exist" in error_of("segment", sample_data / "val" / "images", *options[:2])
+    assert "device 'tpu' is not one of" in error_of(
+        "ingest", sample_data / "train", "--store", tmp_path / "n", "--preset", "light", "--device", "tpu"
+    )
+    assert not (tmp_path / "n").exists()
