@@ -16,7 +16,7 @@ import numpy as np
 from knnclip.assembly import assemble
 from knnclip.atoms import Atoms, partition
 from knnclip.classifiers import make_classifier
-from knnclip.encoders import make_encoder
+from knnclip.encoders import Encoder, make_encoder
 from knnclip.errors import UsageError
 from knnclip.explanation import explain, shown_instances
 from knnclip.fusion import fuse
@@ -72,15 +72,12 @@ class Segmenter:
     >>> result = segmenter.segment("next-street.jpg")
     """
 
-    def __init__(self, store: Store, preset: Preset, device: str = "auto") -> None:
-        """Puts the parts that ``preset`` names around an open store; ``StoreError`` if its encoder is another one.
-
-        ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``.
-        """
+    def __init__(self, store: Store, preset: Preset, encoder: Encoder) -> None:
+        """Use ``Segmenter.open``. ``encoder`` is the preset's; ``StoreError`` if the store belongs to another one."""
         self.store = store
         self.preset = preset
         self.generator = make_generator(preset.masks)
-        self.encoder = make_encoder(preset.encoder, device)
+        self.encoder = encoder
         self.classifier = None if preset.classifier is None else make_classifier(preset.classifier)
         store.check_fingerprint(self.encoder.fingerprint)
 
@@ -100,6 +97,7 @@ class Segmenter:
         ``preset`` names a new store's preset, ``encoder`` another encoder than the preset's, ``weights`` a local file
         for its timm networks. A store remembers all three: naming another preset is a ``UsageError``, an encoder
         whose vectors could not be compared with the stored ones a ``StoreError``; files that moved may be named anew.
+        ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         """
         path = Path(path)
         if not read_only and not path.exists():
@@ -113,17 +111,19 @@ class Segmenter:
                     f"or choose another store for {preset!r}"
                 )
             remembered = _chosen(preset_by_name(stored), store.get_setting("encoder"), None)
-            return cls(store, _chosen(remembered, encoder, weights), device)
+            known = _chosen(remembered, encoder, weights)
+            return cls(store, known, make_encoder(known.encoder, device))
         except BaseException:
             store.close()
             raise
 
     @classmethod
     def _create(cls, path: Path, preset: Preset, device: str) -> Segmenter:
-        store = Store.create(path, make_encoder(preset.encoder, device).fingerprint)
+        encoder = make_encoder(preset.encoder, device)
+        store = Store.create(path, encoder.fingerprint)
         store.set_setting("preset", preset.name)
         store.set_setting("encoder", preset.encoder)
-        return cls(store, preset, device)
+        return cls(store, preset, encoder)
 
     def __enter__(self) -> Segmenter:
         return self

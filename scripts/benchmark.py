@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py camvid CAMVID     mIoU on CamVid: LOSO and val, own regions and ground-truth masks
 python scripts/benchmark.py added CAMVID      Car added on the fly to a store of the other ten classes
+                                              both also with --preset, --encoder, --weights and --rows
 python scripts/benchmark.py speed             retrieval's share of a segment call, relabelling, ingest, a large store
 """
 
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -22,7 +24,7 @@ from knnclip.datasets import Dataset, Sample, open_dataset
 from knnclip.datasets.sample_data import draw_scene, write_sample_data
 from knnclip.evaluate import evaluate
 from knnclip.evaluation.semantic import SemanticScores
-from knnclip.ingest import IngestSettings, ingest
+from knnclip.ingest import IngestSettings, Kind, ingest
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Mask
@@ -49,19 +51,50 @@ with Store.open(sys.argv[1], read_only=True) as store:
 """
 
 
+@dataclass(frozen=True)
+class SetUp:
+    """What is measured, and with how much."""
+
+    preset: str | None
+    encoder: str | None
+    weights: Path | None
+    rows: int  # at most so many in a store
+
+    def open(self, folder: str) -> Segmenter:
+        """A segmenter on a new store in an empty folder."""
+        return Segmenter.open(
+            Path(folder) / "store", self.preset, encoder=self.encoder, weights=self.weights, device="cpu"
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out."""
+
+    scores: SemanticScores
+    rows: int
+    index_mb: float  # of the stored vectors
+    seconds: float  # an image
+    search_seconds: float  # of these, an image
+
+
 def scored(
-    database: Dataset, stored: Sequence[Sample], queries: Dataset, asked: Sequence[Sample], masks: str
-) -> tuple[SemanticScores, int, float]:
-    """Scores of a new store of ``stored`` on ``asked``, the store's rows, and seconds an image of the evaluation."""
-    settings = IngestSettings(kind="truth" if masks == "oracle" else "both", max_rows_per_image=MAX_ROWS // len(stored))
-    with tempfile.TemporaryDirectory() as folder, Segmenter.open(Path(folder) / "store") as segmenter:
+    setup: SetUp, database: Dataset, stored: Sequence[Sample], queries: Dataset, asked: Sequence[Sample], masks: str
+) -> Measured:
+    """A new store of ``stored`` asked for ``asked``."""
+    kind: Kind = "truth" if masks == "oracle" else "both"
+    settings = IngestSettings(kind, max_rows_per_image=setup.rows // len(stored))
+    with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
         rows = ingest(segmenter, database, stored, settings).rows
         start = time.perf_counter()
         confusion, _ = evaluate(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
-        return confusion.compute(), rows, (time.perf_counter() - start) / len(asked)
+        seconds = (time.perf_counter() - start) / len(asked)
+        analysis = segmenter.analyse(queries.load(asked[0]).image)
+        search = _median(lambda: segmenter.store.search(analysis.embeddings, segmenter.preset.vote.k)) / 1000
+        return Measured(confusion.compute(), rows, rows * 2 * segmenter.store.fingerprint.dim / 1e6, seconds, search)
 
 
-def camvid(root: Path) -> None:
+def camvid(root: Path, setup: SetUp) -> None:
     """mIoU over the 11 classes. LOSO: each sequence of train against the two others, and the mean of the three."""
     train, val = open_dataset(root / "train"), open_dataset(root / "val")
     for masks in ("own", "oracle"):
@@ -69,22 +102,26 @@ def camvid(root: Path) -> None:
         for sequence in SEQUENCES:
             inside = [sample for sample in train.samples if sample.image_path.name.startswith(sequence)]
             outside = [sample for sample in train.samples if sample not in inside]
-            result, rows, seconds = scored(train, outside, train, inside, masks)
-            loso.append(result.miou)
-            print(f"{masks:7} {sequence}: mIoU {result.miou:.1%}, {rows} rows, {seconds:.2f} s an image", flush=True)
-        result, rows, seconds = scored(train, train.samples, val, val.samples, masks)
-        print(
-            f"{masks:7} LOSO {np.mean(loso):.1%}   val {result.miou:.1%}, {rows} rows, {seconds:.2f} s an image, "
-            f"answered {result.coverage:.1%}",
-            flush=True,
-        )
+            found = scored(setup, train, outside, train, inside, masks)
+            loso.append(found.scores.miou)
+            print(f"{masks:7} {sequence}: {_told(found)}", flush=True)
+        found = scored(setup, train, train.samples, val, val.samples, masks)
+        print(f"{masks:7} LOSO {np.mean(loso):.1%}   val {_told(found)}", flush=True)
 
 
-def added(root: Path) -> None:
+def _told(found: Measured) -> str:
+    return (
+        f"mIoU {found.scores.miou:.1%}, answered {found.scores.coverage:.1%}, "
+        f"{found.rows} rows of {found.index_mb:.0f} MB, "
+        f"{found.seconds:.2f} s an image, {found.search_seconds:.3f} of them the search"
+    )
+
+
+def added(root: Path, setup: SetUp) -> None:
     """IoU of Car, and the mean of the other ten classes, before and after Car is ingested."""
     train, val = open_dataset(root / "train"), open_dataset(root / "val")
-    limit = MAX_ROWS // len(train.samples)
-    with tempfile.TemporaryDirectory() as folder, Segmenter.open(Path(folder) / "store") as segmenter:
+    limit = setup.rows // len(train.samples)
+    with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
         for settings in (IngestSettings(exclude=("Car",)), IngestSettings(only=("Car",))):
             changed = IngestSettings(settings.kind, settings.only, settings.exclude, limit)
             ingest(segmenter, train, train.samples, changed)
@@ -194,10 +231,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=["camvid", "added", "speed"])
     parser.add_argument("data", type=Path, nargs="?", help="folder with train/ and val/")
+    parser.add_argument("--preset")
+    parser.add_argument("--encoder", help="in place of the preset's")
+    parser.add_argument("--weights", type=Path, help="local file of the encoder's networks")
+    parser.add_argument("--rows", type=int, default=MAX_ROWS, help="at most so many stored")
     chosen = parser.parse_args()
     if chosen.table == "speed":
         speed()
     elif chosen.data is None:
         parser.error("this table needs the data's folder")
     else:
-        {"camvid": camvid, "added": added}[chosen.table](chosen.data)
+        {"camvid": camvid, "added": added}[chosen.table](
+            chosen.data, SetUp(chosen.preset, chosen.encoder, chosen.weights, chosen.rows)
+        )
