@@ -35,7 +35,7 @@ def read_settings(kind: type[Settings], rest: str, part: str) -> Settings:
     for option in options:
         name, equals, value = option.partition("=")
         name = name.strip()
-        if name not in fields or name == first:
+        if name not in fields or (name == first and model):
             raise unknown_name(f"option of {part}", name, [other for other in fields if other != first])
         if not equals:
             raise UsageError(f"{part}: option {name!r} has no value; write {name}=VALUE")

@@ -15,13 +15,13 @@ import numpy as np
 
 from knnclip.assembly import assemble
 from knnclip.atoms import Atoms, partition
-from knnclip.classifiers import make_classifier
+from knnclip.classifiers import ZeroShotClassifier, make_classifier
 from knnclip.encoders import Encoder, make_encoder
 from knnclip.errors import UsageError
 from knnclip.explanation import explain, shown_instances
 from knnclip.fusion import fuse
 from knnclip.images import as_image, encode_thumbnail, pixel_digest
-from knnclip.masks import make_generator, make_promptable
+from knnclip.masks import MaskGenerator, make_generator, make_promptable
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.parts import with_option
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
@@ -45,6 +45,9 @@ from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
 
+PARTS = ("masks", "encoder", "classifier")
+"""The settings under which a store remembers its parts."""
+
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class."""
 
@@ -64,6 +67,26 @@ class Analysis:
         return partition(self.proposals)
 
 
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a preset's names stand for."""
+
+    generator: MaskGenerator
+    encoder: Encoder
+    classifier: ZeroShotClassifier | None
+
+
+def make_parts(preset: Preset, device: str) -> Parts:
+    """Makes the parts of a preset. One that is named for several roles is made once, and works once for each image."""
+    generator = make_generator(preset.masks, device)
+    classifier: ZeroShotClassifier | None = None
+    if preset.classifier == preset.masks and isinstance(generator, ZeroShotClassifier):
+        classifier = generator
+    elif preset.classifier is not None:
+        classifier = make_classifier(preset.classifier, device)
+    return Parts(generator, make_encoder(preset.encoder, device), classifier)
+
+
 class Segmenter:
     """Segments images with a store's classes, and teaches the store new ones.
 
@@ -72,13 +95,11 @@ class Segmenter:
     >>> result = segmenter.segment("next-street.jpg")
     """
 
-    def __init__(self, store: Store, preset: Preset, encoder: Encoder) -> None:
-        """Use ``Segmenter.open``. ``encoder`` is the preset's; ``StoreError`` if the store belongs to another one."""
+    def __init__(self, store: Store, preset: Preset, parts: Parts) -> None:
+        """Use ``Segmenter.open``. ``parts`` are the preset's; ``StoreError`` if the store is of another encoder."""
         self.store = store
         self.preset = preset
-        self.generator = make_generator(preset.masks)
-        self.encoder = encoder
-        self.classifier = None if preset.classifier is None else make_classifier(preset.classifier)
+        self.generator, self.encoder, self.classifier = parts.generator, parts.encoder, parts.classifier
         store.check_fingerprint(self.encoder.fingerprint)
 
     @classmethod
@@ -87,21 +108,25 @@ class Segmenter:
         path: str | Path,
         preset: str | None = None,
         *,
+        masks: str | None = None,
         encoder: str | None = None,
+        classifier: str | None = None,
         weights: str | Path | None = None,
         device: str = "auto",
         read_only: bool = False,
     ) -> Segmenter:
         """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``).
 
-        ``preset`` names a new store's preset, ``encoder`` another encoder than the preset's, ``weights`` a local file
-        for its timm networks. A store remembers all three: naming another preset is a ``UsageError``, an encoder
-        whose vectors could not be compared with the stored ones a ``StoreError``; files that moved may be named anew.
-        ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        ``preset`` names a new store's preset; ``masks``, ``encoder`` and ``classifier`` take the place of its parts,
+        and ``weights`` is a local file for the timm networks of its encoder. A store remembers all of them: naming
+        another preset is a ``UsageError``, an encoder whose vectors could not be compared with the stored ones a
+        ``StoreError``; parts whose files moved may be named anew. ``device`` is where networks run: ``auto``,
+        ``cuda``, ``mps`` or ``cpu``.
         """
         path = Path(path)
         if not read_only and not path.exists():
-            return cls._create(path, _chosen(preset_by_name(preset or DEFAULT_PRESET), encoder, weights), device)
+            named = preset_by_name(preset or DEFAULT_PRESET)
+            return cls._create(path, _chosen(named, masks, encoder, classifier, weights), device)
         store = Store.open(path, read_only=read_only)
         try:
             stored = store.get_setting("preset") or DEFAULT_PRESET
@@ -110,20 +135,23 @@ class Segmenter:
                     f"store {path} was made with preset {stored!r}, not {preset!r}; leave the preset out, "
                     f"or choose another store for {preset!r}"
                 )
-            remembered = _chosen(preset_by_name(stored), store.get_setting("encoder"), None)
-            known = _chosen(remembered, encoder, weights)
-            return cls(store, known, make_encoder(known.encoder, device))
+            own_masks, own_encoder, own_classifier = (store.get_setting(name) for name in PARTS)
+            remembered = _chosen(preset_by_name(stored), own_masks, own_encoder, own_classifier, None)
+            known = _chosen(remembered, masks, encoder, classifier, weights)
+            return cls(store, known, make_parts(known, device))
         except BaseException:
             store.close()
             raise
 
     @classmethod
     def _create(cls, path: Path, preset: Preset, device: str) -> Segmenter:
-        encoder = make_encoder(preset.encoder, device)
-        store = Store.create(path, encoder.fingerprint)
+        parts = make_parts(preset, device)
+        store = Store.create(path, parts.encoder.fingerprint)
         store.set_setting("preset", preset.name)
-        store.set_setting("encoder", preset.encoder)
-        return cls(store, preset, encoder)
+        for name in PARTS:
+            if (text := getattr(preset, name)) is not None:
+                store.set_setting(name, text)
+        return cls(store, preset, parts)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -231,12 +259,14 @@ class Segmenter:
         return drawn
 
 
-def _chosen(preset: Preset, encoder: str | None, weights: str | Path | None) -> Preset:
-    """The preset with another encoder, or with a file for its networks."""
+def _chosen(
+    preset: Preset, masks: str | None, encoder: str | None, classifier: str | None, weights: str | Path | None
+) -> Preset:
+    """The preset with other parts, or with a file for the networks of its encoder."""
     text = encoder or preset.encoder
     if weights is not None:
         text = with_option(text, "timm", "weights", str(Path(weights).absolute()))
-    return replace(preset, encoder=text)
+    return replace(preset, masks=masks or preset.masks, encoder=text, classifier=classifier or preset.classifier)
 
 
 def _pixels(image: ImageLike | Analysis) -> Image:

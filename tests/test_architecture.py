@@ -10,7 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-WORDS = {"errors", "structures", "images", "vocabulary", "registry", "atoms", "parallel", "parts", "weights", "device"}
+WORDS = {
+    "errors",
+    "structures",
+    "images",
+    "vocabulary",
+    "registry",
+    "atoms",
+    "parallel",
+    "parts",
+    "weights",
+    "device",
+    "pooling",
+}
 BOXES = {
     "masks", "encoders", "classifiers", "store", "datasets", "retrieval", "fusion", "assembly", "explanation",
     "evaluation", "rendering",
@@ -19,6 +31,9 @@ MAY_KNOW = {
     **dict.fromkeys(WORDS | BOXES, WORDS),
     "presets": WORDS | BOXES,
     "colors": WORDS,
+    "networks": WORDS,
+    "masks": WORDS | {"networks"},
+    "classifiers": WORDS | {"networks"},
     "explanation": WORDS | {"assembly"},
     "segmenter": WORDS | BOXES | {"presets"},
     "history": WORDS | BOXES | {"segmenter"},
@@ -42,6 +57,7 @@ HEAVY = {
     "torch",
     "timm",
     "safetensors",
+    "onnxruntime",
     "open_clip",
     "transformers",
     "faiss",

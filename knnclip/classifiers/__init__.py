@@ -6,13 +6,22 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from knnclip.classifiers.base import ZeroShotClassifier
+from knnclip.parts import read_settings, split_part
 from knnclip.registry import lookup
 
 __all__ = ["CLASSIFIERS", "ZeroShotClassifier", "make_classifier"]
 
-CLASSIFIERS: Mapping[str, Callable[[], ZeroShotClassifier]] = MappingProxyType({})
+
+def _onnx(rest: str, device: str) -> ZeroShotClassifier:
+    from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
+
+    return OnnxSegmenter(read_settings(OnnxSettings, rest, "onnx"), device)
 
 
-def make_classifier(name: str) -> ZeroShotClassifier:
-    """The classifier of this name; ``UsageError`` lists the known ones."""
-    return lookup("classifier", name, CLASSIFIERS)()
+CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType({"onnx": _onnx})
+
+
+def make_classifier(part: str, device: str = "auto") -> ZeroShotClassifier:
+    """The classifier of a part; ``UsageError`` lists the known ones."""
+    name, rest = split_part(part)
+    return lookup("classifier", name, CLASSIFIERS)(rest, device)

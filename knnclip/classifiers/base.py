@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from knnclip.structures import Float32, Image, Mask
 
 
+@runtime_checkable
 class ZeroShotClassifier(Protocol):
     """Gives each mask a probability for each of any class names, without examples."""
 

@@ -38,7 +38,9 @@ def ingest(
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
     preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder of a new store in place of the preset's.")] = None,
+    masks: Annotated[str | None, typer.Option(help="Mask generator of a new store, not the preset's.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder of a new store, not the preset's.")] = None,
+    classifier: Annotated[str | None, typer.Option(help="Classifier of a new store, not the preset's.")] = None,
     weights: WeightsOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
@@ -54,7 +56,9 @@ def ingest(
     settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
     start = time.perf_counter()
     with (
-        Segmenter.open(store, preset, encoder=encoder, weights=weights, device=device) as segmenter,
+        Segmenter.open(
+            store, preset, masks=masks, encoder=encoder, classifier=classifier, weights=weights, device=device
+        ) as segmenter,
         progress_bar(f"ingest {dataset.format}", len(samples)) as (progress, task),
     ):
         report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda: advance(progress, task))

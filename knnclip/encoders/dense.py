@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.encoders.pooling import Layout, mask_weights
+from knnclip.pooling import Layout, mask_weights
 from knnclip.structures import Float32, Image, Mask
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knnclip.encoders.pooling import interpolation, mask_weights, pool_means
+from knnclip.pooling import interpolation, mask_weights, pool_means
 from knnclip.structures import Mask
 
 

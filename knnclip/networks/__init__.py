@@ -1,0 +1,1 @@
+"""Networks that play several parts at once: what they propose and what they call it comes from one forward pass."""

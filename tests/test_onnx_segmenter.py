@@ -1,0 +1,158 @@
+"""An ONNX semantic segmenter as generator and classifier: a tiny one that tells colours, and a real one."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from knnclip.datasets import open_dataset
+from knnclip.errors import UsageError, WeightsError
+from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
+from knnclip.segmenter import Segmenter
+from knnclip.structures import UNKNOWN, Mask
+
+LABELS = ("background", "red", "green", "blue")
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """A network of one convolution: a class for each channel, background where all are dark."""
+    weight = np.zeros((4, 3, 1, 1), np.float32)
+    weight[1:, :, 0, 0] = 10 * np.eye(3)
+    bias = np.array([-5, 0, 0, 0], np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "w", "b"], ["logits"])],
+        "colours",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, None, None])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 4, None, None])],
+        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "colours.onnx")
+    (tmp_path / "labels.txt").write_text("\n".join(LABELS) + "\n")
+    return OnnxSettings(str(tmp_path / "colours.onnx"), str(tmp_path / "labels.txt"))
+
+
+@pytest.fixture
+def image():
+    """Dark, with two red squares, one green and a tiny blue one."""
+    picture = np.zeros((40, 60, 3), np.uint8)
+    for channel, (y, x, size) in [(0, (2, 2, 12)), (0, (2, 40, 10)), (1, (20, 10, 14)), (2, (30, 50, 3))]:
+        picture[y : y + size, x : x + size, channel] = 255
+    return picture
+
+
+def part(settings):
+    return f"onnx:{settings.model},labels={settings.labels}"
+
+
+def test_masks_are_the_connected_pieces_by_falling_score(colours, image):
+    proposals = OnnxSegmenter(colours, "cpu").generate(image)
+    assert {mask.box_xyxy for mask in proposals.masks} == {
+        (0, 0, 60, 40),
+        (2, 2, 14, 14),
+        (40, 2, 50, 12),
+        (10, 20, 24, 34),
+    }  # fmt: skip - the blue one is too small
+    assert (np.diff(proposals.scores) <= 0).all()
+    few = OnnxSegmenter(OnnxSettings(colours.model, colours.labels, max_masks=2, min_area=1), "cpu").generate(image)
+    assert len(few) == 2
+
+
+def test_p_base_is_the_mean_softmax_over_the_mask(colours, image):
+    made = OnnxSegmenter(colours, "cpu")
+    masks = [Mask.from_dense(image[..., 0] > 0), Mask.from_dense(np.ones(image.shape[:2]))]
+    base = made.classify(image, masks, ["green", "red", "elephant"])
+    logits = (image / 255 - 0.5) / 0.5 @ (10 * np.eye(3))
+    logits = np.concatenate([np.full((*image.shape[:2], 1), -5.0), logits], axis=2)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    for row, mask in zip(base, masks, strict=True):
+        np.testing.assert_allclose(row, [*mask.select(softmax).mean(axis=0)[[2, 1]], 0], atol=1e-5)
+    assert base[0, 1] > 0.99
+
+
+def test_a_background_that_is_a_class_is_none_of_these(colours, image):
+    dark = Mask.from_dense(image.sum(axis=2) == 0)
+    base = OnnxSegmenter(colours, "cpu").classify(image, [dark], list(LABELS))
+    assert base.sum() < 0.05
+
+
+def test_one_forward_pass_for_both_roles(colours, image):
+    made = OnnxSegmenter(colours, "cpu")
+    runs = []
+    session = made._session
+
+    class Counting:
+        def get_inputs(self):
+            return session.get_inputs()
+
+        def run(self, *arguments):
+            runs.append(1)
+            return session.run(*arguments)
+
+    made._session = Counting()
+    proposals = made.generate(image)
+    made.classify(image, proposals.masks, LABELS)
+    assert len(runs) == 1
+    made.classify(image.copy(), proposals.masks, LABELS)
+    assert len(runs) == 2
+
+
+def test_files_that_do_not_fit_are_errors(colours, tmp_path):
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    (tmp_path / "cut.onnx").write_bytes((tmp_path / "colours.onnx").read_bytes()[:100])
+    for settings, message in [
+        (OnnxSettings(colours.model, str(tmp_path / "two.txt")), "has 4 classes, .* names 2"),
+        (OnnxSettings(str(tmp_path / "cut.onnx"), colours.labels), "cannot be opened"),
+        (OnnxSettings(str(tmp_path / "none.onnx"), colours.labels), "does not exist"),
+        (OnnxSettings(colours.model, str(tmp_path / "none.txt")), "list of labels"),
+    ]:
+        with pytest.raises(WeightsError, match=message):
+            OnnxSegmenter(settings, "cpu")
+
+
+def test_base_and_store_work_together(colours, image, tmp_path):
+    text = part(colours)
+    with Segmenter.open(tmp_path / "s", masks=text, classifier=text, device="cpu") as segmenter:
+        assert segmenter.classifier is segmenter.generator, "made once"
+        for name in ("red", "green"):
+            segmenter.store.add_class(name)
+        red, green = (segmenter.store.vocabulary().by_name(name).class_id for name in ("red", "green"))
+        result = segmenter.segment(image)
+        assert result.semantic[5, 5] == red
+        assert result.semantic[25, 15] == green
+        assert result.semantic[38, 2] == UNKNOWN
+        assert {s.decision for s in result.segments} == {"base", "unknown"}
+        # What the base calls background is rescued by the store.
+        segmenter.teach(image, image.sum(axis=2) == 0, "night")
+        assert segmenter.segment(image).semantic[38, 2] == segmenter.store.vocabulary().by_name("night").class_id
+        before = segmenter.segment(image).semantic
+        assert before[5, 5] == red
+    with Segmenter.open(tmp_path / "s", read_only=True) as segmenter:
+        # The store remembers its parts.
+        np.testing.assert_array_equal(segmenter.segment(image).semantic, before)
+
+
+def test_an_unknown_part_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match="unknown classifier 'regions'"):
+        Segmenter.open(tmp_path / "s", classifier="regions")
+    with pytest.raises(UsageError, match="onnx needs labels"):
+        Segmenter.open(tmp_path / "s", masks="onnx:x.onnx")
+
+
+def test_a_real_network(shared_data):
+    models = shared_data.parent / "models"
+    files = [str(models / f"deeplabv3_mnv2_pascal{end}") for end in (".onnx", "_labels.txt")]
+    settings = OnnxSettings(*files, multiple=16, extra=1)
+    made = OnnxSegmenter(settings, "cpu")
+    coco = open_dataset(shared_data / "coco128_seg")
+    right = total = 0
+    for sample in coco.samples[:30]:
+        labelled = coco.load(sample)
+        known = [item for item in labelled.instances if item.class_name in made.labels and item.mask.area > 2000]
+        if known:
+            base = made.classify(labelled.image, [item.mask for item in known], made.labels)
+            right += sum(made.labels[i] == item.class_name for i, item in zip(base.argmax(1), known, strict=True))
+            total += len(known)
+    assert total >= 10
+    assert right / total > 0.7
