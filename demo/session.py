@@ -114,16 +114,21 @@ class Session:
         with called(path, name):
             image = reduce_image(read_image(path), LONGEST_PX)
         digest = pixel_digest(image).removeprefix("sha256:")[:12]
-        self.analysis = self.segmenter.analyse(image, ref=f"{name}#{digest}")
+        self._show(self.segmenter.analyse(image, ref=f"{name}#{digest}"))
         self.drawn = None
-        self.relabel()
 
     def relabel(self) -> None:
         """Labels the picture by the store as it is now, if there is one; it is not encoded again."""
-        self.generation = self.segmenter.store.generation
-        if self.analysis is not None:
-            self.answer = self.segmenter.label(self.analysis)
-            self.version += 1
+        if self.analysis is None:
+            self.generation = self.segmenter.store.generation
+        else:
+            self._show(self.analysis)
+
+    def _show(self, analysis: Analysis) -> None:
+        generation, answer = self.segmenter.store.generation, self.segmenter.label(analysis)
+        # Together or not at all, so that an answer is never shown for another picture.
+        self.analysis, self.answer, self.generation = analysis, answer, generation
+        self.version += 1
 
     def segment(self, segment_id: int) -> Segment:
         """A segment of the current answer; ``UsageError`` if it has none of this id."""

@@ -19,6 +19,8 @@ from knnclip.structures import Box
 STATIC = Path(__file__).parent / "static"
 POLL_S = 2.0
 EXAMPLE_PX = 160
+MOST_POINTS = 100_000
+"""Of a scribble; a hand that draws for minutes makes fewer."""
 
 Act = Callable[[Session, Json], Json]
 
@@ -205,6 +207,8 @@ def _strokes(value: object) -> list[list[tuple[float, float]]]:
     if not isinstance(value, list) or not all(isinstance(stroke, list) for stroke in value):
         raise UsageError("expected a scribble from the page; draw it again")
     points = [point for stroke in value for point in stroke]
+    if len(points) > MOST_POINTS:
+        raise UsageError(f"a scribble has at most {MOST_POINTS:,} points, found {len(points):,}; draw a shorter one")
     if not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise UsageError("expected a scribble of points (x, y) from the page; draw it again")
     return [[(_number(x), _number(y)) for x, y in stroke] for stroke in value]

@@ -87,6 +87,8 @@ class History:
         self._undone.clear()
 
     def _put_back(self, act: _Act) -> None:
+        if not act.rows:  # somebody else had forgotten them all by then
+            return
         source = _latest(self._source_now, act.source_id)
         if all(info.source_id != source for info in self._store.sources()):
             self._source_now[source] = self._store.begin_source("teach", act.description)

@@ -5,6 +5,7 @@ const canvas = find("canvas"), paint = canvas.getContext("2d"), stage = find("st
 const NO_ANSWER_MS = 120000;
 const MOST_LABELS = 24, STROKE_SHARE = 0.012, LABELLED_SHARE = { named: 0.004, unknown: 0.04 };
 const DECISIONS = { base: [0, 114, 178], retrieval: [230, 159, 0], unknown: [140, 140, 140] };
+const TALLEST_VH = 85;                                    // a tall picture is shown whole on the screen
 const RAMP = [[0, 32, 77], [124, 123, 120], [255, 234, 70]];
 
 let picture = null, ids = null, width = 0, height = 0;    // the picture, and the segment id of each of its pixels
@@ -71,6 +72,7 @@ const answers = {
     find("panel").hidden = true;
     find("empty").hidden = true;
     if (value.picture) closeCamera();
+    canvas.style.width = `min(100%, ${TALLEST_VH * width / height}vh)`;
     tint();
   },
   panel(value) { showPanel(value); },
