@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from knnclip.errors import UsageError
@@ -25,3 +26,10 @@ def pick_device(name: str = "auto") -> torch.device:
     if not there[kind]:
         raise UsageError(f"device {name!r} is not on this machine; use --device auto or cpu")
     return torch.device(name)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Half precision where it pays: bfloat16 on CUDA; on the CPU networks run as they are."""
+    import torch
+
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()

@@ -83,7 +83,7 @@ def reduce_image(image: Image, longest_px: int) -> Image:
         return image
     picture = Pil.fromarray(image)
     picture.thumbnail((longest_px, longest_px))
-    return np.asarray(picture)
+    return np.array(picture)
 
 
 def pixel_digest(image: Image) -> str:

@@ -8,6 +8,8 @@ into the fields of their names, lists with ``+`` between their items.
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from knnclip.errors import UsageError, unknown_name
@@ -18,9 +20,12 @@ BOOLEANS = {"yes": True, "no": False}
 
 
 def split_part(text: str) -> tuple[str, str]:
-    """``name:rest`` -> name and rest, which is empty for a part without settings."""
-    name, _, rest = text.partition(":")
-    return name.strip(), rest.strip()
+    """``name:model,option=value`` -> name and the rest, empty for a part without settings.
+
+    Where only options follow, ``name,option=value``, the rest begins with the comma.
+    """
+    name, separator, rest = re.fullmatch(r"([^:,]*)([:,]?)(.*)", text.strip(), re.DOTALL).groups()  # type: ignore[union-attr]
+    return name.strip(), rest.strip() if separator == ":" else separator + rest.strip()
 
 
 def read_settings(kind: type[Settings], rest: str, part: str) -> Settings:
@@ -29,7 +34,7 @@ def read_settings(kind: type[Settings], rest: str, part: str) -> Settings:
     types = get_type_hints(kind)
     model, *options = rest.split(",") if rest else [""]
     values: dict[str, Any] = {}
-    first = next(iter(fields), None)
+    first = _model_field(kind)
     if model and first is not None:
         values[first] = _read(types[first], model.strip(), part, first)
     for option in options:
@@ -46,17 +51,6 @@ def read_settings(kind: type[Settings], rest: str, part: str) -> Settings:
     return kind(**values)
 
 
-def write_settings(name: str, settings: object) -> str:
-    """The text that ``read_settings`` reads back: the model and what differs from the defaults."""
-    first, *rest = dataclasses.fields(settings)  # type: ignore[arg-type]
-    changed = [
-        f"{field.name}={_written(getattr(settings, field.name))}"
-        for field in rest
-        if getattr(settings, field.name) != field.default
-    ]
-    return f"{name}:{','.join([_written(getattr(settings, first.name)), *changed])}"
-
-
 def split_sum(text: str) -> list[tuple[float, str]]:
     """``timm:M & 0.8 descriptor`` -> the weight and the part of each term; a term without a number has the weight 1."""
     terms = []
@@ -69,15 +63,18 @@ def split_sum(text: str) -> list[tuple[float, str]]:
     return terms
 
 
-def with_option(text: str, name: str, option: str, value: str) -> str:
-    """A sum of parts with an option added to those of a name; ``UsageError`` if none is."""
+def with_option(text: str, names: Sequence[str], option: str, value: str) -> str:
+    """A sum of parts with an option added to those of the given names; ``UsageError`` if none is."""
     terms = split_sum(text)
-    if all(split_part(part)[0] != name for _, part in terms):
-        raise UsageError(f"{text!r} has no part {name!r} that could take {option}={value}")
-    return " & ".join(
-        f"{weight:g} {part},{option}={value}" if split_part(part)[0] == name else f"{weight:g} {part}"
-        for weight, part in terms
-    )
+    if all(split_part(part)[0] not in names for _, part in terms):
+        raise UsageError(f"{text!r} has no part {' or '.join(names)} that could take {option}={value}")
+    changed = [(w, f"{part},{option}={value}" if split_part(part)[0] in names else part) for w, part in terms]
+    return " & ".join(part if weight == 1 else f"{weight:g} {part}" for weight, part in changed)
+
+
+def _model_field(kind: type) -> str | None:
+    """The field that is written right after the part's name: the first that has no name of its own in a call."""
+    return next((field.name for field in dataclasses.fields(kind) if not field.kw_only), None)
 
 
 def _read(kind: Any, text: str, part: str, option: str) -> Any:  # noqa: ANN401 - types of fields have no type
@@ -88,11 +85,3 @@ def _read(kind: Any, text: str, part: str, option: str) -> Any:  # noqa: ANN401 
     except (ValueError, KeyError):
         expected = "yes or no" if kind is bool else kind.__name__
         raise UsageError(f"{part}: option {option!r} is {expected}, found {text!r}") from None
-
-
-def _written(value: object) -> str:
-    if isinstance(value, tuple):
-        return "+".join(_written(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)

@@ -13,6 +13,8 @@ from knnclip.retrieval import VoteSettings
 
 DEFAULT_PRESET = "builtin"
 
+CONVNEXT_CLIP = "openclip:convnext_base_w,pretrained=laion2b_s13b_b82k_augreg"
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -21,7 +23,7 @@ class Preset:
     name: str
     description: str
     masks: str
-    promptable: str
+    promptable: str  # makes a mask of a drawn box, a scribble or a point
     encoder: str
     classifier: str | None
     vote: VoteSettings
@@ -52,6 +54,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "& timm:mobilenetv2_100.ra_in1k,stages=3+4,stage_weights=0.7+1,centre=0.8,pixels=172800 & descriptor"
             ),
             classifier=None,
+            vote=VoteSettings(k=16, tau=0.04, balance=1.0),
+            fusion=FusionSettings(),
+            assembly=AssemblySettings(),
+        ),
+        "clip": Preset(
+            name="clip",
+            description="SAM 2 masks, CLIP features and CLIP's own zero-shot classes; downloads 0.9 GB, wants a GPU",
+            masks="sam:facebook/sam2.1-hiera-small",
+            promptable="sam:facebook/sam2.1-hiera-small",
+            encoder=CONVNEXT_CLIP,
+            classifier=CONVNEXT_CLIP,
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),

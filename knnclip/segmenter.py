@@ -5,11 +5,12 @@ This is the only module that knows all the boxes; read it first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,9 +22,9 @@ from knnclip.errors import UsageError
 from knnclip.explanation import explain, shown_instances
 from knnclip.fusion import fuse
 from knnclip.images import as_image, encode_thumbnail, pixel_digest
-from knnclip.masks import MaskGenerator, make_generator, make_promptable
+from knnclip.masks import PROMPTABLE, MaskGenerator, PromptableGenerator, make_generator, make_promptable
 from knnclip.masks.strokes import Stroke, draw_strokes
-from knnclip.parts import with_option
+from knnclip.parts import split_part, with_option
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.retrieval import posterior
 from knnclip.store import Store
@@ -44,9 +45,13 @@ from knnclip.structures import (
 from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
+Role = TypeVar("Role")
 
 PARTS = ("masks", "encoder", "classifier")
 """The settings under which a store remembers its parts."""
+
+WITH_WEIGHTS = ("timm", "openclip")
+"""The encoders that can be given a file of weights."""
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class."""
@@ -60,6 +65,7 @@ class Analysis:
     reference: ImageReference
     proposals: Proposals  # N
     embeddings: Float32  # (N, D)
+    descriptions: Float32 | None  # (N, E) what the classifier knows of the masks, None where there is no classifier
 
     @cached_property
     def atoms(self) -> Atoms:
@@ -72,19 +78,28 @@ class Parts:
     """What a preset's names stand for."""
 
     generator: MaskGenerator
+    promptable: PromptableGenerator
     encoder: Encoder
     classifier: ZeroShotClassifier | None
 
 
 def make_parts(preset: Preset, device: str) -> Parts:
     """Makes the parts of a preset. One that is named for several roles is made once, and works once for each image."""
-    generator = make_generator(preset.masks, device)
-    classifier: ZeroShotClassifier | None = None
-    if preset.classifier == preset.masks and isinstance(generator, ZeroShotClassifier):
-        classifier = generator
-    elif preset.classifier is not None:
-        classifier = make_classifier(preset.classifier, device)
-    return Parts(generator, make_encoder(preset.encoder, device), classifier)
+    made: dict[str, object] = {}
+
+    def once(part: str, role: type[Role], make: Callable[[str, str], Role]) -> Role:
+        known = made.get(part)
+        if isinstance(known, role):
+            return known
+        new = made[part] = make(part, device)
+        return new
+
+    return Parts(
+        once(preset.masks, MaskGenerator, make_generator),  # type: ignore[type-abstract]
+        once(preset.promptable, PromptableGenerator, make_promptable),  # type: ignore[type-abstract]
+        once(preset.encoder, Encoder, make_encoder),  # type: ignore[type-abstract]
+        None if preset.classifier is None else once(preset.classifier, ZeroShotClassifier, make_classifier),  # type: ignore[type-abstract]
+    )
 
 
 class Segmenter:
@@ -99,7 +114,8 @@ class Segmenter:
         """Use ``Segmenter.open``. ``parts`` are the preset's; ``StoreError`` if the store is of another encoder."""
         self.store = store
         self.preset = preset
-        self.generator, self.encoder, self.classifier = parts.generator, parts.encoder, parts.classifier
+        self.generator, self.promptable = parts.generator, parts.promptable
+        self.encoder, self.classifier = parts.encoder, parts.classifier
         store.check_fingerprint(self.encoder.fingerprint)
 
     @classmethod
@@ -112,21 +128,23 @@ class Segmenter:
         encoder: str | None = None,
         classifier: str | None = None,
         weights: str | Path | None = None,
+        min_area: int | None = None,
+        max_masks: int | None = None,
         device: str = "auto",
         read_only: bool = False,
     ) -> Segmenter:
         """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``).
 
         ``preset`` names a new store's preset; ``masks``, ``encoder`` and ``classifier`` take the place of its parts,
-        and ``weights`` is a local file for the timm networks of its encoder. A store remembers all of them: naming
-        another preset is a ``UsageError``, an encoder whose vectors could not be compared with the stored ones a
-        ``StoreError``; parts whose files moved may be named anew. ``device`` is where networks run: ``auto``,
-        ``cuda``, ``mps`` or ``cpu``.
+        and ``weights`` is a local file for the networks of its encoder. A store remembers all of them: naming another
+        preset is a ``UsageError``, an encoder whose vectors could not be compared with the stored ones a
+        ``StoreError``; parts whose files moved may be named anew. ``min_area`` (pixels) and ``max_masks`` limit what
+        the mask generator proposes. ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``.
         """
         path = Path(path)
+        named = Named(masks, encoder, classifier, weights, {"min_area": min_area, "max_masks": max_masks})
         if not read_only and not path.exists():
-            named = preset_by_name(preset or DEFAULT_PRESET)
-            return cls._create(path, _chosen(named, masks, encoder, classifier, weights), device)
+            return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device)
         store = Store.open(path, read_only=read_only)
         try:
             stored = store.get_setting("preset") or DEFAULT_PRESET
@@ -136,8 +154,8 @@ class Segmenter:
                     f"or choose another store for {preset!r}"
                 )
             own_masks, own_encoder, own_classifier = (store.get_setting(name) for name in PARTS)
-            remembered = _chosen(preset_by_name(stored), own_masks, own_encoder, own_classifier, None)
-            known = _chosen(remembered, masks, encoder, classifier, weights)
+            remembered = Named(own_masks, own_encoder, own_classifier)
+            known = named.into(remembered.into(preset_by_name(stored)))
             return cls(store, known, make_parts(known, device))
         except BaseException:
             store.close()
@@ -185,7 +203,9 @@ class Segmenter:
         if ref is None:
             ref = str(image) if isinstance(image, str | Path) else pixel_digest(pixels)
         reference = ImageReference(ref, int(pixels.shape[1]), int(pixels.shape[0]), encode_thumbnail(pixels))
-        return Analysis(pixels, reference, proposals, self.encoder.encode(pixels, proposals.masks))
+        embeddings = self.encoder.encode(pixels, proposals.masks)
+        described = self.classifier.describe(pixels, proposals.masks) if self.classifier is not None else None
+        return Analysis(pixels, reference, proposals, embeddings, described)
 
     def label(self, analysis: Analysis) -> Segmentation:
         """The answer for an analysed image by the store as it is now; nothing is encoded again."""
@@ -201,9 +221,8 @@ class Segmenter:
         census = self.store.census(vocabulary)
         retrieved = posterior(neighbors, vocabulary, census, self.preset.vote)
         base = None
-        if self.classifier is not None:
-            names = [info.name for info in vocabulary]
-            base = self.classifier.classify(analysis.image, analysis.proposals.masks, names)
+        if self.classifier is not None and analysis.descriptions is not None:
+            base = self.classifier.classify(analysis.descriptions, vocabulary)
         return fuse(base, retrieved, self.store.levels(vocabulary), census, self.preset.fusion)
 
     def teach(self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
@@ -231,8 +250,15 @@ class Segmenter:
         return source
 
     def regions_at(self, analysis: Analysis, point_xy: tuple[int, int]) -> list[Mask]:
-        """The proposals that hold a pixel, the smallest first; none outside the image."""
+        """What may be meant by a click at a pixel, the smallest first; none outside the image.
+
+        That is what the promptable generator finds there, or the proposals that hold the pixel if it finds none.
+        """
         x, y = point_xy
+        if not (0 <= x < analysis.image.shape[1] and 0 <= y < analysis.image.shape[0]):
+            return []
+        if found := self.promptable.masks_from_point(analysis.image, point_xy):
+            return sorted(found, key=lambda mask: mask.area)
         holding = []
         for mask in analysis.proposals.masks:
             x0, y0, x1, y1 = mask.box_xyxy
@@ -242,14 +268,14 @@ class Segmenter:
 
     def mask_from_box(self, image: ImageLike | Analysis, box_xyxy: Box) -> Mask:
         """The object inside a drawn box, by the preset's promptable generator; ``MaskError`` if there is none."""
-        return make_promptable(self.preset.promptable).mask_from_box(_pixels(image), box_xyxy)
+        return self.promptable.mask_from_box(_pixels(image), box_xyxy)
 
     def mask_from_strokes(self, image: ImageLike | Analysis, strokes: Sequence[Stroke], width_px: float) -> Mask:
         """The object under a scribble: lines through points ``(x, y)``, so many pixels wide; else as by a box."""
         pixels = _pixels(image)
         shape = (int(pixels.shape[0]), int(pixels.shape[1]))
         foreground = draw_strokes(strokes, shape, width_px)
-        return make_promptable(self.preset.promptable).mask_from_scribble(pixels, foreground)
+        return self.promptable.mask_from_scribble(pixels, foreground)
 
     def _drawn(self, image: Image, mask: Mask | Bool | Box) -> Mask:
         if isinstance(mask, tuple):
@@ -259,14 +285,30 @@ class Segmenter:
         return drawn
 
 
-def _chosen(
-    preset: Preset, masks: str | None, encoder: str | None, classifier: str | None, weights: str | Path | None
-) -> Preset:
-    """The preset with other parts, or with a file for the networks of its encoder."""
-    text = encoder or preset.encoder
-    if weights is not None:
-        text = with_option(text, "timm", "weights", str(Path(weights).absolute()))
-    return replace(preset, masks=masks or preset.masks, encoder=text, classifier=classifier or preset.classifier)
+@dataclass(frozen=True)
+class Named:
+    """The parts that are named beside a preset; what is None is the preset's."""
+
+    masks: str | None = None
+    encoder: str | None = None
+    classifier: str | None = None
+    weights: str | Path | None = None  # a file for the networks of the encoder
+    limits: Mapping[str, int | None] = field(default_factory=dict)  # options of the mask generator
+
+    def into(self, preset: Preset) -> Preset:
+        """The preset with these in place of its own."""
+        masks, encoder = self.masks or preset.masks, self.encoder or preset.encoder
+        classifier = self.classifier or preset.classifier
+        if self.weights is not None:
+            changed = with_option(encoder, WITH_WEIGHTS, "weights", str(Path(self.weights).absolute()))
+            # The same part stays the same part, so that it is made once.
+            classifier, encoder = changed if classifier == encoder else classifier, changed
+        # A generator that takes prompts answers them.
+        promptable = masks if split_part(masks)[0] in PROMPTABLE else preset.promptable
+        for option, value in self.limits.items():
+            if value is not None:
+                masks = with_option(masks, (split_part(masks)[0],), option, str(value))
+        return replace(preset, masks=masks, promptable=promptable, encoder=encoder, classifier=classifier)
 
 
 def _pixels(image: ImageLike | Analysis) -> Image:

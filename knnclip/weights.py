@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 SHOWN_KEYS = 5
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which training scripts keep the weights in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Weights that a part loads."""
+
+    name: str  # a file, or a model of the hub
+    on_disk: bool
+    size_mb: float | None  # in float32; None where it is known only to the hub
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -85,6 +95,11 @@ def weights_digest(network: torch.nn.Module) -> str:
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(_bytes()).numpy().data)
     return digest.hexdigest()[:16]
+
+
+def network_mb(network: torch.nn.Module) -> float:
+    """Megabytes of a network's tensors, which may be on the meta device."""
+    return float(sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())) / 1e6
 
 
 def _bytes() -> torch.dtype:

@@ -22,6 +22,8 @@ WORDS = {
     "weights",
     "device",
     "pooling",
+    "dense",
+    "selection",
 }
 BOXES = {
     "masks", "encoders", "classifiers", "store", "datasets", "retrieval", "fusion", "assembly", "explanation",
@@ -33,6 +35,8 @@ MAY_KNOW = {
     "colors": WORDS,
     "networks": WORDS,
     "masks": WORDS | {"networks"},
+    "encoders": WORDS | {"networks"},
+    "needs": WORDS | {"masks", "encoders", "networks", "presets"},
     "classifiers": WORDS | {"networks"},
     "explanation": WORDS | {"assembly"},
     "segmenter": WORDS | BOXES | {"presets"},
@@ -56,6 +60,7 @@ DEMO_MAY_KNOW = WORDS | {
 HEAVY = {
     "torch",
     "timm",
+    "huggingface_hub",
     "safetensors",
     "onnxruntime",
     "open_clip",

@@ -176,6 +176,6 @@ def test_a_store_remembers_its_encoder_and_its_weights(tmp_path, cones, tiny_wei
 
 
 def test_weights_need_a_network(tmp_path, tiny_weights):
-    with pytest.raises(UsageError, match="no part 'timm'"):
+    with pytest.raises(UsageError, match="no part timm or openclip"):
         Segmenter.open(tmp_path / "s", weights=tiny_weights)
     assert not (tmp_path / "s").exists()

@@ -18,7 +18,21 @@ def _onnx(rest: str, device: str) -> ZeroShotClassifier:
     return OnnxSegmenter(read_settings(OnnxSettings, rest, "onnx"), device)
 
 
-CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType({"onnx": _onnx})
+def _open_clip(rest: str, device: str) -> ZeroShotClassifier:
+    from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
+
+    return OpenClip(read_settings(OpenClipSettings, rest, "openclip"), device)
+
+
+def _universal(rest: str, device: str) -> ZeroShotClassifier:
+    from knnclip.networks.universal import UniversalSegmenter, UniversalSettings
+
+    return UniversalSegmenter(read_settings(UniversalSettings, rest, "universal"), device)
+
+
+CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType(
+    {"onnx": _onnx, "openclip": _open_clip, "universal": _universal}
+)
 
 
 def make_classifier(part: str, device: str = "auto") -> ZeroShotClassifier:

@@ -34,6 +34,8 @@ ImagesOption = Annotated[
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Local file of the networks' weights, in place of the published ones.")
 ]
+MinAreaOption = Annotated[int | None, typer.Option(min=1, help="Smallest proposal, in pixels.")]
+MaxMasksOption = Annotated[int | None, typer.Option(min=1, help="Proposals of an image, at most.")]
 DeviceOption = Annotated[str, typer.Option(help="Where networks run: auto, cuda, mps or cpu.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 

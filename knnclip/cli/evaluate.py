@@ -15,6 +15,8 @@ from knnclip.cli.common import (
     FormatOption,
     IgnoreOption,
     ImagesOption,
+    MaxMasksOption,
+    MinAreaOption,
     StoreOption,
     WeightsOption,
     WorkersOption,
@@ -39,6 +41,8 @@ def evaluate(
         Path | None, typer.Option("--report", "-o", help="Folder for scores.json and scores.csv.")
     ] = None,
     weights: WeightsOption = None,
+    min_area: MinAreaOption = None,
+    max_masks: MaxMasksOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
@@ -52,7 +56,9 @@ def evaluate(
     samples = select_samples(dataset, images)
     start = time.perf_counter()
     with (
-        Segmenter.open(store, weights=weights, device=device, read_only=True) as segmenter,
+        Segmenter.open(
+            store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
+        ) as segmenter,
         progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task),
     ):
         confusion, rejected = run(

@@ -15,6 +15,8 @@ from knnclip.cli.common import (
     FormatOption,
     IgnoreOption,
     ImagesOption,
+    MaxMasksOption,
+    MinAreaOption,
     StoreOption,
     WeightsOption,
     WorkersOption,
@@ -42,6 +44,8 @@ def ingest(
     encoder: Annotated[str | None, typer.Option(help="Encoder of a new store, not the preset's.")] = None,
     classifier: Annotated[str | None, typer.Option(help="Classifier of a new store, not the preset's.")] = None,
     weights: WeightsOption = None,
+    min_area: MinAreaOption = None,
+    max_masks: MaxMasksOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
@@ -57,7 +61,15 @@ def ingest(
     start = time.perf_counter()
     with (
         Segmenter.open(
-            store, preset, masks=masks, encoder=encoder, classifier=classifier, weights=weights, device=device
+            store,
+            preset,
+            masks=masks,
+            encoder=encoder,
+            classifier=classifier,
+            weights=weights,
+            min_area=min_area,
+            max_masks=max_masks,
+            device=device,
         ) as segmenter,
         progress_bar(f"ingest {dataset.format}", len(samples)) as (progress, task),
     ):

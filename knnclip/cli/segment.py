@@ -10,6 +10,8 @@ import typer
 from knnclip.cli.common import (
     DEFAULT_STORE,
     DeviceOption,
+    MaxMasksOption,
+    MinAreaOption,
     StoreOption,
     WeightsOption,
     WorkersOption,
@@ -25,6 +27,8 @@ def segment(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("segmented"),
     evidence: Annotated[bool, typer.Option(help="Also draw the stored instances behind each segment.")] = False,
     weights: WeightsOption = None,
+    min_area: MinAreaOption = None,
+    max_masks: MaxMasksOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
@@ -33,7 +37,9 @@ def segment(
     from knnclip.writing import segment_files
 
     with (
-        Segmenter.open(store, weights=weights, device=device, read_only=True) as segmenter,
+        Segmenter.open(
+            store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
+        ) as segmenter,
         progress_bar("segment", 0) as (progress, task),
     ):
         rejected = segment_files(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from knnclip.encoders.base import Encoder, Need
+from knnclip.encoders.base import Encoder
 from knnclip.errors import UsageError
 from knnclip.parts import read_settings, split_part, split_sum
 from knnclip.registry import lookup
 
-__all__ = ["ENCODERS", "Encoder", "Need", "make_encoder", "needed_weights"]
+__all__ = ["ENCODERS", "Encoder", "make_encoder"]
 
 
 def _descriptor(rest: str, device: str) -> Encoder:  # noqa: ARG001 - it is no network
@@ -27,7 +27,15 @@ def _timm(rest: str, device: str) -> Encoder:
     return TimmEncoder(read_settings(TimmSettings, rest, "timm"), device)
 
 
-ENCODERS: Mapping[str, Callable[[str, str], Encoder]] = MappingProxyType({"descriptor": _descriptor, "timm": _timm})
+def _open_clip(rest: str, device: str) -> Encoder:
+    from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
+
+    return OpenClip(read_settings(OpenClipSettings, rest, "openclip"), device)
+
+
+ENCODERS: Mapping[str, Callable[[str, str], Encoder]] = MappingProxyType(
+    {"descriptor": _descriptor, "openclip": _open_clip, "timm": _timm}
+)
 
 
 def make_encoder(text: str, device: str = "auto") -> Encoder:
@@ -45,16 +53,3 @@ def make_encoder(text: str, device: str = "auto") -> Encoder:
     from knnclip.encoders.combined import CombinedEncoder
 
     return CombinedEncoder(made, [weight for weight, _ in terms])
-
-
-def needed_weights(text: str) -> list[Need]:
-    """What the parts of an encoder load, each file once."""
-    needs: dict[str, Need] = {}
-    for _, part in split_sum(text):
-        name, rest = split_part(part)
-        if name == "timm":
-            from knnclip.encoders.timm import TimmSettings, needed
-
-            need = needed(read_settings(TimmSettings, rest, name))
-            needs[need.name] = need
-    return list(needs.values())

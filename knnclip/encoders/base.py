@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from knnclip.structures import Fingerprint, Float32, Image, Mask
 
 
-@dataclass(frozen=True)
-class Need:
-    """A file of weights that an encoder loads."""
-
-    name: str
-    on_disk: bool
-    size_mb: float  # of the network in float32
-
-
+@runtime_checkable
 class Encoder(Protocol):
     """Turns each mask of an image into one unit vector. Frozen: the same input gives the same vector, bit for bit."""
 

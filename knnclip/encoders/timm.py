@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from knnclip.dense import InputFormat, layout_of, pool_maps
 from knnclip.device import pick_device
-from knnclip.encoders.base import Need
-from knnclip.encoders.dense import InputFormat, layout_of, pool_maps
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
-from knnclip.weights import load_weights, read_weights, weights_digest
+from knnclip.weights import Need, load_weights, network_mb, read_weights, weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +162,7 @@ def needed(settings: TimmSettings) -> Need:
 
     with torch.device("meta"):
         network = timm.create_model(settings.model.partition(".")[0])
-    size_mb = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()) / 1e6
+    size_mb = network_mb(network)
     if settings.weights:
         return Need(settings.weights, Path(settings.weights).is_file(), size_mb)
     home = timm.get_pretrained_cfg(settings.model).hf_hub_id

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from knnclip.errors import UsageError
 from knnclip.masks.base import MaskGenerator, PromptableGenerator
 from knnclip.parts import read_settings, split_part
 from knnclip.registry import lookup
+
+if TYPE_CHECKING:
+    from knnclip.masks.sam import Sam
 
 __all__ = ["GENERATORS", "PROMPTABLE", "MaskGenerator", "PromptableGenerator", "make_generator", "make_promptable"]
 
@@ -15,7 +20,7 @@ __all__ = ["GENERATORS", "PROMPTABLE", "MaskGenerator", "PromptableGenerator", "
 def _regions(rest: str, device: str) -> MaskGenerator:  # noqa: ARG001 - it is no network
     from knnclip.masks.regions import RegionGenerator, RegionSettings
 
-    return RegionGenerator(read_settings(RegionSettings, f",{rest}" if rest else "", "regions"))
+    return RegionGenerator(read_settings(RegionSettings, rest and f",{rest.removeprefix(',')}", "regions"))
 
 
 def _onnx(rest: str, device: str) -> MaskGenerator:
@@ -24,14 +29,32 @@ def _onnx(rest: str, device: str) -> MaskGenerator:
     return OnnxSegmenter(read_settings(OnnxSettings, rest, "onnx"), device)
 
 
-def _grabcut() -> PromptableGenerator:
+def _universal(rest: str, device: str) -> MaskGenerator:
+    from knnclip.networks.universal import UniversalSegmenter, UniversalSettings
+
+    return UniversalSegmenter(read_settings(UniversalSettings, rest, "universal"), device)
+
+
+def _sam(rest: str, device: str) -> Sam:
+    from knnclip.masks.sam import Sam, SamSettings
+
+    return Sam(read_settings(SamSettings, rest, "sam"), device)
+
+
+def _grabcut(rest: str, device: str) -> PromptableGenerator:  # noqa: ARG001 - it is no network
     from knnclip.masks.grabcut import GrabCut
 
+    if rest:
+        raise UsageError(f"promptable generator 'grabcut' has no settings, found {rest!r}")
     return GrabCut()
 
 
-GENERATORS: Mapping[str, Callable[[str, str], MaskGenerator]] = MappingProxyType({"regions": _regions, "onnx": _onnx})
-PROMPTABLE: Mapping[str, Callable[[], PromptableGenerator]] = MappingProxyType({"grabcut": _grabcut})
+GENERATORS: Mapping[str, Callable[[str, str], MaskGenerator]] = MappingProxyType(
+    {"regions": _regions, "onnx": _onnx, "sam": _sam, "universal": _universal}
+)
+PROMPTABLE: Mapping[str, Callable[[str, str], PromptableGenerator]] = MappingProxyType(
+    {"grabcut": _grabcut, "sam": _sam}
+)
 
 
 def make_generator(part: str, device: str = "auto") -> MaskGenerator:
@@ -40,6 +63,7 @@ def make_generator(part: str, device: str = "auto") -> MaskGenerator:
     return lookup("mask generator", name, GENERATORS)(rest, device)
 
 
-def make_promptable(name: str) -> PromptableGenerator:
-    """The promptable generator of this name; ``UsageError`` lists the known ones."""
-    return lookup("promptable generator", name, PROMPTABLE)()
+def make_promptable(part: str, device: str = "auto") -> PromptableGenerator:
+    """The promptable generator of a part; ``UsageError`` lists the known ones."""
+    name, rest = split_part(part)
+    return lookup("promptable generator", name, PROMPTABLE)(rest, device)

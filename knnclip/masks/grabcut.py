@@ -26,6 +26,10 @@ longer side. Fitted on objects of COCO with a scribble along their middle: IoU 0
 class GrabCut:
     """The promptable generator ``grabcut``. Deterministic; it keeps no state."""
 
+    def masks_from_point(self, image: Image, point_xy: tuple[int, int]) -> list[Mask]:  # noqa: ARG002
+        """None: a single pixel says nothing of the colours of an object."""
+        return []
+
     def mask_from_box(self, image: Image, box_xyxy: Box) -> Mask:
         """The object inside a box; all outside is background. The box is cut off at the image's borders.
 

@@ -13,11 +13,12 @@ The regions left when ``leaves`` remain and when ``parents`` remain are the prop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from knnclip.selection import ProposalLimits, best_proposals
 from knnclip.structures import Float32, Image, Int32, Int64, Proposals, masks_from_labels
 
 WORKING_PX = 480 * 360
@@ -25,14 +26,17 @@ WORKING_PX = 480 * 360
 
 
 @dataclass(frozen=True)
-class RegionSettings:
+class RegionSettings(ProposalLimits):
     """How fine the regions are."""
+
+    min_area: int = field(default=1, kw_only=True)  # the leaves cover the image
+    max_masks: int = field(default=400, kw_only=True)  # all of both levels
 
     scale: float = 30.0  # of the graph-based segmentation: larger joins more
     sigma_px: float = 0.6  # blur before it, in pixels of the working copy
     min_size_px: int = 25  # smallest superpixel, in pixels of the working copy
     leaves: int = 290  # regions of the fine level, at most
-    parents: int = 110  # regions of the coarse level, at most; with the leaves at most 400 masks
+    parents: int = 110  # regions of the coarse level, at most
     parent_score: float = 0.5  # trust in a coarse region; a leaf has 1
 
 
@@ -72,7 +76,7 @@ class RegionGenerator:
         coarse = np.where(joined[parents], parents + 1, 0)[leaves]
         fine_masks, coarse_masks = masks_from_labels(leaves + 1), masks_from_labels(coarse)
         scores = np.array([1.0] * len(fine_masks) + [self.settings.parent_score] * len(coarse_masks), np.float32)
-        return Proposals(shape, fine_masks + coarse_masks, scores)
+        return best_proposals(shape, fine_masks + coarse_masks, scores, self.settings)
 
     def levels(self, image: Image) -> tuple[Int32, Int64]:
         """``(H, W)`` leaf of each pixel, numbered in reading order from 0, and ``(leaves,)`` the parent of each."""

@@ -1,12 +1,10 @@
 """Any semantic segmenter as an ONNX file: a mask generator and a classifier over its own labels.
 
-Its masks are the connected pieces of its prediction. P_base of a mask is the mean of its softmax over the mask; what it
-gives to its background label, or to labels that the vocabulary has not, is "none of these".
+Its masks are the connected pieces of its prediction, its P_base is that of ``LabelMaps``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,91 +12,72 @@ from typing import Any
 import numpy as np
 
 from knnclip.errors import UsageError, WeightsError
-from knnclip.pooling import mask_weights
-from knnclip.structures import Float32, Image, Int32, Mask, Proposals, image_shapes_agree, masks_from_labels
+from knnclip.networks.label_maps import LabelMaps
+from knnclip.networks.recent import Recent
+from knnclip.pooling import Layout
+from knnclip.selection import ProposalLimits, best_proposals
+from knnclip.structures import Float32, Image, Int32, Mask, Proposals, masks_from_labels
 
 
 @dataclass(frozen=True)
-class OnnxSettings:
+class OnnxSettings(ProposalLimits):
     """The options of ``onnx:FILE,...``."""
 
     model: str  # a file with one image input (1, 3, H, W), H and W free, and logits (1, C, H', W') as its first output
-    labels: str  # a text file: the name of each of the C classes, one a line
+    labels: str  # a text file: the names of each of the C classes, one class a line, synonyms after commas
     mean: tuple[float, ...] = (0.5,)  # of the input's channels in 0..1
     std: tuple[float, ...] = (0.5,)
     multiple: int = 1  # the input's sides are multiples of this,
     extra: int = 0  # and so many pixels more
     background: str = "background"  # the label that means none of the others
-    min_area: int = 64  # in pixels of the image: smaller pieces are no proposals
-    max_masks: int = 200  # the best that are kept
 
 
-class OnnxSegmenter:
-    """The generator and the classifier ``onnx``. Frozen; it keeps the answer for the last image alone."""
+class OnnxSegmenter(LabelMaps):
+    """The generator and the classifier ``onnx``. Frozen."""
+
+    name = "onnx"
+    layout: Layout = "corners"
 
     def __init__(self, settings: OnnxSettings, device: str = "auto") -> None:
         """Opens the file; ``WeightsError`` if it is missing, damaged or has another number of classes than labels."""
         self.settings = settings
         self._session = _session(settings.model, device)
-        self.labels = _labels(settings.labels)
-        self._last: tuple[Image, Float32] | None = None
+        names = _labels(settings.labels)
+        self.labels = [() if settings.background in synonyms else synonyms for synonyms in names]
+        self._softmax = Recent(self._forward)
         classes = self._session.get_outputs()[0].shape[1]
-        if isinstance(classes, int) and classes != len(self.labels):
+        if isinstance(classes, int) and classes != len(names):
             raise WeightsError(
-                f"{settings.model} has {classes} classes, {settings.labels} names {len(self.labels)}; "
+                f"{settings.model} has {classes} classes, {settings.labels} names {len(names)}; "
                 "use the labels that it was made with"
             )
 
-    @property
-    def name(self) -> str:
-        """``onnx``."""
-        return "onnx"
-
     def generate(self, image: Image) -> Proposals:
         """The connected pieces of the prediction, by falling mean probability of their class."""
-        probabilities = self.probabilities(image)
         shape = (int(image.shape[0]), int(image.shape[1]))
-        masks = [mask for mask in _pieces(probabilities, shape) if mask.area >= self.settings.min_area]
-        scores = self._pooled(image, masks).max(axis=1, initial=0)
-        best = np.argsort(-scores, kind="stable")[: self.settings.max_masks]
-        return Proposals(shape, tuple(masks[i] for i in best.tolist()), scores[best].astype(np.float32))
-
-    def classify(self, image: Image, masks: Sequence[Mask], class_names: Sequence[str]) -> Float32:
-        """P_base: ``(N, C) float32``, see ``ZeroShotClassifier``; 0 for names that are not among the labels."""
-        image_shapes_agree(image, masks, where="onnx")
-        pooled = self._pooled(image, masks)
-        column = {label: i for i, label in enumerate(self.labels) if label != self.settings.background}
-        base = np.zeros((len(masks), len(class_names)), dtype=np.float32)
-        for c, name in enumerate(class_names):
-            if name in column:
-                base[:, c] = pooled[:, column[name]]
-        return base
+        pieces = _pieces(self.probabilities(image), shape)
+        masks = [mask for mask in pieces if mask.area >= self.settings.min_area]
+        return best_proposals(shape, masks, self.describe(image, masks).max(axis=1, initial=0), self.settings)
 
     def probabilities(self, image: Image) -> Float32:
-        """``(C, h, w) float32``: the softmax over the labels, cells from corner pixel to corner pixel of the image."""
+        """``(L, h, w) float32``: the softmax over the labels, cells from corner pixel to corner pixel of the image."""
+        return self._softmax(image)
+
+    def _forward(self, image: Image) -> Float32:
         import cv2
 
-        last = self._last  # other threads may put theirs in its place
-        if last is None or last[0] is not image:
-            size = [
-                max(1, round((side - self.settings.extra) / self.settings.multiple)) * self.settings.multiple
-                + self.settings.extra
-                for side in image.shape[:2]
-            ]
-            scaled = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-            normal = (scaled / 255 - np.array(self.settings.mean)) / np.array(self.settings.std)
-            batch = np.ascontiguousarray(normal.transpose(2, 0, 1)[None], dtype=np.float32)
-            logits = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0][0]
-            powers = np.exp(logits - logits.max(axis=0, keepdims=True))
-            last = self._last = image, (powers / powers.sum(axis=0, keepdims=True)).astype(np.float32)
-        return last[1]
-
-    def _pooled(self, image: Image, masks: Sequence[Mask]) -> Float32:
-        """``(N, labels)``: the mean softmax over each mask."""
-        probabilities = self.probabilities(image)
-        shape, grid = (int(image.shape[0]), int(image.shape[1])), probabilities.shape[1:]
-        weights = mask_weights(masks, shape, (int(grid[0]), int(grid[1])), "corners")
-        return np.asarray(weights @ probabilities.reshape(len(probabilities), -1).T).astype(np.float32)
+        size = [
+            max(1, round((side - self.settings.extra) / self.settings.multiple)) * self.settings.multiple
+            + self.settings.extra
+            for side in image.shape[:2]
+        ]
+        scaled = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        normal = (scaled / 255 - np.array(self.settings.mean)) / np.array(self.settings.std)
+        batch = np.ascontiguousarray(normal.transpose(2, 0, 1)[None], dtype=np.float32)
+        logits = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0][0]
+        powers = np.exp(logits - logits.max(axis=0, keepdims=True))
+        softmax: Float32 = (powers / powers.sum(axis=0, keepdims=True)).astype(np.float32)
+        return softmax
 
 
 def _pieces(probabilities: Float32, shape: tuple[int, int]) -> tuple[Mask, ...]:
@@ -127,9 +106,9 @@ def _session(model: str, device: str) -> Any:  # noqa: ANN401 - the library is t
         raise WeightsError(f"{model} cannot be opened as an ONNX network ({reason}); replace the file") from error
 
 
-def _labels(path: str) -> tuple[str, ...]:
+def _labels(path: str) -> list[tuple[str, ...]]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{path} cannot be read as a list of labels ({error}); one name a line, in UTF-8") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return [tuple(name.strip() for name in line.split(",")) for line in lines if line.strip()]

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from timm.models import save_for_hf
 
-from knnclip.encoders.dense import InputFormat
+from knnclip.dense import InputFormat
 from knnclip.encoders.timm import TimmEncoder, TimmSettings, needed
 from knnclip.errors import MaskError, UsageError, WeightsError
 from knnclip.pooling import mask_weights

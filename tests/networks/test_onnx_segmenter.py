@@ -10,6 +10,7 @@ from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask
+from tests.networks.samples import vocabulary
 
 LABELS = ("background", "red", "green", "blue")
 
@@ -62,7 +63,7 @@ def test_masks_are_the_connected_pieces_by_falling_score(colours, image):
 def test_p_base_is_the_mean_softmax_over_the_mask(colours, image):
     made = OnnxSegmenter(colours, "cpu")
     masks = [Mask.from_dense(image[..., 0] > 0), Mask.from_dense(np.ones(image.shape[:2]))]
-    base = made.classify(image, masks, ["green", "red", "elephant"])
+    base = made.classify(made.describe(image, masks), vocabulary("green", "red", "elephant"))
     logits = (image / 255 - 0.5) / 0.5 @ (10 * np.eye(3))
     logits = np.concatenate([np.full((*image.shape[:2], 1), -5.0), logits], axis=2)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
@@ -73,7 +74,8 @@ def test_p_base_is_the_mean_softmax_over_the_mask(colours, image):
 
 def test_a_background_that_is_a_class_is_none_of_these(colours, image):
     dark = Mask.from_dense(image.sum(axis=2) == 0)
-    base = OnnxSegmenter(colours, "cpu").classify(image, [dark], list(LABELS))
+    made = OnnxSegmenter(colours, "cpu")
+    base = made.classify(made.describe(image, [dark]), vocabulary(*LABELS))
     assert base.sum() < 0.05
 
 
@@ -92,9 +94,9 @@ def test_one_forward_pass_for_both_roles(colours, image):
 
     made._session = Counting()
     proposals = made.generate(image)
-    made.classify(image, proposals.masks, LABELS)
+    made.describe(image, proposals.masks)
     assert len(runs) == 1
-    made.classify(image.copy(), proposals.masks, LABELS)
+    made.describe(image.copy(), proposals.masks)
     assert len(runs) == 2
 
 
@@ -145,14 +147,26 @@ def test_a_real_network(shared_data):
     files = [str(models / f"deeplabv3_mnv2_pascal{end}") for end in (".onnx", "_labels.txt")]
     settings = OnnxSettings(*files, multiple=16, extra=1)
     made = OnnxSegmenter(settings, "cpu")
+    names = [label[0] for label in made.labels if label]
     coco = open_dataset(shared_data / "coco128_seg")
     right = total = 0
     for sample in coco.samples[:30]:
         labelled = coco.load(sample)
-        known = [item for item in labelled.instances if item.class_name in made.labels and item.mask.area > 2000]
+        known = [item for item in labelled.instances if item.class_name in names and item.mask.area > 2000]
         if known:
-            base = made.classify(labelled.image, [item.mask for item in known], made.labels)
-            right += sum(made.labels[i] == item.class_name for i, item in zip(base.argmax(1), known, strict=True))
+            described = made.describe(labelled.image, [item.mask for item in known])
+            best = made.classify(described, vocabulary(*names)).argmax(axis=1)
+            right += sum(names[i] == item.class_name for i, item in zip(best, known, strict=True))
             total += len(known)
     assert total >= 10
     assert right / total > 0.7
+
+
+def test_labels_may_have_synonyms_and_so_may_classes(colours, image, tmp_path):
+    (tmp_path / "labels.txt").write_text("background\nred, crimson\ngreen\nblue\n")
+    made = OnnxSegmenter(colours, "cpu")
+    described = made.describe(image, [Mask.from_dense(image[..., 0] > 0)])
+    assert made.classify(described, vocabulary("crimson"))[0, 0] > 0.99
+    assert made.classify(described, vocabulary(("scarlet", "red")))[0, 0] > 0.99
+    shared = made.classify(described, vocabulary("crimson", "red"))
+    np.testing.assert_allclose(shared[0], 0.5, atol=1e-6)

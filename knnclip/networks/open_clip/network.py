@@ -1,0 +1,257 @@
+"""Any model of open_clip: an encoder in the space of its texts, and a zero-shot classifier by the names of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from knnclip.dense import InputFormat, pool_maps
+from knnclip.device import autocast, pick_device
+from knnclip.errors import UsageError, WeightsError, unknown_name
+from knnclip.networks.hub import is_cached
+from knnclip.networks.open_clip.prompts import TextVectors, templates
+from knnclip.networks.open_clip.towers import Tower
+from knnclip.networks.recent import Recent
+from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
+from knnclip.vocabulary import Vocabulary
+from knnclip.weights import Need, load_weights, network_mb, read_weights, weights_digest
+
+if TYPE_CHECKING:
+    import torch
+
+MODES = ("pool", "crop", "both")
+TEXTS_AT_ONCE = 256
+PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
+
+
+@dataclass(frozen=True)
+class OpenClipSettings:
+    """The options of ``openclip:MODEL,...``."""
+
+    model: str  # a name of open_clip, "hf-hub:..." or "local-dir:..."
+    pretrained: str = ""  # which of the model's published weights
+    weights: str = ""  # a local file in place of them
+    mode: str = "pool"  # the image is encoded once and pooled by the masks, each mask's crop is encoded, or both
+    pixels: int = 720 * 960  # of the input that is pooled
+    crops_at_once: int = 32
+    templates: str = "openai"  # openai, simple or name
+    waffle: int = 0  # random descriptions in place of the templates
+    seed: int = 0  # of the random descriptions
+    others: tuple[str, ...] = ("background", "something else")  # names that stand for "none of these"
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UsageError(f"mode {self.mode!r} is not one of {', '.join(MODES)}")
+        if min(self.pixels, self.crops_at_once) < 1 or self.waffle < 0:
+            raise UsageError("pixels and crops_at_once are at least 1, waffle at least 0")
+
+
+class Pooling:
+    """A tower's maps of an image, pooled by its masks."""
+
+    def __init__(self, tower: Tower, form: InputFormat, device: torch.device) -> None:
+        """The input has the size that ``form`` says."""
+        self.format = form
+        self._tower, self._device = tower, device
+        self._maps = Recent(self._forward)
+
+    def __call__(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, D) float32`` in the space of the texts, not of unit length."""
+        import torch
+
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        pooled = pool_maps([self._maps(image)], masks, shape, self.format.layout)[0]
+        with torch.inference_mode():
+            projected = self._tower.project(torch.from_numpy(pooled.astype(np.float32)).to(self._device))
+        found: Float32 = projected.float().cpu().numpy()
+        return found
+
+    def _forward(self, image: Image) -> Float32:
+        import torch
+
+        batch = torch.from_numpy(self.format.prepare(image))[None].to(self._device)
+        with torch.inference_mode(), autocast(self._device):
+            found: Float32 = self._tower.maps(batch)[0].float().cpu().numpy()
+        return found
+
+
+class OpenClip:
+    """The encoder and the classifier ``openclip``. Frozen, without gradients; one forward pass serves both."""
+
+    name = "openclip"
+
+    def __init__(self, settings: OpenClipSettings, device: str = "auto") -> None:
+        """Loads the model; ``UsageError`` for an unknown one, ``WeightsError`` if its weights are not here."""
+        from open_clip import get_model_preprocess_cfg
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+        from PIL import Image as Pil
+
+        self.settings, self.device = settings, pick_device(device)
+        self.network: Any = _load(settings).eval().requires_grad_(False).to(self.device)
+        config = get_model_preprocess_cfg(self.network)
+        self._crop_input: Any = image_transform_v2(PreprocessCfg(**config), is_train=False)
+        self._mean = np.round(np.array(config["mean"]) * 255).astype(np.uint8)
+        self._pooling: Pooling | None = None
+        if settings.mode != "crop":
+            tower = Tower(self.network.visual, settings.model)
+            self._pooling = Pooling(
+                tower,
+                InputFormat(settings.pixels, tower.multiple, "tiles", tuple(config["mean"]), tuple(config["std"])),
+                self.device,
+            )
+        blank = self._crop_input(Pil.fromarray(np.zeros((1, 1, 3), dtype=np.uint8)))
+        dim = int(self.network.encode_image(blank[None].to(self.device)).shape[1])
+        self._fingerprint = Fingerprint(
+            f"openclip/{settings.model}",
+            weights_digest(self.network),
+            f"{settings.mode} {self._pooling.format}" if self._pooling else settings.mode,
+            dim * (2 if settings.mode == "both" else 1),
+        )
+        self._wording = templates(settings.templates, settings.waffle, settings.seed)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The model, its weights as loaded, the mode and the preprocessing; how texts are worded is not in it."""
+        return self._fingerprint
+
+    def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, D) float32`` unit rows, see ``Encoder.encode``; D is that of the texts, twice that in mode ``both``."""
+        image_shapes_agree(image, masks, where=self._fingerprint.encoder)
+        if not masks:
+            return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
+        blocks = []
+        if self._pooling is not None:
+            blocks.append(unit_rows(self._pooling(image, masks), where=self.name))
+        if self.settings.mode != "pool":
+            blocks.append(unit_rows(self._crops(image, masks), where=self.name))
+        return unit_rows(np.concatenate(blocks, axis=1), where=self.name)
+
+    def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, D) float32``: the same vectors; they lie in the space of the texts."""
+        return self.encode(image, masks)
+
+    def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
+        """P_base: ``(N, C) float32``: the softmax over the classes and ``others`` of the scaled cosine to their names.
+
+        A class has the best cosine of its name and its synonyms (by max, as in FC-CLIP, arXiv 2308.02487).
+        """
+        names = [(info.name, *info.synonyms) for info in vocabulary]
+        known = {name for synonyms in names for name in synonyms}
+        names += [(other,) for other in self.settings.others if other not in known]
+        if not len(vocabulary) or not len(descriptions):
+            return np.zeros((len(descriptions), len(vocabulary)), dtype=np.float32)
+        texts = np.stack([self._texts(name) for synonyms in names for name in synonyms])
+        blocks = descriptions.reshape(len(descriptions), -1, texts.shape[1])  # N, 1 or 2, D: pooled and crop
+        cosines = unit_rows(blocks.reshape(-1, texts.shape[1]), where=self.name) @ texts.T
+        cosines = cosines.reshape(*blocks.shape[:2], -1).mean(axis=1)
+        starts = np.cumsum([0, *(len(synonyms) for synonyms in names[:-1])])
+        logits = np.maximum.reduceat(cosines, starts, axis=1) * float(self.network.logit_scale.exp())
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        base: Float32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)[:, : len(vocabulary)]
+        return base
+
+    def _crops(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        import torch
+        from PIL import Image as Pil
+
+        found = []
+        for start in range(0, len(masks), self.settings.crops_at_once):
+            some = masks[start : start + self.settings.crops_at_once]
+            batch = torch.stack(
+                [self._crop_input(Pil.fromarray(masked_crop(image, mask, self._mean))) for mask in some]
+            )
+            with torch.inference_mode(), autocast(self.device):
+                found.append(self.network.encode_image(batch.to(self.device)).float().cpu().numpy())
+        return np.concatenate(found)
+
+    @cached_property
+    def _texts(self) -> TextVectors:
+        # Only a classifier reads texts, and some models fetch their tokenizer.
+        import open_clip
+        import torch
+
+        with _loading(self.settings.model, "tokenizer"):
+            tokenize = open_clip.get_tokenizer(self.settings.model)
+
+        def embed(texts: list[str]) -> Float32:
+            found = []
+            for start in range(0, len(texts), TEXTS_AT_ONCE):
+                tokens = tokenize(texts[start : start + TEXTS_AT_ONCE]).to(self.device)
+                with torch.inference_mode():
+                    found.append(self.network.encode_text(tokens, normalize=True).float().cpu().numpy())
+            return np.concatenate(found)
+
+        return TextVectors(embed, self._fingerprint.weights, self._wording)
+
+
+def masked_crop(image: Image, mask: Mask, fill: Image) -> Image:
+    """``(S, S, 3)``: the square around a mask, ``fill`` ``(3,)`` where the mask is not."""
+    x0, y0, x1, y1 = mask.box_xyxy
+    side = max(x1 - x0, y1 - y0)
+    square = np.empty((side, side, 3), dtype=np.uint8)
+    square[:] = fill
+    top, left = (side - (y1 - y0)) // 2, (side - (x1 - x0)) // 2
+    square[top : top + y1 - y0, left : left + x1 - x0][mask.crop] = mask.select(image)
+    return square
+
+
+def _load(settings: OpenClipSettings) -> Any:  # noqa: ANN401 - open_clip's models share no class
+    import open_clip
+
+    plain = ":" not in settings.model
+    if plain and settings.model not in open_clip.list_models():
+        raise unknown_name("open_clip model", settings.model, open_clip.list_models())
+    tags = open_clip.list_pretrained_tags_by_model(settings.model) if plain else []
+    if settings.weights:
+        network = open_clip.create_model(
+            settings.model, load_weights=False, pretrained_image=False, pretrained_text=False
+        )
+        load_weights(network, read_weights(settings.weights), source=settings.weights)
+        if tags:  # a file does not say how its images were normalised; the published weights do
+            published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained or tags[0])
+            network.visual.preprocess_cfg |= {key: published[key] for key in PREPROCESSING if key in published}
+        return network
+    if plain and settings.pretrained not in tags:
+        raise unknown_name(f"pretrained weights of {settings.model}", settings.pretrained, tags)
+    with _loading(settings.model, "weights"):
+        return open_clip.create_model(
+            settings.model, pretrained=settings.pretrained or None, require_pretrained=True, weights_only=True
+        )
+
+
+@contextmanager
+def _loading(model: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # open_clip raises errors of many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"the {what} of open_clip model {model} are not on this disk and cannot be fetched ({reason}); fetch its "
+            "open_clip_model.safetensors and tokenizer on another machine and name their folder as local-dir:FOLDER, "
+            "give weights=FILE, or copy that machine's Hugging Face cache here (HF_HOME says where it is)"
+        ) from error
+
+
+def needed(settings: OpenClipSettings) -> Need:
+    """The file that holds the weights, and whether it is on this disk."""
+    import open_clip
+    import torch
+
+    if settings.weights:
+        return Need(settings.weights, Path(settings.weights).is_file(), None)
+    schema, _, place = settings.model.rpartition(":")
+    if schema:
+        return Need(place, is_cached(place, "open_clip_model.safetensors"), None)
+    with torch.device("meta"):
+        network = open_clip.create_model(
+            settings.model, load_weights=False, pretrained_image=False, pretrained_text=False, device="meta"
+        )
+    home = str(open_clip.get_pretrained_cfg(settings.model, settings.pretrained).get("hf_hub", "")).strip("/")
+    here = bool(home) and is_cached(home, "open_clip_model.safetensors")
+    return Need(home or f"{settings.model} {settings.pretrained}", here, network_mb(network))

@@ -1,0 +1,97 @@
+"""Class names -> vectors of the text tower: prompts, synonyms, and a cache on the disk.
+
+A name is put into every template, the vectors of the texts are averaged to one unit vector, as open_clip's own
+zero-shot classifier does. With ``waffle`` the templates are random words behind the name (WaffleCLIP, arXiv
+2306.07282): they average out what the wording adds, without anybody writing descriptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import string
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knnclip.errors import UsageError
+from knnclip.structures import Float32
+
+CACHE_VARIABLE = "KNNCLIP_CACHE"
+WAFFLE_LETTERS = (4, 9)
+"""Letters of a random word: at least, and fewer than."""
+
+
+def templates(kind: str, waffle: int, seed: int) -> tuple[str, ...]:
+    """Texts with ``{}`` in the place of the name; ``UsageError`` for an unknown ``kind``.
+
+    ``openai`` are the 80 of CLIP's ImageNet evaluation as open_clip has them, ``simple`` its 7 best, ``name`` the bare
+    name. ``waffle`` random descriptions, if above 0, take their place.
+    """
+    from open_clip import OPENAI_IMAGENET_TEMPLATES, SIMPLE_IMAGENET_TEMPLATES
+
+    if waffle:
+        random = np.random.default_rng(seed)
+        return tuple(f"A photo of a {{}}, which has {_word(random)}, {_word(random)}." for _ in range(waffle))
+    made = {"openai": OPENAI_IMAGENET_TEMPLATES, "simple": SIMPLE_IMAGENET_TEMPLATES, "name": (str,)}
+    if kind not in made:
+        raise UsageError(f"templates {kind!r} are not one of {', '.join(made)}")
+    return tuple(template("{}") for template in made[kind])
+
+
+def _word(random: np.random.Generator) -> str:
+    return "".join(random.choice(list(string.ascii_lowercase), random.integers(*WAFFLE_LETTERS)))
+
+
+class TextVectors:
+    """The vectors of names; each is made once and then read from the cache."""
+
+    def __init__(self, embed: Callable[[list[str]], Float32], checkpoint: str, wording: Sequence[str]) -> None:
+        """``embed`` gives ``(T, D)`` unit rows for T texts; ``checkpoint`` tells its weights apart from others."""
+        self._embed, self._templates = embed, tuple(wording)
+        key = hashlib.sha256("\n".join([checkpoint, *wording]).encode()).hexdigest()[:16]
+        self._folder = cache_folder() / "texts" / key
+        self._known: dict[str, Float32] = {}
+
+    def __call__(self, name: str) -> Float32:
+        """``(D,) float32``, of unit length."""
+        if name not in self._known:
+            path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npy"
+            self._known[name] = vector if (vector := _read(path)) is not None else self._made(name, path)
+        return self._known[name]
+
+    def _made(self, name: str, path: Path) -> Float32:
+        # Not str.format: a name may have braces of its own.
+        mean = self._embed([template.replace("{}", name) for template in self._templates]).mean(axis=0)
+        vector: Float32 = (mean / np.linalg.norm(mean)).astype(np.float32)
+        _write(path, vector)
+        return vector
+
+
+def cache_folder() -> Path:
+    """Where knnclip keeps what it can make again: ``KNNCLIP_CACHE``, or ``knnclip`` in the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "knnclip"
+
+
+def _read(path: Path) -> Float32 | None:
+    try:
+        vector: Float32 = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # not there, or damaged: it is made again
+        return None
+    return vector if vector.ndim == 1 and vector.dtype == np.float32 and np.isfinite(vector).all() else None
+
+
+def _write(path: Path, vector: Float32) -> None:
+    """Whole or not at all; a cache that cannot be written is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            np.save(file, vector)
+        Path(file.name).replace(path)
+    except OSError:
+        return
