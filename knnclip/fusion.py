@@ -6,18 +6,25 @@ What a row of P_final lacks to 1 is the probability of *unknown*: neither the ba
 retrieval confidence reaches T, else P_base. It has two known faults (arXiv 2602.23339): one fixed weight serves one
 example and fifty alike, and classes with rows take over the regions of classes without.
 
-``fusion="evidence"``, the default, lets the evidence set the weight and decide what it may touch. With S the classes
-that have rows, and b = P_base(S) the base's mass on them:
+``fusion="evidence"``, the default, lets the evidence decide how much it takes, and from whom. With S the classes that
+have rows and U the others, b = P_base, m, v and u the base's mass on S, on "nothing" and on U,
 
-    weak    P(c) = b (lambda P_ret(c) + (1 - lambda) P_base(c) / b)  for c in S,   P(c) = P_base(c)  elsewhere
-    strong  P(c) = lambda P_ret(c) + (1 - lambda) P_base(c)          for every c
-    P_final = g strong + (1 - g) weak
+    P(c) = (1 - lambda) b(c) + P_ret(c) (lambda m + mu v + nu u)   for c in S
+    P(c) = (1 - nu) b(c)                                          for c in U
 
-Weak evidence only moves probability within S, so a class without rows keeps its base probability. Strong evidence may
-overrule the base, its "nothing" included. g is 1 where the nearest row of the class that retrieval prefers is at least
-as similar as rows of that class typically are to each other across images (``Levels.typical``), 0 where it is less
-similar than almost all of them (``Levels.floor``), linear between. lambda is the product of that class's
-agreement P_ret(c), of w / (w + 1/2) for its w witnesses, and of g/2 + 1/2.
+so retrieval takes lambda of what the base gave to classes with rows, mu of "nothing", nu of classes without rows:
+
+* t = P_ret(c*) ** exponent is the probability that the preferred class c* is right, as the store finds it by asking for
+  its own rows with their images left out (``Calibration``); w its witnesses; lambda = t w / (w + 3/4).
+* g says whether the mask is like anything stored: 1 from the similarity that almost every row of c* reaches with its
+  nearest of another image (``Levels.floor``), 0 from twice the way below it that ``Levels.typical`` lies above it.
+  mu = g (lambda + (1 - lambda) t).
+* nu = g lambda (r + (1 - r) h^2), where r is the store's reliability and h is 0 up to the typical similarity and 1 for
+  an exact match: only a store that is nearly always right, or a mask nearly the same as a stored one, may take from a
+  class that it knows nothing of.
+
+Weak evidence (g = 0) only moves probability within S, so a class without rows keeps its base probability; strong
+evidence may overrule the base, its "nothing" included.
 
 Without a base classifier P_final is P_ret where the nearest row reaches its class's floor, else all unknown.
 """
@@ -30,7 +37,15 @@ from typing import Literal
 import numpy as np
 
 from knnclip.errors import UsageError
-from knnclip.structures import Beliefs, Census, Float32, Levels, Posterior
+from knnclip.structures import Beliefs, Calibration, Census, Float32, Levels, Posterior
+
+HALF_BELIEVED = 0.75
+"""Witnesses at which retrieval is given half of the trust that it has with many."""
+
+REACH = 2.0
+NEARLY_SAME = 0.02
+UNLIKE = 0.5
+"""The similarity that says nothing where it is not known how alike rows of a class are."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,12 @@ class FusionSettings:
 
 
 def fuse(
-    base: Float32 | None, retrieved: Posterior, levels: Levels, census: Census, settings: FusionSettings
+    base: Float32 | None,
+    retrieved: Posterior,
+    levels: Levels,
+    census: Census,
+    calibration: Calibration,
+    settings: FusionSettings,
 ) -> Beliefs:
     """P_final of N masks; P_base is None where the preset has no classifier."""
     if base is None:
@@ -55,7 +75,7 @@ def fuse(
     elif settings.kind == "paper":
         final = _paper(base, retrieved, settings)
     else:
-        final = _evidence(base, retrieved, levels, census)
+        final = _evidence(base, retrieved, levels, census, calibration)
     return Beliefs(base, retrieved.probabilities, final.astype(np.float32))
 
 
@@ -72,28 +92,44 @@ def _paper(base: Float32, retrieved: Posterior, settings: FusionSettings) -> Flo
     return mixed
 
 
-def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Census) -> Float32:
+def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Census, calibration: Calibration) -> Float32:
     n, c = base.shape
     if c == 0:
         return base
     p = retrieved.probabilities
     rows, preferred = np.arange(n), p.argmax(axis=1)
-    strength = _strength(retrieved.similarity[rows, preferred], levels.floor[preferred], levels.typical[preferred])
+    similarity = np.maximum(retrieved.similarity[rows, preferred], -1)  # -inf where there is no neighbour
+    floor, typical = levels.floor[preferred], levels.typical[preferred]
     witnesses = retrieved.witnesses[rows, preferred]
-    weight = (p[rows, preferred] * witnesses / (witnesses + 0.5) * (0.5 + 0.5 * strength))[:, None]
 
+    trust = p[rows, preferred] ** np.float32(calibration.exponent)
+    taken = trust * witnesses / (witnesses + HALF_BELIEVED)
     supported = census.rows > 0
-    support_mass = np.where(supported, base, 0).sum(axis=1, keepdims=True)
-    weak = np.where(supported, weight * support_mass * p + (1 - weight) * base, base)
-    strong = weight * p + (1 - weight) * base
+    alike = _alike(similarity, floor, typical, max(int(supported.sum()), 1))
+    rescued = alike * (taken + (1 - taken) * trust)
+    same = np.clip(1 - (1 - similarity) / np.maximum(1 - typical, NEARLY_SAME), 0, 1)
+    reliability = calibration.reliability
+    overruled = alike * taken * (reliability + (1 - reliability) * same**2)
+
+    mass = np.where(supported, base, 0).sum(axis=1)
+    nothing = np.maximum(1 - base.sum(axis=1), 0)
+    moved = taken * mass + rescued * nothing + overruled * (1 - nothing - mass)
     final: Float32 = np.where(
-        p.any(axis=1, keepdims=True), strength[:, None] * strong + (1 - strength[:, None]) * weak, base
+        supported, (1 - taken[:, None]) * base + p * moved[:, None], (1 - overruled[:, None]) * base
     )
-    return final
+    return np.where(p.any(axis=1, keepdims=True), final, base)
 
 
-def _strength(similarity: Float32, floor: Float32, typical: Float32) -> Float32:
-    """g: 0 up to the floor, 1 from the typical level, linear between; ``(N,)`` each."""
-    span = np.maximum(typical - floor, np.float32(1e-6))
-    strength: Float32 = np.clip((np.where(np.isfinite(similarity), similarity, -1) - floor) / span, 0, 1)
-    return strength
+def _alike(similarity: Float32, floor: Float32, typical: Float32, classes: int) -> Float32:
+    """g of N masks, ``(N,)`` each, for a store of so many classes with rows.
+
+    Where no level is known, the floor being -1, the similarity itself must do, and that many classes were there to
+    prefer: a vote that had no choice says nothing.
+    """
+    known = floor > -1
+    full = np.where(known, floor, np.float32(1))
+    empty = np.where(known, floor - REACH * (typical - floor), np.float32(UNLIKE))
+    alike = np.clip((similarity - empty) / np.maximum(full - empty, np.float32(1e-6)), 0, 1)
+    unchosen = np.where(known, np.float32(1), np.float32(classes**-0.5))
+    chosen: Float32 = 1 - (1 - alike) * unchosen
+    return chosen

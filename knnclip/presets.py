@@ -50,8 +50,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             masks="regions",
             promptable="grabcut",
             encoder=(
-                "timm:mobilenetv2_100.ra_in1k,stages=2+3+4,stage_weights=0.5+1+1,centre=0.8 "
-                "& timm:mobilenetv2_100.ra_in1k,stages=3+4,stage_weights=0.7+1,centre=0.8,pixels=172800 & descriptor"
+                "1.8 timm:mobilenetv2_100.ra_in1k,stages=2+3+4,stage_weights=0.5+1+1,centre=0.8,"
+                "pixels=691200+172800,flip=yes & descriptor"
             ),
             classifier=None,
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),

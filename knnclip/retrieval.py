@@ -19,8 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import UsageError
-from knnclip.structures import Bool, Census, Float32, Int64, Neighbors, Posterior
+from knnclip.structures import Bool, Calibration, Census, Float32, Int64, Neighbors, Posterior
 from knnclip.vocabulary import Vocabulary
+
+PRIOR_ROWS = 20
+PRIOR_EXPONENT = 3.0
+PRIOR_RELIABILITY = 0.25
+UNTRIED = Calibration(PRIOR_EXPONENT, PRIOR_RELIABILITY)
+"""Of a store that has nothing to be asked for."""
+SURE = (0.01, 0.999)
+"""Shares beyond these say nothing about the exponent."""
+EXPONENTS = (0.5, 4.0)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,26 @@ def posterior(neighbors: Neighbors, vocabulary: Vocabulary, census: Census, sett
         similarity=nearest.reshape(n, c),
         witnesses=np.bincount(cell[witness], minlength=n * c).reshape(n, c),
     )
+
+
+def calibrate(
+    neighbors: Neighbors, class_id: Int64, vocabulary: Vocabulary, census: Census, settings: VoteSettings
+) -> Calibration:
+    """How far the votes can be trusted, from Q rows' neighbours of other images and the rows' true classes ``(Q,)``.
+
+    The exponent takes the mean share of the winning class to the share of rows that it is right for. Both figures are
+    drawn towards a cautious prior that counts as ``PRIOR_ROWS`` rows: with one image a class nothing can be left out.
+    """
+    votes = posterior(neighbors, vocabulary, census, settings).probabilities
+    n = len(class_id)
+    if not len(vocabulary) or not n:
+        return UNTRIED
+    share = float(np.clip(votes.max(axis=1).mean(), SURE[0], SURE[1]))
+    right = int(np.count_nonzero(vocabulary.class_ids[votes.argmax(axis=1)] == class_id))
+    accuracy = (right + PRIOR_ROWS * share**PRIOR_EXPONENT) / (n + PRIOR_ROWS)
+    exponent = np.log(np.clip(accuracy, *SURE)) / np.log(share)
+    reliability = (right + PRIOR_ROWS * PRIOR_RELIABILITY) / (n + PRIOR_ROWS)
+    return Calibration(float(np.clip(exponent, *EXPONENTS)), reliability)
 
 
 def vote_weights(similarity: Float32, settings: VoteSettings) -> NDArray[np.float64]:

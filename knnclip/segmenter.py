@@ -26,12 +26,14 @@ from knnclip.masks import PROMPTABLE, MaskGenerator, PromptableGenerator, make_g
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.parts import split_part, with_option
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
-from knnclip.retrieval import posterior
+from knnclip.retrieval import UNTRIED, calibrate, posterior
 from knnclip.store import Store
 from knnclip.structures import (
     Beliefs,
     Bool,
     Box,
+    Calibration,
+    Census,
     Float32,
     Image,
     ImageReference,
@@ -117,6 +119,7 @@ class Segmenter:
         self.generator, self.promptable = parts.generator, parts.promptable
         self.encoder, self.classifier = parts.encoder, parts.classifier
         store.check_fingerprint(self.encoder.fingerprint)
+        self._calibrated = -1, UNTRIED  # the store's generation, and what was found for it
 
     @classmethod
     def open(
@@ -220,10 +223,19 @@ class Segmenter:
     def _beliefs(self, analysis: Analysis, neighbors: Neighbors, vocabulary: Vocabulary) -> Beliefs:
         census = self.store.census(vocabulary)
         retrieved = posterior(neighbors, vocabulary, census, self.preset.vote)
-        base = None
+        base, calibration = None, UNTRIED
         if self.classifier is not None and analysis.descriptions is not None:
             base = self.classifier.classify(analysis.descriptions, vocabulary)
-        return fuse(base, retrieved, self.store.levels(vocabulary), census, self.preset.fusion)
+            calibration = self._calibration(vocabulary, census)
+        return fuse(base, retrieved, self.store.levels(vocabulary), census, calibration, self.preset.fusion)
+
+    def _calibration(self, vocabulary: Vocabulary, census: Census) -> Calibration:
+        """How far the store's votes can be trusted; found anew when the store has changed."""
+        generation, known = self._calibrated
+        if generation != (now := self.store.generation):
+            known = calibrate(*self.store.held_out(self.preset.vote.k), vocabulary, census, self.preset.vote)
+            self._calibrated = now, known
+        return known
 
     def teach(self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
         """Stores a mask as an instance of a class, new or known, and returns the source id that undoes it.

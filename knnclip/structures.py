@@ -215,6 +215,14 @@ class Levels:
     typical: Float32  # (C,) the median of the same
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """How far a store's votes can be trusted, found by asking it for its own rows with their images left out."""
+
+    exponent: float  # a class with the share p of the votes is right with the probability p ** exponent
+    reliability: float  # in (0, 1): share of the rows whose class the votes find
+
+
 @dataclass(frozen=True, eq=False)
 class Beliefs:
     """The three opinions on N masks over C classes, rows in [0, 1] summing to at most 1; the rest is unknown."""

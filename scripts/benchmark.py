@@ -2,7 +2,8 @@
 
 python scripts/benchmark.py camvid CAMVID     mIoU on CamVid: LOSO and val, own regions and ground-truth masks
 python scripts/benchmark.py added CAMVID      Car added on the fly to a store of the other ten classes
-                                              both also with --preset, --encoder, --weights and --rows
+python scripts/benchmark.py instances DATA    top-1 of ground-truth masks, 4-fold by image
+                                              all three also with --preset, --encoder, --weights and --rows
 python scripts/benchmark.py speed             retrieval's share of a segment call, relabelling, ingest, a large store
 """
 
@@ -25,12 +26,14 @@ from knnclip.datasets.sample_data import draw_scene, write_sample_data
 from knnclip.evaluate import evaluate
 from knnclip.evaluation.semantic import SemanticScores
 from knnclip.ingest import IngestSettings, Kind, ingest
+from knnclip.retrieval import posterior
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Mask
 
 SEQUENCES = ("0001TP", "0006R0", "0016E5")
 MAX_ROWS = 50_000
+FOLDS = 4
 
 OPENING = """
 import re, sys, time
@@ -133,6 +136,28 @@ def added(root: Path, setup: SetUp) -> None:
             )
 
 
+def instances(root: Path, setup: SetUp) -> None:
+    """The class of each annotated instance by those of the other three quarters of the images."""
+    dataset = open_dataset(root)
+    order = np.random.default_rng(0).permutation(len(dataset.samples)).tolist()
+    right = asked = 0
+    for fold in range(FOLDS):
+        inside = set(order[fold::FOLDS])
+        with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
+            others = [sample for i, sample in enumerate(dataset.samples) if i not in inside]
+            ingest(segmenter, dataset, others, IngestSettings("truth"))
+            vocabulary, vote = segmenter.store.vocabulary(), segmenter.preset.vote
+            census = segmenter.store.census(vocabulary)
+            for i in inside:
+                labelled = dataset.load(dataset.samples[i])
+                found = segmenter.encoder.encode(labelled.image, [item.mask for item in labelled.instances])
+                votes = posterior(segmenter.store.search(found, vote.k), vocabulary, census, vote).probabilities
+                names = [vocabulary.classes[c].name for c in votes.argmax(axis=1)]
+                right += sum(name == item.class_name for name, item in zip(names, labelled.instances, strict=True))
+                asked += len(names)
+        print(f"fold {fold + 1} of {FOLDS}: top-1 {right / asked:.1%} of {asked} instances so far", flush=True)
+
+
 def speed() -> None:
     """Times on drawn scenes, and of stores of random unit vectors."""
     with tempfile.TemporaryDirectory() as folder:
@@ -229,8 +254,8 @@ def _median(action: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["camvid", "added", "speed"])
-    parser.add_argument("data", type=Path, nargs="?", help="folder with train/ and val/")
+    parser.add_argument("table", choices=["camvid", "added", "instances", "speed"])
+    parser.add_argument("data", type=Path, nargs="?", help="folder of the data; camvid and added: with train/ and val/")
     parser.add_argument("--preset")
     parser.add_argument("--encoder", help="in place of the preset's")
     parser.add_argument("--weights", type=Path, help="local file of the encoder's networks")
@@ -241,6 +266,6 @@ if __name__ == "__main__":
     elif chosen.data is None:
         parser.error("this table needs the data's folder")
     else:
-        {"camvid": camvid, "added": added}[chosen.table](
+        {"camvid": camvid, "added": added, "instances": instances}[chosen.table](
             chosen.data, SetUp(chosen.preset, chosen.encoder, chosen.weights, chosen.rows)
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knnclip.errors import UsageError
-from knnclip.retrieval import VoteSettings, first_of_group, posterior
+from knnclip.retrieval import UNTRIED, VoteSettings, calibrate, first_of_group, posterior
 from knnclip.structures import Census, Neighbors
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
@@ -121,3 +121,28 @@ def test_first_of_group_equals_the_slow_twin():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(UsageError):
         VoteSettings(**wrong)
+
+
+def held_out(shares, right, n=200):
+    """Neighbours of n rows of which the share ``right`` has the true class on top, with so much of the votes."""
+    gap = 0.1 * math.log(shares / (1 - shares))
+    rows = [[(0.9, 1, 10 * q, 1.0), (0.9 - gap, 2, 10 * q + 1, 1.0)] for q in range(n)]
+    return neighbors(rows), np.where(np.arange(n) < right * n, 1, 2)
+
+
+@pytest.mark.parametrize(("shares", "right"), [(0.7, 0.7), (0.7, 0.4), (0.6, 0.9), (0.9, 0.99)])
+def test_calibration_takes_the_share_of_the_votes_to_the_share_that_is_right(shares, right):
+    found, truth = held_out(shares, right, 20_000)
+    census = Census(np.array([5, 5]), np.array([5, 5]))
+    got = calibrate(found, truth, vocabulary(1, 2), census, VoteSettings(k=2, tau=0.1))
+    expected = min(max(math.log(right) / math.log(shares), 0.5), 4)
+    assert got.exponent == pytest.approx(expected, rel=0.02)
+    assert got.reliability == pytest.approx(right, abs=0.01)
+
+
+def test_a_store_that_cannot_be_asked_is_trusted_with_caution():
+    census = Census(np.array([1, 1]), np.array([1, 1]))
+    empty = calibrate(neighbors([]), np.zeros(0, int), vocabulary(1, 2), census, VoteSettings())
+    assert empty == UNTRIED
+    few = calibrate(*held_out(0.7, 1.0, 4), vocabulary(1, 2), census, VoteSettings(k=2, tau=0.1))
+    assert UNTRIED.reliability < few.reliability < 0.5

@@ -3,6 +3,7 @@
 One or several stages of one forward pass are pooled by the masks. Each stage gives a unit vector; they are put one
 after the other, so that fine stages tell texture and coarse ones meaning. Taking most of the image's mean from its maps
 (``centre``) makes pictures in other light comparable: what is left is how a mask differs from the rest of its picture.
+Seen at several sizes, and mirrored (``flip``), the vectors of a mask are averaged: what the views agree on is its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knnclip.dense import InputFormat, layout_of, pool_maps
-from knnclip.device import pick_device
+from knnclip.device import autocast, pick_device
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.weights import Need, load_weights, network_mb, read_weights, weights_digest
@@ -36,7 +37,8 @@ class TimmSettings:
     stages: tuple[int, ...] = ()  # which of the network's intermediates, from 0; none named: the last
     stage_weights: tuple[float, ...] = ()  # one for each stage; none named: all 1
     centre: float = 0.0  # in [0, 1): the share of a map's mean over the image that is taken from it
-    pixels: int = 720 * 960  # of the input
+    pixels: tuple[int, ...] = (720 * 960,)  # of the input; with several the vectors of all these sizes are averaged
+    flip: bool = False  # also average with the maps of the mirrored image
     mean: tuple[float, ...] = ()  # of the input's channels, as the network was trained; none named: as timm says
     std: tuple[float, ...] = ()
     pad_type: str = ""  # "same" for networks that were trained in TensorFlow
@@ -52,8 +54,8 @@ class TimmSettings:
             raise UsageError(
                 f"stage_weights has a number above 0 for each of {len(self.stages)} stages, found {self.stage_weights}"
             )
-        if self.pixels < 1:
-            raise UsageError(f"pixels is the size of the input and at least 1, found {self.pixels}")
+        if not self.pixels or min(self.pixels) < 1:
+            raise UsageError(f"pixels is the size of the input, or several with +, at least 1, found {self.pixels}")
 
 
 class TimmEncoder:
@@ -75,20 +77,17 @@ class TimmEncoder:
             raise UsageError(f"{settings.model} has stages 0 to {len(stages) - 1}, found {wrong[0]}")
         self.stages = list(settings.stages) or [len(stages) - 1]
         self.weights = settings.stage_weights or (1.0,) * len(self.stages)
-        self.centre = settings.centre
+        self.centre, self.flip = settings.centre, settings.flip
         reduction = int(stages[-1]["reduction"])
         config = timm.data.resolve_model_data_config(network)
-        self.format = InputFormat(
-            settings.pixels,
-            reduction,
-            layout_of(self.network, reduction),
-            settings.mean * 3 if len(settings.mean) == 1 else settings.mean or tuple(config["mean"]),
-            settings.std * 3 if len(settings.std) == 1 else settings.std or tuple(config["std"]),
-        )
+        layout = layout_of(self.network, reduction)
+        mean = settings.mean * 3 if len(settings.mean) == 1 else settings.mean or tuple(config["mean"])
+        std = settings.std * 3 if len(settings.std) == 1 else settings.std or tuple(config["std"])
+        self.formats = [InputFormat(pixels, reduction, layout, mean, std) for pixels in settings.pixels]
         self._fingerprint = Fingerprint(
             f"timm/{settings.model}",
             weights_digest(self.network),
-            f"stages {self.stages} weights {list(self.weights)} centre {self.centre:g} {self.format}",
+            f"stages {self.stages} weights {list(self.weights)} centre {self.centre:g} flip {self.flip} {self.formats}",
             sum(int(stages[stage]["num_chs"]) for stage in self.stages),
         )
 
@@ -102,23 +101,36 @@ class TimmEncoder:
         image_shapes_agree(image, masks, where=self._fingerprint.encoder)
         if not masks:
             return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
-        shape = (int(image.shape[0]), int(image.shape[1]))
-        maps = [found - self.centre * found.mean(axis=(1, 2), keepdims=True) for found in self.maps(image)]
-        pooled = pool_maps(maps, masks, shape, self.format.layout)
+        views = [self._seen(image, masks, form) for form in self.formats]
+        return unit_rows(np.mean(views, axis=0), where=self._fingerprint.encoder)
+
+    def maps(self, image: Image, form: InputFormat) -> list[Float32]:
+        """``(C, h, w) float32`` of each stage, fine ones first, for an input of one size."""
+        import torch
+
+        batch = torch.from_numpy(form.prepare(image))[None].to(self.device, memory_format=torch.channels_last)
+        found = self._forward(batch)
+        if self.flip:
+            mirrored = self._forward(batch.flip(3))
+            found = [(own + other.flip(3)) / 2 for own, other in zip(found, mirrored, strict=True)]
+        return [plane[0].float().cpu().numpy() for plane in found]
+
+    def _seen(self, image: Image, masks: Sequence[Mask], form: InputFormat) -> Float32:
+        """``(N, D) float32`` unit rows from one size of the input."""
         where = self._fingerprint.encoder
+        maps = [found - self.centre * found.mean(axis=(1, 2), keepdims=True) for found in self.maps(image, form)]
+        pooled = pool_maps(maps, masks, (int(image.shape[0]), int(image.shape[1])), form.layout)
         stages = [weight * unit_rows(stage, where=where) for weight, stage in zip(self.weights, pooled, strict=True)]
         return unit_rows(np.concatenate(stages, axis=1), where=where)
 
-    def maps(self, image: Image) -> list[Float32]:
-        """``(C, h, w) float32`` of each stage, fine ones first."""
+    def _forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
         import torch
 
-        batch = torch.from_numpy(self.format.prepare(image))[None].to(self.device, memory_format=torch.channels_last)
-        with torch.inference_mode():
-            maps = self.network.forward_intermediates(  # type: ignore[operator]
+        with torch.inference_mode(), autocast(self.device):
+            maps: list[torch.Tensor] = self.network.forward_intermediates(  # type: ignore[operator]
                 batch, indices=self.stages, intermediates_only=True
             )
-        return [found[0].float().cpu().numpy() for found in maps]
+        return maps
 
 
 def _create(settings: TimmSettings) -> Any:  # noqa: ANN401 - timm's networks share no class

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from knnclip.store.records import SourceKind
-from knnclip.structures import Census, Evidence, Fingerprint, Float32, LabelledInstance, Levels, Neighbors
+from knnclip.structures import Census, Evidence, Fingerprint, Float32, Int64, LabelledInstance, Levels, Neighbors
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary
 
 
@@ -55,6 +55,12 @@ class InstanceStore(Protocol):
 
     def levels(self, vocabulary: Vocabulary) -> Levels:
         """How similar rows of each class are to each other across images."""
+
+    def held_out(self, k: int) -> tuple[Neighbors, Int64]:
+        """For a sample of rows the k nearest rows of other images, and the true class ids ``(Q,)`` of the sample.
+
+        The sample is a function of the rows, not of the order in which they came.
+        """
 
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; unknown ids are left out."""

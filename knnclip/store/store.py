@@ -18,11 +18,12 @@ from knnclip.store import classes, forgetting, rows, transfer
 from knnclip.store.content import check_text, check_units, prepare
 from knnclip.store.database import BUSY_TIMEOUT_S, Database, current_generation, log_event, read_fingerprint
 from knnclip.store.folder import describe, existing_database, make_copy, make_empty
+from knnclip.store.held_out import held_out
 from knnclip.store.mirror import WORTH_WRITING_ROWS, Mirror, delete_cache
 from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance
 from knnclip.store.statistics import ClassStatistics
 from knnclip.store.verification import find_problems
-from knnclip.structures import Census, Evidence, Fingerprint, Float32, LabelledInstance, Levels, Neighbors
+from knnclip.structures import Census, Evidence, Fingerprint, Float32, Int64, LabelledInstance, Levels, Neighbors
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary
 
 PAGE_ROWS = 256
@@ -217,6 +218,11 @@ class Store:
         with self._database.lock:
             mirror = self._caught_up()
             return self._statistics.levels(mirror.index, mirror.generation, vocabulary)
+
+    def held_out(self, k: int) -> tuple[Neighbors, Int64]:
+        """The k nearest rows of other images for some of the rows, and their true class ids; see ``held_out``."""
+        with self._database.lock:
+            return held_out(self._caught_up().index, k)
 
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; ids that the store does not have are left out."""

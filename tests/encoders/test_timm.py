@@ -33,7 +33,9 @@ def weights(tmp_path_factory):
 
 
 def encoder(weights, name=CNN, suffix="safetensors", **settings):
-    return TimmEncoder(TimmSettings(name, str(weights / f"{name}.{suffix}"), **{"pixels": 96 * 128, **settings}), "cpu")
+    return TimmEncoder(
+        TimmSettings(name, str(weights / f"{name}.{suffix}"), **{"pixels": (96 * 128,), **settings}), "cpu"
+    )
 
 
 @pytest.fixture
@@ -63,26 +65,26 @@ def test_vectors_are_unit_finite_and_the_same_for_every_order(weights, image, ma
 
 def test_the_whole_image_is_the_mean_of_forward_features(weights, image):
     made = encoder(weights, VIT)
-    tokens = made.network.forward_features(torch.from_numpy(made.format.prepare(image))[None])
+    tokens = made.network.forward_features(torch.from_numpy(made.formats[0].prepare(image))[None])
     patches = tokens[0, made.network.num_prefix_tokens :]
-    maps = made.maps(image)[0]
+    maps = made.maps(image, made.formats[0])[0]
     normed = made.network.norm(torch.from_numpy(maps.reshape(len(maps), -1).T)).numpy()
     np.testing.assert_allclose(normed, patches.detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "layout"), [(CNN, "corners"), (VIT, "tiles"), ("test_convnext", "tiles")])
 def test_the_layout_of_the_cells_is_found(weights, name, layout):
-    assert encoder(weights, name).format.layout == layout
+    assert encoder(weights, name).formats[0].layout == layout
 
 
 def test_a_bright_spot_is_felt_where_it_is(weights):
     """A cell answers most to what lies at its place: the layout is right."""
-    made = encoder(weights, CNN, stages=(1,), pixels=129 * 129)
+    made = encoder(weights, CNN, stages=(1,), pixels=(129 * 129,))
     grey = np.full((129, 129, 3), 128, np.uint8)
     for spot in ((16, 96), (64, 32), (128, 128), (0, 0)):
         image = grey.copy()
         image[max(spot[0] - 1, 0) : spot[0] + 2, max(spot[1] - 1, 0) : spot[1] + 2] = 255
-        change = np.abs(made.maps(image)[0] - made.maps(grey)[0]).sum(axis=0)
+        change = np.abs(made.maps(image, made.formats[0])[0] - made.maps(grey, made.formats[0])[0]).sum(axis=0)
         found = np.array(np.unravel_index(change.argmax(), change.shape)) * 128 / (np.array(change.shape) - 1)
         assert np.abs(found - spot).max() <= 4
 
@@ -96,7 +98,9 @@ def test_every_file_format_is_the_same_encoder(weights, suffix):
     "settings",
     [
         {"stages": (0,)},
-        {"pixels": 64 * 64},
+        {"pixels": (64 * 64,)},
+        {"pixels": (96 * 128, 64 * 64)},
+        {"flip": True},
         {"mean": (0.5,)},
         {"std": (0.5, 0.5, 0.6)},
         {"centre": 0.5},
@@ -110,7 +114,7 @@ def test_whatever_changes_the_vectors_changes_the_fingerprint(weights, settings)
 def test_weights_of_stages_and_centring_are_what_they_say(weights, image, masks):
     made = encoder(weights, stages=(1, 4), stage_weights=(0.5, 2.0), centre=0.75)
     parts = []
-    for plane, weight in zip(made.maps(image), (0.5, 2.0), strict=True):
+    for plane, weight in zip(made.maps(image, made.formats[0]), (0.5, 2.0), strict=True):
         centred = plane - 0.75 * plane.mean(axis=(1, 2), keepdims=True)
         grid = tuple(plane.shape[1:])
         pooled = np.array(mask_weights(masks, (60, 80), grid, "corners") @ centred.reshape(len(plane), -1).T)
@@ -120,9 +124,25 @@ def test_weights_of_stages_and_centring_are_what_they_say(weights, image, masks)
     np.testing.assert_allclose(made.encode(image, masks), expected, atol=1e-5)
 
 
+def test_several_sizes_are_averaged(weights, image, masks):
+    one, other = (encoder(weights, pixels=(pixels,)).encode(image, masks) for pixels in (96 * 128, 64 * 64))
+    both = encoder(weights, pixels=(96 * 128, 64 * 64)).encode(image, masks)
+    np.testing.assert_allclose(both, (one + other) / np.linalg.norm(one + other, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [CNN, VIT])
+def test_with_flip_a_mirrored_image_looks_the_same(weights, image, masks, name):
+    made = encoder(weights, name, flip=True, stages=(0, 1))
+    mirrored = [Mask.from_dense(mask.to_dense()[:, ::-1]) for mask in masks]
+    there, here = made.encode(np.ascontiguousarray(image[:, ::-1]), mirrored), made.encode(image, masks)
+    np.testing.assert_allclose(there, here, atol=1e-5)
+    plain = encoder(weights, name, stages=(0, 1)).encode(image, masks)
+    assert np.abs(plain - here).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     "settings",
-    [{"centre": 1.0}, {"stages": (1, 0)}, {"stages": (1,), "stage_weights": (1, 2)}, {"pixels": 0},
+    [{"centre": 1.0}, {"stages": (1, 0)}, {"stages": (1,), "stage_weights": (1, 2)}, {"pixels": (0,)}, {"pixels": ()},
      {"stages": (1,), "stage_weights": (0,)}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(settings):
@@ -182,7 +202,7 @@ def test_the_input_keeps_the_proportions(shape, layout, size):
 def test_a_real_network(shared_data, rng):
     file = shared_data.parent / "models" / "mobilenetv2_100_imagenet_timm.safetensors"
     settings = TimmSettings(
-        "mobilenetv2_100", str(file), (2, 3, 4), pixels=128 * 128, mean=(0.5,), std=(0.5,), pad_type="same"
+        "mobilenetv2_100", str(file), (2, 3, 4), pixels=(128 * 128,), mean=(0.5,), std=(0.5,), pad_type="same"
     )
     made = TimmEncoder(settings, "cpu")
     assert made.fingerprint.dim == 32 + 96 + 320
@@ -209,7 +229,7 @@ def saved_for_hub(tmp_path, weights):
 
 
 def test_a_local_folder_is_the_same_network(saved_for_hub, weights, image, masks):
-    made = TimmEncoder(TimmSettings(f"local-dir:{saved_for_hub}", pixels=96 * 128), "cpu")
+    made = TimmEncoder(TimmSettings(f"local-dir:{saved_for_hub}", pixels=(96 * 128,)), "cpu")
     np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
 
 
@@ -220,7 +240,7 @@ def test_a_hub_cache_is_used_offline(saved_for_hub, weights, image, masks, monke
     (repository / "refs" / "main").write_text("abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    made = TimmEncoder(TimmSettings("hf-hub:somebody/tiny", pixels=96 * 128), "cpu")
+    made = TimmEncoder(TimmSettings("hf-hub:somebody/tiny", pixels=(96 * 128,)), "cpu")
     np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
 
 
