@@ -26,7 +26,7 @@ so retrieval takes lambda of what the base gave to classes with rows, mu of "not
 Weak evidence (g = 0) only moves probability within S, so a class without rows keeps its base probability; strong
 evidence may overrule the base, its "nothing" included.
 
-Without a base classifier P_final is P_ret where the nearest row reaches its class's floor, else all unknown.
+Without a base classifier P_final is g P_ret, and unknown has the rest.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def fuse(
 ) -> Beliefs:
     """P_final of N masks; P_base is None where the preset has no classifier."""
     if base is None:
-        final = _known(retrieved, levels)
+        final = _known(retrieved, levels, census)
     elif settings.kind == "paper":
         final = _paper(base, retrieved, settings)
     else:
@@ -79,9 +79,8 @@ def fuse(
     return Beliefs(base, retrieved.probabilities, final.astype(np.float32))
 
 
-def _known(retrieved: Posterior, levels: Levels) -> Float32:
-    reached = (retrieved.similarity >= levels.floor).any(axis=1, keepdims=True)
-    known: Float32 = np.where(reached, retrieved.probabilities, np.float32(0))
+def _known(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
+    known: Float32 = retrieved.probabilities * _alike(retrieved, levels, census)[:, None]
     return known
 
 
@@ -99,13 +98,13 @@ def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Censu
     p = retrieved.probabilities
     rows, preferred = np.arange(n), p.argmax(axis=1)
     similarity = np.maximum(retrieved.similarity[rows, preferred], -1)  # -inf where there is no neighbour
-    floor, typical = levels.floor[preferred], levels.typical[preferred]
+    typical = levels.typical[preferred]
     witnesses = retrieved.witnesses[rows, preferred]
 
     trust = p[rows, preferred] ** np.float32(calibration.exponent)
     taken = trust * witnesses / (witnesses + HALF_BELIEVED)
     supported = census.rows > 0
-    alike = _alike(similarity, floor, typical, max(int(supported.sum()), 1))
+    alike = _alike(retrieved, levels, census)
     rescued = alike * (taken + (1 - taken) * trust)
     same = np.clip(1 - (1 - similarity) / np.maximum(1 - typical, NEARLY_SAME), 0, 1)
     reliability = calibration.reliability
@@ -120,16 +119,25 @@ def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Censu
     return np.where(p.any(axis=1, keepdims=True), final, base)
 
 
-def _alike(similarity: Float32, floor: Float32, typical: Float32, classes: int) -> Float32:
-    """g of N masks, ``(N,)`` each, for a store of so many classes with rows.
+def _alike(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
+    """g of N masks, ``(N,)``: whether they are like the rows of the class that the votes prefer.
 
     Where no level is known, the floor being -1, the similarity itself must do, and that many classes were there to
     prefer: a vote that had no choice says nothing.
     """
+    n, c = retrieved.probabilities.shape
+    if c == 0:
+        return np.zeros(n, dtype=np.float32)
+    preferred = retrieved.probabilities.argmax(axis=1)
+    similarity, floor, typical = (
+        retrieved.similarity[np.arange(n), preferred],
+        levels.floor[preferred],
+        levels.typical[preferred],
+    )
     known = floor > -1
     full = np.where(known, floor, np.float32(1))
     empty = np.where(known, floor - REACH * (typical - floor), np.float32(UNLIKE))
-    alike = np.clip((similarity - empty) / np.maximum(full - empty, np.float32(1e-6)), 0, 1)
-    unchosen = np.where(known, np.float32(1), np.float32(classes**-0.5))
-    chosen: Float32 = 1 - (1 - alike) * unchosen
-    return chosen
+    reached = (np.maximum(similarity, -1) - empty) / np.maximum(full - empty, np.float32(1e-6))
+    chosen = 1 - max(int(np.count_nonzero(census.rows)), 1) ** -0.5
+    alike: Float32 = np.maximum(np.clip(reached, 0, 1), np.where(known, 0, chosen)).astype(np.float32)
+    return alike

@@ -25,11 +25,13 @@ def census(*rows):
     return Census(np.array(rows), np.array(rows))
 
 
-def test_without_a_base_retrieval_is_believed_from_the_floor_on():
-    assert fuse(None, retrieved([0.7, 0.3], 0.6), levels(2), census(1, 1), TRIED, EVIDENCE).final.tolist() == [
-        pytest.approx([0.7, 0.3])
-    ]
-    assert not fuse(None, retrieved([0.7, 0.3], 0.4), levels(2), census(1, 1), TRIED, EVIDENCE).final.any()
+def test_without_a_base_retrieval_is_believed_as_far_as_the_mask_is_like_a_stored_one():
+    def known(similarity):
+        return fuse(None, retrieved([0.7, 0.3], similarity), levels(2), census(1, 1), TRIED, EVIDENCE).final[0]
+
+    assert known(0.6).tolist() == pytest.approx([0.7, 0.3])  # above the floor
+    assert known(0.2).tolist() == pytest.approx([0.35, 0.15])  # half of the way that evidence reaches below it
+    assert known(-0.1).tolist() == pytest.approx([0, 0], abs=1e-6)
 
 
 def test_weak_evidence_leaves_classes_without_rows_and_the_unknown_share_alone():

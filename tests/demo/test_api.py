@@ -70,7 +70,7 @@ def test_a_drawn_box_and_a_scribble(client, picture, sample_data):
 
 def test_a_point_takes_a_region_and_again_a_larger_one(client, picture):
     client.predict(picture, api_name="/segment")
-    areas = [client.predict(160, 20, api_name="/draw_point")["area_px"] for _ in range(2)]
+    areas = [client.predict(60, 110, api_name="/draw_point")["area_px"] for _ in range(2)]
     assert areas[0] < areas[1]
     assert client.predict(20, 230, api_name="/draw_point")["box_xyxy"][3] > 200
     with pytest.raises(Exception, match="no region lies here"):

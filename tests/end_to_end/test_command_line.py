@@ -213,7 +213,7 @@ def test_presets_are_listed_with_what_they_need():
     assert "builtin (default)" in listed
     builtin, light = listed.split("\nlight\n")
     assert "weights" not in builtin
-    assert "weights  timm/mobilenetv2_100.ra_in1k: " in light
+    assert "weights     timm/mobilenetv2_100.ra_in1k: " in light
     assert "ready" in run("presets", "fetch", "builtin").stdout
     assert "unknown preset 'lite'; did you mean 'light'" in error_of("presets", "fetch", "lite")
 

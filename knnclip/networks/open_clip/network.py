@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -209,9 +210,7 @@ def _load(settings: OpenClipSettings) -> Any:  # noqa: ANN401 - open_clip's mode
         raise unknown_name("open_clip model", settings.model, open_clip.list_models())
     tags = open_clip.list_pretrained_tags_by_model(settings.model) if plain else []
     if settings.weights:
-        network = open_clip.create_model(
-            settings.model, load_weights=False, pretrained_image=False, pretrained_text=False
-        )
+        network = _without_weights(settings.model, "cpu")
         load_weights(network, read_weights(settings.weights), source=settings.weights)
         if tags:  # a file does not say how its images were normalised; the published weights do
             published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained or tags[0])
@@ -223,6 +222,19 @@ def _load(settings: OpenClipSettings) -> Any:  # noqa: ANN401 - open_clip's mode
         return open_clip.create_model(
             settings.model, pretrained=settings.pretrained or None, require_pretrained=True, weights_only=True
         )
+
+
+def _without_weights(model: str, device: str) -> Any:  # noqa: ANN401
+    import open_clip
+
+    # It warns that the weights are random, which is what is asked for here.
+    logging.disable(logging.WARNING)
+    try:
+        return open_clip.create_model(
+            model, load_weights=False, pretrained_image=False, pretrained_text=False, device=device
+        )
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextmanager
@@ -249,9 +261,7 @@ def needed(settings: OpenClipSettings) -> Need:
     if schema:
         return Need(place, is_cached(place, "open_clip_model.safetensors"), None)
     with torch.device("meta"):
-        network = open_clip.create_model(
-            settings.model, load_weights=False, pretrained_image=False, pretrained_text=False, device="meta"
-        )
+        network = _without_weights(settings.model, "meta")
     home = str(open_clip.get_pretrained_cfg(settings.model, settings.pretrained).get("hf_hub", "")).strip("/")
     here = bool(home) and is_cached(home, "open_clip_model.safetensors")
     return Need(home or f"{settings.model} {settings.pretrained}", here, network_mb(network))
