@@ -79,11 +79,16 @@ def reduce_image(image: Image, longest_px: int) -> Image:
     """The image itself, or a reduction of it whose longest side is so many pixels."""
     from PIL import Image as Pil
 
-    if max(image.shape[:2]) <= longest_px:
+    height, width = reduced_size((int(image.shape[0]), int(image.shape[1])), longest_px)
+    if (height, width) == image.shape[:2]:
         return image
-    picture = Pil.fromarray(image)
-    picture.thumbnail((longest_px, longest_px))
-    return np.array(picture)
+    return np.array(Pil.fromarray(image).resize((width, height), Pil.Resampling.BICUBIC, reducing_gap=2.0))
+
+
+def reduced_size(shape: tuple[int, int], longest_px: int) -> tuple[int, int]:
+    """``(H, W)``: the shape itself, or reduced so that the longer side is so many pixels."""
+    factor = min(1.0, longest_px / max(shape))
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
 def pixel_digest(image: Image) -> str:

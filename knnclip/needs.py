@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from knnclip.parts import read_settings, split_part, split_sum
 from knnclip.presets import Preset
 from knnclip.weights import Need
+
+FCCLIP_MB = 1490
+"""Of the published ConvNeXt-L checkpoint."""
 
 
 def needed_weights(preset: Preset) -> list[Need]:
@@ -50,6 +54,11 @@ def _universal(rest: str) -> Need:
     return Need(model, is_cached(model), None)
 
 
+def _fcclip(rest: str) -> Need:
+    model = rest.partition(",")[0]
+    return Need(model, Path(model).is_file(), FCCLIP_MB)
+
+
 NEEDS: Mapping[str, Callable[[str], Need]] = MappingProxyType(
-    {"timm": _timm, "openclip": _open_clip, "sam": _sam, "universal": _universal}
+    {"fcclip": _fcclip, "timm": _timm, "openclip": _open_clip, "sam": _sam, "universal": _universal}
 )

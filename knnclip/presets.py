@@ -69,6 +69,20 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
         ),
+        "paper": Preset(
+            name="paper",
+            description=(
+                "as in kNN-CLIP: FC-CLIP's masks and classes, DINOv2 features, the paper's fusion; needs FC-CLIP's "
+                "checkpoint, wants a GPU"
+            ),
+            masks="fcclip:fcclip_cocopan.pth",
+            promptable="grabcut",
+            encoder="timm:vit_base_patch14_dinov2.lvd142m,pixels=357420",
+            classifier="fcclip:fcclip_cocopan.pth",
+            vote=VoteSettings(k=16, tau=0.04, balance=0.0),
+            fusion=FusionSettings("paper"),
+            assembly=AssemblySettings(),
+        ),
     }
 )
 

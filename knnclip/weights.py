@@ -68,14 +68,20 @@ def load_weights(
     away. Counters of batch normalisation may be missing: frozen networks do not read them. ``WeightsError`` lists what
     is missing, left over or of another shape.
     """
-    own = network.state_dict()
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     kept = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(tuple(unused))}
-    missing = [name for name in own if name not in kept and not name.endswith("num_batches_tracked")]
-    left = [name for name in kept if name not in own]
+    check_fits(own, {name: tuple(tensor.shape) for name, tensor in kept.items()}, source)
+    network.load_state_dict(kept, strict=False)
+
+
+def check_fits(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """``WeightsError`` unless the shapes of parameters by name are those wanted; it lists what differs."""
+    missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
+    left = [name for name in found if name not in wanted]
     shapes = [
-        f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
-        for name, tensor in kept.items()
-        if name in own and tensor.shape != own[name].shape
+        f"{name} {shape} instead of {wanted[name]}"
+        for name, shape in found.items()
+        if name in wanted and shape != wanted[name]
     ]
     problems = [
         f"{len(names)} {what}: {', '.join(names[:SHOWN_KEYS])}{', ...' if len(names) > SHOWN_KEYS else ''}"
@@ -84,7 +90,6 @@ def load_weights(
     ]
     if problems:
         raise WeightsError(f"{source} does not fit the network: {'; '.join(problems)}; is it of another architecture?")
-    network.load_state_dict(kept, strict=False)
 
 
 def weights_digest(network: torch.nn.Module) -> str:

@@ -30,8 +30,14 @@ def _universal(rest: str, device: str) -> ZeroShotClassifier:
     return UniversalSegmenter(read_settings(UniversalSettings, rest, "universal"), device)
 
 
+def _fcclip(rest: str, device: str) -> ZeroShotClassifier:
+    from knnclip.networks.fcclip.part import FcClip, FcClipSettings
+
+    return FcClip(read_settings(FcClipSettings, rest, "fcclip"), device)
+
+
 CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType(
-    {"onnx": _onnx, "openclip": _open_clip, "universal": _universal}
+    {"fcclip": _fcclip, "onnx": _onnx, "openclip": _open_clip, "universal": _universal}
 )
 
 

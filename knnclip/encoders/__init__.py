@@ -33,8 +33,14 @@ def _open_clip(rest: str, device: str) -> Encoder:
     return OpenClip(read_settings(OpenClipSettings, rest, "openclip"), device)
 
 
+def _fcclip(rest: str, device: str) -> Encoder:
+    from knnclip.networks.fcclip.part import FcClip, FcClipSettings
+
+    return FcClip(read_settings(FcClipSettings, rest, "fcclip"), device)
+
+
 ENCODERS: Mapping[str, Callable[[str, str], Encoder]] = MappingProxyType(
-    {"descriptor": _descriptor, "openclip": _open_clip, "timm": _timm}
+    {"descriptor": _descriptor, "fcclip": _fcclip, "openclip": _open_clip, "timm": _timm}
 )
 
 

@@ -49,8 +49,14 @@ def _grabcut(rest: str, device: str) -> PromptableGenerator:  # noqa: ARG001 - i
     return GrabCut()
 
 
+def _fcclip(rest: str, device: str) -> MaskGenerator:
+    from knnclip.networks.fcclip.part import FcClip, FcClipSettings
+
+    return FcClip(read_settings(FcClipSettings, rest, "fcclip"), device)
+
+
 GENERATORS: Mapping[str, Callable[[str, str], MaskGenerator]] = MappingProxyType(
-    {"regions": _regions, "onnx": _onnx, "sam": _sam, "universal": _universal}
+    {"fcclip": _fcclip, "regions": _regions, "onnx": _onnx, "sam": _sam, "universal": _universal}
 )
 PROMPTABLE: Mapping[str, Callable[[str, str], PromptableGenerator]] = MappingProxyType(
     {"grabcut": _grabcut, "sam": _sam}

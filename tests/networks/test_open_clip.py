@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings, masked_crop
-from knnclip.networks.open_clip.prompts import TextVectors, templates
+from knnclip.networks.texts import TextVectors, templates
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask, unit_rows
 from tests.networks.samples import some_masks, vocabulary

@@ -16,9 +16,9 @@ from knnclip.dense import InputFormat, pool_maps
 from knnclip.device import autocast, pick_device
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.networks.hub import is_cached
-from knnclip.networks.open_clip.prompts import TextVectors, templates
 from knnclip.networks.open_clip.towers import Tower
 from knnclip.networks.recent import Recent
+from knnclip.networks.texts import TextVectors, templates
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
 from knnclip.weights import Need, load_weights, network_mb, read_weights, weights_digest
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import torch
 
 MODES = ("pool", "crop", "both")
-TEXTS_AT_ONCE = 256
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
@@ -175,20 +174,10 @@ class OpenClip:
     def _texts(self) -> TextVectors:
         # Only a classifier reads texts, and some models fetch their tokenizer.
         import open_clip
-        import torch
 
         with _loading(self.settings.model, "tokenizer"):
             tokenize = open_clip.get_tokenizer(self.settings.model)
-
-        def embed(texts: list[str]) -> Float32:
-            found = []
-            for start in range(0, len(texts), TEXTS_AT_ONCE):
-                tokens = tokenize(texts[start : start + TEXTS_AT_ONCE]).to(self.device)
-                with torch.inference_mode():
-                    found.append(self.network.encode_text(tokens, normalize=True).float().cpu().numpy())
-            return np.concatenate(found)
-
-        return TextVectors(embed, self._fingerprint.weights, self._wording)
+        return TextVectors.of_clip(self.network, tokenize, self._fingerprint.weights, self._wording)
 
 
 def masked_crop(image: Image, mask: Mask, fill: Image) -> Image:

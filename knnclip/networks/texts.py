@@ -13,6 +13,7 @@ import string
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from knnclip.errors import UsageError
 from knnclip.structures import Float32
 
 CACHE_VARIABLE = "KNNCLIP_CACHE"
+TEXTS_AT_ONCE = 256
 WAFFLE_LETTERS = (4, 9)
 """Letters of a random word: at least, and fewer than."""
 
@@ -54,6 +56,21 @@ class TextVectors:
         key = hashlib.sha256("\n".join([checkpoint, *wording]).encode()).hexdigest()[:16]
         self._folder = cache_folder() / "texts" / key
         self._known: dict[str, Float32] = {}
+
+    @classmethod
+    def of_clip(cls, clip: Any, tokenize: Any, checkpoint: str, wording: Sequence[str]) -> TextVectors:  # noqa: ANN401
+        """By the text tower of an open_clip model; its models and tokenizers share no class."""
+        import torch
+
+        def embed(texts: list[str]) -> Float32:
+            device, found = clip.logit_scale.device, []
+            for start in range(0, len(texts), TEXTS_AT_ONCE):
+                tokens = tokenize(texts[start : start + TEXTS_AT_ONCE]).to(device)
+                with torch.inference_mode():
+                    found.append(clip.encode_text(tokens, normalize=True).float().cpu().numpy())
+            return np.concatenate(found)
+
+        return cls(embed, checkpoint, wording)
 
     def __call__(self, name: str) -> Float32:
         """``(D,) float32``, of unit length."""

@@ -1,0 +1,209 @@
+"""FC-CLIP in its three roles: mask generator, zero-shot classifier and encoder, with one forward pass an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from knnclip.device import autocast, pick_device
+from knnclip.errors import WeightsError
+from knnclip.images import reduced_size
+from knnclip.networks.fcclip.checkpoint import load_network
+from knnclip.networks.fcclip.classification import ALPHA, BETA, TEMPLATES, ensemble, logits, seen_in_training
+from knnclip.networks.fcclip.pixels import LONG_PX, SHORT_PX, padded, resized
+from knnclip.networks.fcclip.results import mask_logits
+from knnclip.networks.recent import Recent
+from knnclip.networks.texts import TextVectors
+from knnclip.pooling import mask_weights
+from knnclip.selection import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals, image_shapes_agree, unit_rows
+from knnclip.vocabulary import Vocabulary
+from knnclip.weights import weights_digest
+
+WORKING_PX = 1024
+"""Masks are made at most so many pixels long on the longer side; the network's own are a quarter of its input."""
+
+QUERIES_AT_ONCE = 25
+
+
+@dataclass(frozen=True)
+class FcClipSettings(ProposalLimits):
+    """The options of ``fcclip:FILE,...``."""
+
+    model: str  # a published checkpoint, or one that ``knnclip convert fcclip`` wrote
+    clip: str = ""  # open_clip's model, where the shapes of the checkpoint do not tell it
+    trained: str = ""  # a file with the names of the training's classes; none: COCO panoptic's
+    alpha: float = ALPHA
+    beta: float = BETA
+    short_px: int = SHORT_PX
+    long_px: int = LONG_PX
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one forward pass says of an image."""
+
+    masks: torch.Tensor  # (Q, H/4, W/4) logits
+    classes: torch.Tensor  # (Q, E) the trained head's class embeddings
+    dense: torch.Tensor  # (C, H/32, W/32) CLIP's features
+    padded: tuple[int, int]  # (H, W) of the input
+    unpadded: tuple[int, int]  # of the image in it
+
+
+class FcClip:
+    """The generator, classifier and encoder ``fcclip``. Frozen, without gradients."""
+
+    name = "fcclip"
+
+    def __init__(self, settings: FcClipSettings, device: str = "auto") -> None:
+        """Loads the checkpoint; ``WeightsError`` if it is missing, damaged or of another network."""
+        if not Path(settings.model).is_file():
+            raise WeightsError(
+                f"fcclip: {settings.model} does not exist; get fcclip_cocopan.pth, which FC-CLIP's own page "
+                "(github.com/bytedance/fc-clip) links to, and name its place as fcclip:FILE (--masks, --classifier)"
+            )
+        self.settings, self.device = settings, pick_device(device)
+        self.network = load_network(settings.model, settings.clip).to(self.device)
+        self.trained = _trained(settings.trained)
+        self._fingerprint = Fingerprint(
+            f"fcclip/{self.network.model}",
+            weights_digest(self.network.clip.visual),
+            f"mask-pooled CLIP, {settings.short_px}-{settings.long_px} px",
+            self.network.layout.embed,
+        )
+        self._seen = Recent(self._forward)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The backbone, its weights as loaded and the size of the input: the decoders have no part in the vectors."""
+        return self._fingerprint
+
+    def generate(self, image: Image) -> Proposals:
+        """The masks of the queries; scores are the probability of not being void times the mean mask probability."""
+        seen = self._seen(image)
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        rows, synonyms = self._rows(self.trained)
+        void = logits(seen.classes, rows, synonyms, self.network.class_head.logit_scale).softmax(dim=1)[:, -1]
+        masks, scores = [], []
+        for soft, nothing in zip(self._soft_masks(seen, shape), void, strict=True):
+            inside = soft > 0.5
+            if inside.any():
+                masks.append(enlarged_mask(inside.cpu().numpy(), shape))
+                scores.append(float((1 - nothing) * soft[inside].mean()))
+        return best_proposals(shape, masks, np.array(scores, dtype=np.float32), self.settings)
+
+    def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, E) float32`` unit rows, see ``Encoder.encode``: CLIP's features pooled by the masks."""
+        image_shapes_agree(image, masks, where=self.name)
+        if not masks:
+            return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
+        return unit_rows(self._clip_embeddings(self._seen(image), masks).cpu().numpy(), where=self.name)
+
+    def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, 2 E) float32``: the trained class embedding of the query whose mask overlaps most, and CLIP's own."""
+        image_shapes_agree(image, masks, where=self.name)
+        if not masks:
+            return np.zeros((0, 2 * self._fingerprint.dim), dtype=np.float32)
+        seen = self._seen(image)
+        trained = seen.classes[self._nearest_queries(seen, masks)]
+        described: Float32 = torch.cat([trained, self._clip_embeddings(seen, masks)], dim=1).cpu().numpy()
+        return described
+
+    def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
+        """P_base: ``(N, C) float32``, see ``ZeroShotClassifier``; what the trained head calls void is missing."""
+        if not len(vocabulary) or not len(descriptions):
+            return np.zeros((len(descriptions), len(vocabulary)), dtype=np.float32)
+        names = [(info.name, *info.synonyms) for info in vocabulary]
+        rows, synonyms = self._rows(names)
+        inside, outside = torch.from_numpy(descriptions).to(self.device).chunk(2, dim=1)
+        with torch.inference_mode():
+            probabilities = ensemble(
+                logits(inside, rows, synonyms, self.network.class_head.logit_scale),
+                logits(outside, rows, synonyms, self.network.clip.logit_scale),
+                seen_in_training(names, self.trained).to(self.device),
+                self.settings.alpha,
+                self.settings.beta,
+            )
+        base: Float32 = probabilities[:, :-1].float().cpu().numpy()
+        return base
+
+    def _forward(self, image: Image) -> Seen:
+        small = resized(image, self.settings.short_px, self.settings.long_px)
+        batch = padded(small).to(self.device)
+        with torch.inference_mode(), autocast(self.device):
+            forward = self.network(batch)
+            classes = self.network.class_embeddings(forward)
+        height, width = (int(side) for side in batch.shape[-2:])
+        return Seen(
+            forward.masks[-1][0].float(),
+            classes.float(),
+            forward.features.clip_vis_dense[0].float(),
+            (height, width),
+            (int(small.shape[0]), int(small.shape[1])),
+        )
+
+    def _soft_masks(self, seen: Seen, shape: tuple[int, int]) -> Iterator[torch.Tensor]:
+        """Each query's mask probability at the working size, a few at a time."""
+        size = reduced_size(shape, WORKING_PX)
+        for start in range(0, len(seen.masks), QUERIES_AT_ONCE):
+            some = seen.masks[start : start + QUERIES_AT_ONCE]
+            yield from mask_logits(some, seen.padded, seen.unpadded, size).sigmoid()
+
+    def _nearest_queries(self, seen: Seen, masks: Sequence[Mask]) -> torch.Tensor:
+        """``(N,)``: the query whose mask has the largest IoU with each mask, at the resolution of the queries."""
+        share = self._cells(seen, masks, tuple(seen.masks.shape[1:]))
+        area = torch.tensor([mask.area for mask in masks], dtype=share.dtype, device=share.device)
+        cell = masks[0].shape[0] * masks[0].shape[1] / (seen.unpadded[0] * seen.unpadded[1] / 16)
+        inside = (seen.masks > 0).flatten(1).to(share.dtype)
+        common = share @ inside.T * (area / cell)[:, None]
+        return (common / ((area / cell)[:, None] + inside.sum(dim=1)[None] - common)).argmax(dim=1)
+
+    def _clip_embeddings(self, seen: Seen, masks: Sequence[Mask]) -> torch.Tensor:
+        """``(N, E)``: CLIP's features pooled by masks of the image, however small."""
+        grid = (int(seen.dense.shape[1]), int(seen.dense.shape[2]))
+        weights = self._cells(seen, masks, grid)
+        with torch.inference_mode():
+            return self.network.trunk.embed(seen.dense, weights.reshape(-1, *grid))
+
+    def _cells(self, seen: Seen, masks: Sequence[Mask], grid: tuple[int, ...]) -> torch.Tensor:
+        """``(N, h * w)``: the share of each cell of the padded input in each mask; rows sum to 1."""
+        height, width = masks[0].shape
+        canvas = (
+            round(height * seen.padded[0] / seen.unpadded[0]),
+            round(width * seen.padded[1] / seen.unpadded[1]),
+        )
+        placed = [Mask(mask.box_xyxy, mask.crop, canvas) for mask in masks]
+        weights = mask_weights(placed, canvas, (int(grid[0]), int(grid[1])))
+        return torch.from_numpy(weights.toarray().astype(np.float32)).to(self.device)
+
+    def _rows(self, classes: Sequence[Sequence[str]]) -> tuple[torch.Tensor, list[int]]:
+        """One unit row a synonym, void last, and how many synonyms each class has."""
+        texts = np.stack([self._texts(name) for names in classes for name in names])
+        void = torch.nn.functional.normalize(self.network.void_embedding.weight, dim=-1)
+        return torch.cat([torch.from_numpy(texts).to(self.device), void]), [len(names) for names in classes]
+
+    @cached_property
+    def _texts(self) -> TextVectors:
+        import open_clip
+
+        clip: Any = self.network.clip
+        digest = weights_digest(clip)
+        return TextVectors.of_clip(clip, open_clip.get_tokenizer(self.network.model), digest, TEMPLATES)
+
+
+def _trained(path: str) -> list[tuple[str, ...]]:
+    source = Path(path) if path else files("knnclip.networks.fcclip") / "coco_panoptic.txt"
+    try:
+        lines = source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as class names ({error}); one class a line, synonyms after commas"
+        ) from error
+    return [tuple(name.strip() for name in line.split(",")) for line in lines if line.strip()]
