@@ -30,6 +30,12 @@ def _universal(rest: str, device: str) -> ZeroShotClassifier:
     return UniversalSegmenter(read_settings(UniversalSettings, rest, "universal"), device)
 
 
+def _detectron2(rest: str, device: str) -> ZeroShotClassifier:
+    from knnclip.networks.detectron2 import Detectron2Segmenter, Detectron2Settings
+
+    return Detectron2Segmenter(read_settings(Detectron2Settings, rest, "detectron2"), device)
+
+
 def _fcclip(rest: str, device: str) -> ZeroShotClassifier:
     from knnclip.networks.fcclip.part import FcClip, FcClipSettings
 
@@ -37,7 +43,7 @@ def _fcclip(rest: str, device: str) -> ZeroShotClassifier:
 
 
 CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType(
-    {"fcclip": _fcclip, "onnx": _onnx, "openclip": _open_clip, "universal": _universal}
+    {"detectron2": _detectron2, "fcclip": _fcclip, "onnx": _onnx, "openclip": _open_clip, "universal": _universal}
 )
 
 

@@ -15,6 +15,7 @@ from knnclip.datasets.base import (
     Sample,
 )
 from knnclip.datasets.coco import open_coco
+from knnclip.datasets.detectron2 import SCHEME, open_detectron2
 from knnclip.datasets.index_masks import open_index_masks
 from knnclip.datasets.yolo import open_yolo
 from knnclip.errors import DatasetError
@@ -40,8 +41,11 @@ FORMATS: Mapping[str, Callable[[Path, Collection[str]], Dataset]] = MappingProxy
 def open_dataset(path: str | Path, format: str = "auto", ignore: Collection[str] = ()) -> Dataset:  # noqa: A002
     """Opens a labelled data set; ``DatasetError`` says what is missing, ``UsageError`` lists the formats.
 
-    ``ignore``: class names or indices that are never stored or scored, beside those that the data set itself marks.
+    ``detectron2:NAME`` is a set that is registered there. ``ignore``: class names or indices that are never stored or
+    scored, beside those that the data set itself marks.
     """
+    if str(path).startswith(SCHEME):
+        return open_detectron2(str(path).removeprefix(SCHEME), ignore)
     root = Path(path)
     if not root.exists():
         raise DatasetError(f"{root} does not exist; check the path")

@@ -11,7 +11,7 @@ import numpy as np
 
 from knnclip.errors import DatasetError
 from knnclip.images import IMAGE_SUFFIXES
-from knnclip.structures import Image, Int32, Mask
+from knnclip.structures import Image, Int32, Mask, masks_from_labels
 from knnclip.vocabulary import Color
 
 MIN_AREA_PX = 30
@@ -107,6 +107,16 @@ def paint(instances: tuple[LabelledMask, ...], names: tuple[str, ...], shape: tu
     for item in sorted(instances, key=lambda item: (not item.is_crowd, -item.mask.area)):
         label_map[item.mask.slices][item.mask.crop] = IGNORED if item.is_crowd else index[item.class_name]
     return label_map
+
+
+def connected_pieces(label_map: Int32, names: tuple[str, ...]) -> tuple[tuple[LabelledMask, ...], int]:
+    """The connected pieces (8-connectivity) of each class of a label map, and how many were too small to be kept."""
+    from skimage.measure import label
+
+    masks = masks_from_labels(label(label_map, background=IGNORED, connectivity=2))
+    large = [mask for mask in masks if mask.area >= MIN_AREA_PX]
+    found = tuple(LabelledMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
+    return found, len(masks) - len(large)
 
 
 def read_text(path: Path) -> str:

@@ -17,18 +17,16 @@ import numpy as np
 
 from knnclip.datasets.base import (
     IGNORED,
-    MIN_AREA_PX,
     ClassLabel,
     Dataset,
     LabelledImage,
-    LabelledMask,
     Sample,
+    connected_pieces,
     images_in,
     read_text,
 )
 from knnclip.errors import DatasetError
 from knnclip.images import read_image, read_index_map
-from knnclip.structures import masks_from_labels
 
 VOID = "void"
 LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")
@@ -61,7 +59,7 @@ class IndexMasks(Dataset):
                 table[value] = i
         label_map = table[values]
         names = self.class_names
-        instances, too_small = _pieces(label_map, names)
+        instances, too_small = connected_pieces(label_map, names)
         return LabelledImage(image, label_map, names, instances, too_small=too_small)
 
 
@@ -112,15 +110,3 @@ def read_classes(path: Path) -> dict[int, ClassLabel]:
             color = (red, green, blue)
         classes[index] = ClassLabel(match["name"], match["kind"] == "thing", color)
     return classes
-
-
-def _pieces(
-    label_map: np.ndarray[tuple[int, ...], np.dtype[np.int32]], names: tuple[str, ...]
-) -> tuple[tuple[LabelledMask, ...], int]:
-    from skimage.measure import label
-
-    pieces = label(label_map, background=IGNORED, connectivity=2)
-    masks = masks_from_labels(pieces)
-    large = [mask for mask in masks if mask.area >= MIN_AREA_PX]
-    found = tuple(LabelledMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
-    return found, len(masks) - len(large)

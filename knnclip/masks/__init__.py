@@ -49,6 +49,12 @@ def _grabcut(rest: str, device: str) -> PromptableGenerator:  # noqa: ARG001 - i
     return GrabCut()
 
 
+def _detectron2(rest: str, device: str) -> MaskGenerator:
+    from knnclip.networks.detectron2 import Detectron2Segmenter, Detectron2Settings
+
+    return Detectron2Segmenter(read_settings(Detectron2Settings, rest, "detectron2"), device)
+
+
 def _fcclip(rest: str, device: str) -> MaskGenerator:
     from knnclip.networks.fcclip.part import FcClip, FcClipSettings
 
@@ -56,7 +62,14 @@ def _fcclip(rest: str, device: str) -> MaskGenerator:
 
 
 GENERATORS: Mapping[str, Callable[[str, str], MaskGenerator]] = MappingProxyType(
-    {"fcclip": _fcclip, "regions": _regions, "onnx": _onnx, "sam": _sam, "universal": _universal}
+    {
+        "detectron2": _detectron2,
+        "fcclip": _fcclip,
+        "regions": _regions,
+        "onnx": _onnx,
+        "sam": _sam,
+        "universal": _universal,
+    }
 )
 PROMPTABLE: Mapping[str, Callable[[str, str], PromptableGenerator]] = MappingProxyType(
     {"grabcut": _grabcut, "sam": _sam}
