@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from knnclip.cli import classes, convert, evaluate, ingest, presets, sample_data, segment, store
+from knnclip.cli import classes, convert, evaluate, ingest, presets, sample_data, score, segment, store
 from knnclip.errors import KnnclipError
 
 EXIT_ERROR = 2
@@ -29,6 +29,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(classes.app, name="classes")
 app.add_typer(store.app, name="store")
 app.add_typer(presets.app, name="presets")
+app.add_typer(score.app, name="score")
 app.add_typer(convert.app, name="convert")
 
 

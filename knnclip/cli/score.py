@@ -1,0 +1,99 @@
+"""``knnclip score``: prediction files against truth files, without any model."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Score prediction files against truth files; no model is needed.", no_args_is_help=True)
+
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the scores to this file.")]
+
+
+@app.command()
+def semantic(
+    pred_dir: Annotated[Path, typer.Option(help="Folder of predicted index PNGs.")],
+    truth_dir: Annotated[Path, typer.Option(help="Folder of true index PNGs of the same names.")],
+    classes: Annotated[Path, typer.Option(help="classes.txt: `index name` a line.")],
+    ignore: Annotated[list[int], typer.Option(help="Index of the truth that is not scored; may be repeated.")] = [],  # noqa: B006
+    out: JsonOption = None,
+) -> None:
+    """mIoU, fwIoU, mACC and pACC of folders of index images."""
+    from knnclip.datasets.index_masks import VOID, read_classes
+    from knnclip.evaluation.files import score_semantic_files
+
+    listed = {index: label.name for index, label in read_classes(classes).items()}
+    void = {index for index, name in listed.items() if name == VOID} | set(ignore)
+    names = {index: name for index, name in listed.items() if index not in void}
+    _show(asdict(score_semantic_files(pred_dir, truth_dir, names, void).compute()), "name", out)
+
+
+@app.command()
+def panoptic(
+    pred: Annotated[Path, typer.Option(help="COCO panoptic JSON of the predictions.")],
+    pred_dir: Annotated[Path, typer.Option(help="Folder of their PNGs.")],
+    truth: Annotated[Path, typer.Option(help="COCO panoptic JSON of the truth.")],
+    truth_dir: Annotated[Path, typer.Option(help="Folder of its PNGs.")],
+    out: JsonOption = None,
+) -> None:
+    """PQ, SQ and RQ, of all classes, things and stuff."""
+    from knnclip.evaluation.files import score_panoptic_files
+
+    _show(asdict(score_panoptic_files(pred, pred_dir, truth, truth_dir).compute()), "name", out)
+
+
+@app.command()
+def instances(
+    pred: Annotated[Path, typer.Option(help="COCO results JSON.")],
+    truth: Annotated[Path, typer.Option(help="COCO instances JSON of the truth.")],
+    out: JsonOption = None,
+) -> None:
+    """AP, AP50, AP75, and AP of small, medium and large instances."""
+    from knnclip.evaluation.files import score_instance_files
+
+    scores = asdict(score_instance_files(pred, truth))
+    scores["classes"] = [{"name": name, "ap": ap} for name, ap in scores["classes"]]
+    _show(scores, "name", out)
+
+
+def _show(scores: dict[str, object], key: str, out: Path | None) -> None:
+    """Prints means first, then a row a class, and writes all of it as JSON; NaN becomes null."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from knnclip.images import write_atomically
+
+    rows = scores.get("classes")
+    console = Console()
+    if isinstance(rows, list | tuple) and rows:
+        table = Table(*(str(column) for column in rows[0]))
+        for row in rows:
+            table.add_row(*(escape(str(row[key])) if column == key else _told(row[column]) for column in row))
+        console.print(table)
+    for name, value in scores.items():
+        if name == "classes":
+            continue
+        told = "   ".join(f"{k} {_told(v)}" for k, v in value.items() if k != key) if isinstance(value, dict) else None
+        console.print(f"{name}: {told or _told(value)}", highlight=False)
+    if out is not None:
+        write_atomically(out, json.dumps(_defined(scores), ensure_ascii=False, indent=1).encode())
+
+
+def _told(value: object) -> str:
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _defined(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _defined(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_defined(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
