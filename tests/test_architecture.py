@@ -43,6 +43,7 @@ MAY_KNOW = {
     "history": WORDS | BOXES | {"segmenter"},
     "ingest": WORDS | BOXES | {"presets", "segmenter"},
     "evaluate": WORDS | BOXES | {"presets", "segmenter"},
+    "continual": WORDS | BOXES | {"presets", "segmenter", "ingest", "evaluate"},
     "writing": WORDS | BOXES | {"colors", "presets", "segmenter"},
 }
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_LABEL = 24
-BLUE, GREY = "#0072b2", "#bbbbbb"
+BLUE, GREY, GREEN, ORANGE = "#0072b2", "#bbbbbb", "#009e73", "#e69f00"
 
 
 def iou_bars(scores: SemanticScores, before: SemanticScores | None = None) -> Image:
@@ -61,6 +62,32 @@ def confusion_picture(confusion: SemanticConfusion) -> Image:
         share = shares[row, column]
         color = "white" if share > 0.5 else "black"
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
+    return _drawn(figure)
+
+
+def continual_curve(seeds: Sequence[Sequence[tuple[float, float, float]]]) -> Image:
+    """``(H, W, 3) uint8``: mIoU on all, old and new classes after each step, the mean of the seeds and their spread.
+
+    Each seed has one (all, old, new) a step, fractions in [0, 1], NaN where undefined.
+    """
+    from matplotlib.figure import Figure
+
+    values = 100 * np.array(seeds, dtype=np.float64)
+    steps = np.arange(1, values.shape[1] + 1)
+    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    lines = (("all classes", BLUE, "o"), ("old", GREEN, "s"), ("new", ORANGE, "^"))
+    for kind, (name, color, marker) in enumerate(lines):
+        there = ~np.isnan(values[:, :, kind]).all(axis=0)
+        mean, spread = values[:, there, kind].mean(axis=0), values[:, there, kind].std(axis=0)
+        axes.plot(steps[there], mean, color=color, marker=marker, label=name)
+        axes.fill_between(steps[there], mean - spread, mean + spread, color=color, alpha=0.15, linewidth=0)
+    axes.set_xticks(steps)
+    axes.set_xlabel("steps in which classes arrived")
+    axes.set_ylabel("mIoU, %")
+    axes.set_ylim(0, 100)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
     return _drawn(figure)
 
 
