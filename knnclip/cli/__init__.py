@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from knnclip.cli import classes, continual, convert, evaluate, ingest, presets, sample_data, score, segment, store
+from knnclip.cli import (
+    classes,
+    continual,
+    convert,
+    datasets,
+    evaluate,
+    ingest,
+    presets,
+    sample_data,
+    score,
+    segment,
+    store,
+)
 from knnclip.errors import KnnclipError
 
 EXIT_ERROR = 2
@@ -26,6 +38,7 @@ app.command("sample-data")(sample_data.sample_data)
 app.command("ingest")(ingest.ingest)
 app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
+app.command("datasets")(datasets.datasets)
 app.command("continual")(continual.continual)
 app.add_typer(classes.app, name="classes")
 app.add_typer(store.app, name="store")

@@ -26,7 +26,7 @@ StoreOption = Annotated[
 ]
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.", show_default=False)]
 DatasetArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set.", show_default=False)]
-FormatOption = Annotated[str, typer.Option("--format", "-f", help="auto, masks, coco or yolo.")]
+FormatOption = Annotated[str, typer.Option("--format", "-f", help="auto, or one that `knnclip datasets` lists.")]
 IgnoreOption = Annotated[list[str], typer.Option("--ignore", help="Class name or index never stored or scored.")]
 ImagesOption = Annotated[
     list[str], typer.Option("--images", help="Only images whose name matches this pattern, for example '0001TP*'.")

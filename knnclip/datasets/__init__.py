@@ -15,8 +15,10 @@ from knnclip.datasets.base import (
     Sample,
 )
 from knnclip.datasets.coco import open_coco
+from knnclip.datasets.coco_panoptic import find_panoptic, open_coco_panoptic
 from knnclip.datasets.detectron2 import SCHEME, open_detectron2
 from knnclip.datasets.index_masks import open_index_masks
+from knnclip.datasets.published import LAYOUTS, open_ade20k, open_cityscapes, open_voc
 from knnclip.datasets.yolo import open_yolo
 from knnclip.errors import DatasetError
 from knnclip.registry import lookup
@@ -34,7 +36,15 @@ __all__ = [
 ]
 
 FORMATS: Mapping[str, Callable[[Path, Collection[str]], Dataset]] = MappingProxyType(
-    {"masks": open_index_masks, "coco": open_coco, "yolo": open_yolo}
+    {
+        "ade20k": open_ade20k,
+        "cityscapes": open_cityscapes,
+        "coco": open_coco,
+        "coco-panoptic": open_coco_panoptic,
+        "masks": open_index_masks,
+        "voc": open_voc,
+        "yolo": open_yolo,
+    }
 )
 
 
@@ -54,6 +64,11 @@ def open_dataset(path: str | Path, format: str = "auto", ignore: Collection[str]
 
 def detect_format(root: Path) -> str:
     """The format of a folder by its layout. An instances JSON goes before label files, since it says more."""
+    for name, recognised in LAYOUTS.items():
+        if recognised(root):
+            return name
+    if find_panoptic(root) is not None:
+        return "coco-panoptic"
     if root.is_file() or (root / "instances.json").is_file() or any((root / "annotations").glob("instances*.json")):
         return "coco"
     labels = root / "labels"
@@ -64,5 +79,6 @@ def detect_format(root: Path) -> str:
             return "yolo"
     raise DatasetError(
         f"{root} is no data set that is known: expected images/ with labels/*.png and classes.txt (masks), "
-        "images/ with labels/*.txt (yolo), or instances.json (coco)"
+        "images/ with labels/*.txt (yolo), instances.json (coco), panoptic_*.json with its folder (coco-panoptic), "
+        "SegmentationClass (voc), objectInfo150.txt (ade20k), or gtFine (cityscapes)"
     )

@@ -8,7 +8,7 @@ An instance is a connected piece (8-connectivity) of one class.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -37,13 +37,15 @@ class IndexMasks(Dataset):
     """The reader of this format."""
 
     format: ClassVar[str] = "masks"
+    others_are_void: ClassVar[bool] = False  # whether values that are not listed are ignored, or an error
+    labels: Mapping[str, Path]  # the label image of each sample, by its ref
     indices: tuple[int, ...]  # the value of each class in the label images
     ignored: frozenset[int]  # values that are never stored or scored
 
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its index mask; raises ``ImageError`` or ``DatasetError`` naming the file."""
         image = read_image(sample.image_path)
-        label_path = self.root / "labels" / f"{sample.image_path.stem}.png"
+        label_path = self.labels[sample.ref]
         values = read_index_map(label_path)
         if values.shape != image.shape[:2]:
             raise DatasetError(
@@ -51,7 +53,8 @@ class IndexMasks(Dataset):
                 f"its image {image.shape[1]}x{image.shape[0]} px"
             )
         present = np.unique(values)
-        if unlisted := sorted(set(present.tolist()) - set(self.indices) - self.ignored):
+        unlisted = sorted(set(present.tolist()) - set(self.indices) - self.ignored)
+        if unlisted and not self.others_are_void:
             raise DatasetError(f"{label_path}: index {unlisted[0]} is not in classes.txt; list it or pass --ignore")
         table = np.full(int(present.max()) + 1, IGNORED, dtype=np.int32)
         for i, value in enumerate(self.indices):
@@ -74,10 +77,12 @@ def open_index_masks(root: Path, ignore: Collection[str] = ()) -> IndexMasks:
     ignored = frozenset(set(listed) - set(wanted) | {int(text) for text in ignore if text.isdigit()})
     if not wanted:
         raise DatasetError(f"{find_classes(root)} lists no class that is not ignored")
+    samples = images_in(root / "images", root)
     return IndexMasks(
         root=root,
         classes=tuple(wanted.values()),
-        samples=images_in(root / "images", root),
+        samples=samples,
+        labels={sample.ref: root / "labels" / f"{sample.image_path.stem}.png" for sample in samples},
         indices=tuple(wanted),
         ignored=ignored,
     )
