@@ -6,44 +6,21 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from knnclip.classifiers.base import ZeroShotClassifier
-from knnclip.parts import read_settings, split_part
+from knnclip.networks import make_detectron2, make_fcclip, make_onnx, make_open_clip, make_universal
+from knnclip.parts import split_part
 from knnclip.registry import lookup
 
 __all__ = ["CLASSIFIERS", "ZeroShotClassifier", "make_classifier"]
 
 
-def _onnx(rest: str, device: str) -> ZeroShotClassifier:
-    from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
-
-    return OnnxSegmenter(read_settings(OnnxSettings, rest, "onnx"), device)
-
-
-def _open_clip(rest: str, device: str) -> ZeroShotClassifier:
-    from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
-
-    return OpenClip(read_settings(OpenClipSettings, rest, "openclip"), device)
-
-
-def _universal(rest: str, device: str) -> ZeroShotClassifier:
-    from knnclip.networks.universal import UniversalSegmenter, UniversalSettings
-
-    return UniversalSegmenter(read_settings(UniversalSettings, rest, "universal"), device)
-
-
-def _detectron2(rest: str, device: str) -> ZeroShotClassifier:
-    from knnclip.networks.detectron2 import Detectron2Segmenter, Detectron2Settings
-
-    return Detectron2Segmenter(read_settings(Detectron2Settings, rest, "detectron2"), device)
-
-
-def _fcclip(rest: str, device: str) -> ZeroShotClassifier:
-    from knnclip.networks.fcclip.part import FcClip, FcClipSettings
-
-    return FcClip(read_settings(FcClipSettings, rest, "fcclip"), device)
-
-
 CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType(
-    {"detectron2": _detectron2, "fcclip": _fcclip, "onnx": _onnx, "openclip": _open_clip, "universal": _universal}
+    {
+        "detectron2": make_detectron2,
+        "fcclip": make_fcclip,
+        "onnx": make_onnx,
+        "openclip": make_open_clip,
+        "universal": make_universal,
+    }
 )
 
 

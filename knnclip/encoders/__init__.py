@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from knnclip.encoders.base import Encoder
 from knnclip.errors import UsageError
+from knnclip.networks import make_fcclip, make_open_clip
 from knnclip.parts import read_settings, split_part, split_sum
 from knnclip.registry import lookup
 
@@ -27,20 +28,8 @@ def _timm(rest: str, device: str) -> Encoder:
     return TimmEncoder(read_settings(TimmSettings, rest, "timm"), device)
 
 
-def _open_clip(rest: str, device: str) -> Encoder:
-    from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
-
-    return OpenClip(read_settings(OpenClipSettings, rest, "openclip"), device)
-
-
-def _fcclip(rest: str, device: str) -> Encoder:
-    from knnclip.networks.fcclip.part import FcClip, FcClipSettings
-
-    return FcClip(read_settings(FcClipSettings, rest, "fcclip"), device)
-
-
 ENCODERS: Mapping[str, Callable[[str, str], Encoder]] = MappingProxyType(
-    {"descriptor": _descriptor, "fcclip": _fcclip, "openclip": _open_clip, "timm": _timm}
+    {"descriptor": _descriptor, "fcclip": make_fcclip, "openclip": make_open_clip, "timm": _timm}
 )
 
 

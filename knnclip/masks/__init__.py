@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from knnclip.errors import UsageError
 from knnclip.masks.base import MaskGenerator, PromptableGenerator
+from knnclip.networks import make_detectron2, make_fcclip, make_onnx, make_universal
 from knnclip.parts import read_settings, split_part
 from knnclip.registry import lookup
 
@@ -21,18 +22,6 @@ def _regions(rest: str, device: str) -> MaskGenerator:  # noqa: ARG001 - it is n
     from knnclip.masks.regions import RegionGenerator, RegionSettings
 
     return RegionGenerator(read_settings(RegionSettings, rest and f",{rest.removeprefix(',')}", "regions"))
-
-
-def _onnx(rest: str, device: str) -> MaskGenerator:
-    from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
-
-    return OnnxSegmenter(read_settings(OnnxSettings, rest, "onnx"), device)
-
-
-def _universal(rest: str, device: str) -> MaskGenerator:
-    from knnclip.networks.universal import UniversalSegmenter, UniversalSettings
-
-    return UniversalSegmenter(read_settings(UniversalSettings, rest, "universal"), device)
 
 
 def _sam(rest: str, device: str) -> Sam:
@@ -49,26 +38,14 @@ def _grabcut(rest: str, device: str) -> PromptableGenerator:  # noqa: ARG001 - i
     return GrabCut()
 
 
-def _detectron2(rest: str, device: str) -> MaskGenerator:
-    from knnclip.networks.detectron2 import Detectron2Segmenter, Detectron2Settings
-
-    return Detectron2Segmenter(read_settings(Detectron2Settings, rest, "detectron2"), device)
-
-
-def _fcclip(rest: str, device: str) -> MaskGenerator:
-    from knnclip.networks.fcclip.part import FcClip, FcClipSettings
-
-    return FcClip(read_settings(FcClipSettings, rest, "fcclip"), device)
-
-
 GENERATORS: Mapping[str, Callable[[str, str], MaskGenerator]] = MappingProxyType(
     {
-        "detectron2": _detectron2,
-        "fcclip": _fcclip,
+        "detectron2": make_detectron2,
+        "fcclip": make_fcclip,
         "regions": _regions,
-        "onnx": _onnx,
+        "onnx": make_onnx,
         "sam": _sam,
-        "universal": _universal,
+        "universal": make_universal,
     }
 )
 PROMPTABLE: Mapping[str, Callable[[str, str], PromptableGenerator]] = MappingProxyType(
