@@ -12,6 +12,8 @@ TREES = {
     "voc": "JPEGImages/NAME.jpg  SegmentationClass/NAME.png  (or the path of ImageSets/Segmentation/SPLIT.txt)",
     "ade20k": "images/SPLIT/NAME.jpg  annotations/SPLIT/NAME.png  objectInfo150.txt  (or the path of images/SPLIT)",
     "cityscapes": "leftImg8bit/SPLIT/CITY/  gtFine/SPLIT/CITY/*_labelIds.png  (or the path of leftImg8bit/SPLIT)",
+    "labelme": "NAME.jpg  NAME.json (shapes: polygon, rectangle, circle, mask)",
+    "cvat": "images/  annotations.xml (CVAT for images 1.1)",
     "detectron2:NAME": "a set registered in detectron2's DatasetCatalog, in place of the folder",
 }
 

@@ -17,6 +17,7 @@ from knnclip.datasets.base import (
 from knnclip.datasets.coco import open_coco
 from knnclip.datasets.coco_panoptic import find_panoptic, open_coco_panoptic
 from knnclip.datasets.detectron2 import SCHEME, open_detectron2
+from knnclip.datasets.drawn import open_cvat, open_labelme
 from knnclip.datasets.index_masks import open_index_masks
 from knnclip.datasets.published import LAYOUTS, open_ade20k, open_cityscapes, open_voc
 from knnclip.datasets.yolo import open_yolo
@@ -41,6 +42,8 @@ FORMATS: Mapping[str, Callable[[Path, Collection[str]], Dataset]] = MappingProxy
         "cityscapes": open_cityscapes,
         "coco": open_coco,
         "coco-panoptic": open_coco_panoptic,
+        "cvat": open_cvat,
+        "labelme": open_labelme,
         "masks": open_index_masks,
         "voc": open_voc,
         "yolo": open_yolo,
@@ -69,6 +72,8 @@ def detect_format(root: Path) -> str:
             return name
     if find_panoptic(root) is not None:
         return "coco-panoptic"
+    if root.suffix == ".xml" or (root / "annotations.xml").is_file():
+        return "cvat"
     if root.is_file() or (root / "instances.json").is_file() or any((root / "annotations").glob("instances*.json")):
         return "coco"
     labels = root / "labels"
@@ -77,8 +82,11 @@ def detect_format(root: Path) -> str:
             return "masks"
         if any(labels.glob("*.txt")):
             return "yolo"
+    if root.is_dir() and (any(root.glob("*.json")) or any(root.glob("*/*.json"))):
+        return "labelme"
     raise DatasetError(
         f"{root} is no data set that is known: expected images/ with labels/*.png and classes.txt (masks), "
         "images/ with labels/*.txt (yolo), instances.json (coco), panoptic_*.json with its folder (coco-panoptic), "
-        "SegmentationClass (voc), objectInfo150.txt (ade20k), or gtFine (cityscapes)"
+        "SegmentationClass (voc), objectInfo150.txt (ade20k), gtFine (cityscapes), annotations.xml (cvat), or JSON "
+        "files with shapes (labelme)"
     )
