@@ -130,6 +130,13 @@ def ids_as_rgb(ids: NDArray[np.int32]) -> Image:
     return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
 
 
+def ids_from_rgb(rgb: Image) -> NDArray[np.int32]:
+    """``(H, W)`` ids of COCO's panoptic colours ``(H, W, 3)``: R + 256 G + 65536 B."""
+    wide = rgb[..., :3].astype(np.int32)
+    ids: NDArray[np.int32] = wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2]
+    return ids
+
+
 def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
     """Writes what ``encode_png`` makes."""
     write_atomically(path, encode_png(pixels))

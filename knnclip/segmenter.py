@@ -311,16 +311,21 @@ class Named:
         """The preset with these in place of its own."""
         masks, encoder = self.masks or preset.masks, self.encoder or preset.encoder
         classifier = self.classifier or preset.classifier
-        if self.weights is not None:
-            changed = with_option(encoder, WITH_WEIGHTS, "weights", str(Path(self.weights).absolute()))
-            # The same part stays the same part, so that it is made once.
-            classifier, encoder = changed if classifier == encoder else classifier, changed
-        # A generator that takes prompts answers them.
-        promptable = masks if split_part(masks)[0] in PROMPTABLE else preset.promptable
+        # What was the same part for several roles stays the same part, so that it is made once.
+        changed = {part: part for part in (masks, encoder, classifier) if part is not None}
         for option, value in self.limits.items():
             if value is not None:
-                masks = with_option(masks, (split_part(masks)[0],), option, str(value))
-        return replace(preset, masks=masks, promptable=promptable, encoder=encoder, classifier=classifier)
+                changed[masks] = with_option(changed[masks], (split_part(masks)[0],), option, str(value))
+        if self.weights is not None:
+            changed[encoder] = with_option(encoder, WITH_WEIGHTS, "weights", str(Path(self.weights).absolute()))
+        return replace(
+            preset,
+            masks=changed[masks],
+            # A generator that takes prompts answers them.
+            promptable=changed[masks] if split_part(masks)[0] in PROMPTABLE else preset.promptable,
+            encoder=changed[encoder],
+            classifier=None if classifier is None else changed[classifier],
+        )
 
 
 def _pixels(image: ImageLike | Analysis) -> Image:

@@ -27,7 +27,7 @@ from knnclip.datasets.base import (
     read_text,
 )
 from knnclip.errors import DatasetError
-from knnclip.images import read_image
+from knnclip.images import ids_from_rgb, read_image
 from knnclip.structures import Mask
 
 
@@ -44,8 +44,7 @@ class CocoPanoptic(Dataset):
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its segments; raises ``ImageError`` or ``DatasetError`` if a file cannot be read."""
         image = read_image(sample.image_path)
-        rgb = read_image(self.maps[sample.ref]).astype(np.int32)
-        ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+        ids = ids_from_rgb(read_image(self.maps[sample.ref]))
         if ids.shape != image.shape[:2]:
             raise DatasetError(f"{self.maps[sample.ref]}: has shape {ids.shape}, its image {image.shape[:2]}")
         names = self.class_names

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
 from knnclip.evaluation.instances import InstanceScores, score_instances
-from knnclip.evaluation.panoptic import PanopticQuality, ids_from_rgb, segment_infos
+from knnclip.evaluation.panoptic import PanopticQuality, segment_infos
 from knnclip.evaluation.semantic import SemanticConfusion
+from knnclip.images import ids_from_rgb, read_index_map
 
 
 def score_semantic_files(
@@ -91,8 +92,6 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _index_map(file: Path) -> NDArray[np.int64]:
-    from knnclip.images import read_index_map
-
     return read_index_map(file).astype(np.int64)
 
 

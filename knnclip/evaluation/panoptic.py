@@ -161,13 +161,6 @@ class PanopticQuality:
         return places, len(listed)
 
 
-def ids_from_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """``(H, W, 3)`` of a panoptic PNG -> ``(H, W)`` segment ids: R + 256 G + 65536 B."""
-    wide = rgb[..., :3].astype(np.int32)
-    ids: NDArray[np.int32] = wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2]
-    return ids
-
-
 def segment_infos(segments: Sequence[Mapping[str, object]], column: Mapping[int, int]) -> list[SegmentInfo]:
     """The ``segments_info`` of a COCO panoptic JSON; ``DatasetError`` for a category that ``column`` does not have."""
     infos = []

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pil
 
 from knnclip.errors import DatasetError
-from knnclip.evaluation.panoptic import PanopticQuality, SegmentInfo, ids_from_rgb, segment_infos
+from knnclip.evaluation.panoptic import PanopticQuality, SegmentInfo, segment_infos
+from knnclip.images import ids_from_rgb
 
 NAMES, THINGS = ("cat", "dog", "sky", "never"), (True, True, False, False)
 

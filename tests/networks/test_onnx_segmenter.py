@@ -135,6 +135,18 @@ def test_base_and_store_work_together(colours, image, tmp_path):
         np.testing.assert_array_equal(segmenter.segment(image).semantic, before)
 
 
+def test_limits_and_weights_leave_one_part_one(colours, tmp_path):
+    text = part(colours)
+    with Segmenter.open(
+        tmp_path / "s", masks=text, classifier=text, max_masks=3, min_area=9, device="cpu"
+    ) as segmenter:
+        assert segmenter.classifier is segmenter.generator
+        assert (segmenter.generator.settings.max_masks, segmenter.generator.settings.min_area) == (3, 9)
+    with Segmenter.open(tmp_path / "s", max_masks=5, device="cpu", read_only=True) as segmenter:
+        assert segmenter.classifier is segmenter.generator
+        assert segmenter.generator.settings.max_masks == 5
+
+
 def test_an_unknown_part_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="unknown classifier 'regions'"):
         Segmenter.open(tmp_path / "s", classifier="regions")
