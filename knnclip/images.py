@@ -11,7 +11,7 @@ import os
 import tempfile
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from knnclip.structures import Image
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+Pixel = TypeVar("Pixel", bound=np.generic)
+
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded: 100 megapixels, 300 MB as RGB."""
 
@@ -31,14 +33,14 @@ THUMBNAIL_PX = 512
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
 
-def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
-    """An image file as upright ``(H, W, 3) uint8`` RGB.
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes | None = None) -> Image:
+    """An image file as upright ``(H, W, 3) uint8`` RGB; of ``content``, if it is given, which ``path`` then names.
 
     EXIF orientation is applied; palettes, grey and CMYK are converted; transparency lies over white; 16-bit and float
     samples are scaled to 8 bits; of an animation the first frame is taken. Raises ``ImageError``, which names the
     file, if it is missing, no image, truncated, or has more than ``max_pixels`` (found before anything is decoded).
     """
-    with _opened(path, max_pixels) as picture:
+    with _opened(path, max_pixels, content) as picture:
         from PIL import ImageOps
 
         try:
@@ -49,12 +51,34 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
             raise ImageError(f"{path}: the image is damaged ({error}); replace the file") from error
 
 
-def read_index_map(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int32]:
+def read_orientation(path: str | Path, *, content: bytes | None = None) -> int:
+    """The EXIF orientation of an image file, 1 to 8: 1 is upright, above 4 the sides are swapped."""
+    from PIL import ExifTags
+
+    with _opened(path, MAX_PIXELS, content) as picture:
+        turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return turn if turn in range(1, 9) else 1
+
+
+def turned_upright(pixels: NDArray[Pixel], orientation: int) -> NDArray[Pixel]:
+    """``(H, W, ...)`` pixels as they are stored, turned by an EXIF orientation as ``read_image`` turns an image."""
+    if orientation > 4:  # rows and columns are swapped
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def read_index_map(
+    path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes | None = None
+) -> NDArray[np.int32]:
     """The class indices of a label image as ``(H, W) int32``: palette indices or grey values, 8 or 16 bits, unscaled.
 
     Raises ``ImageError`` as ``read_image`` does, and if the file holds colours instead of indices.
     """
-    with _opened(path, max_pixels) as picture:
+    with _opened(path, max_pixels, content) as picture:
         if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
             raise ImageError(
                 f"{path}: a label image holds one index a pixel, found mode {picture.mode}; "
@@ -167,7 +191,7 @@ def _umask() -> int:
     return mask
 
 
-def _opened(path: str | Path, max_pixels: int) -> PilImage:
+def _opened(path: str | Path, max_pixels: int, content: bytes | None = None) -> PilImage:
     """The file with its header read and its size checked, nothing decoded."""
     import warnings
 
@@ -177,7 +201,7 @@ def _opened(path: str | Path, max_pixels: int) -> PilImage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pil.DecompressionBombWarning)  # the limit here is max_pixels
-            picture = Pil.open(path)
+            picture = Pil.open(path if content is None else BytesIO(content))
     except UnidentifiedImageError:
         raise ImageError(f"{path}: not an image that can be read; expected one of JPEG, PNG, TIFF, ...") from None
     except Pil.DecompressionBombError as error:

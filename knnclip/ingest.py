@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from knnclip.datasets import Dataset, LabelledImage, Rejection, Sample
+from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
 from knnclip.parallel import map_ahead
 from knnclip.segmenter import MIN_PURITY, Segmenter
@@ -81,8 +81,11 @@ def ingest(
     _check_classes(dataset, settings)
     store = segmenter.store
     for label in dataset.classes:
-        if settings.wants(label.name) and store.vocabulary().find(label.name) is None:
-            store.add_class(label.name, is_thing=label.is_thing, color=label.color)
+        known = store.vocabulary()
+        if settings.wants(label.name) and known.find(label.name) is None:
+            # A synonym that the store or the data set has for another class would make that one ambiguous.
+            free = [name for name in label.synonyms if known.find(name) is None and name not in dataset.class_names]
+            store.add_class(label.name, is_thing=label.is_thing, synonyms=free, color=label.color)
     where = str(dataset.root.resolve()) if identity is None else identity
     source = store.begin_source(
         "ingest", f"{dataset.format} {identity or dataset.root}", key=_source_key(where, dataset.format, settings)
@@ -116,7 +119,11 @@ def labelled_instances(
     """The rows of one image, encoded in one pass: annotated segments first, then proposals, at most so many."""
     kept: list[Row] = []
     if settings.kind != "proposals":
-        kept += [(item.mask, item.class_name, 1.0, "truth") for item in labelled.instances if not item.is_crowd]
+        kept += [
+            (item.mask, item.class_name, 1.0, "truth")
+            for item in labelled.instances
+            if not item.is_crowd and item.mask.area >= MIN_AREA_PX
+        ]
     if settings.kind != "truth":
         for mask in segmenter.generator.generate(labelled.image).masks:
             name, purity = majority(mask, labelled)

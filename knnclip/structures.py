@@ -11,7 +11,7 @@ Conventions, everywhere in knnclip:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 import numpy as np
@@ -188,6 +188,10 @@ class Neighbors:
     def valid(self) -> Bool:
         """``(N, k)``: which entries are rows of the store."""
         return self.instance_id >= 0
+
+    def nearest(self, k: int) -> Neighbors:
+        """The k nearest of them, all if there are fewer."""
+        return Neighbors(*(getattr(self, column.name)[:, :k] for column in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

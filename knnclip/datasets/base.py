@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from knnclip.errors import DatasetError
-from knnclip.images import IMAGE_SUFFIXES
+from knnclip.images import IMAGE_SUFFIXES, read_orientation, turned_upright
 from knnclip.structures import Image, Int32, Mask, masks_from_labels
 from knnclip.vocabulary import Color
 
 MIN_AREA_PX = 30
-"""Annotated pieces smaller than this are left out: too few pixels to describe."""
+"""Masks smaller than this have too few pixels to be described; they are scored, but neither stored nor asked."""
 
 IGNORED = -1
 """Value of a label map where the truth says nothing: never stored, never scored."""
+
+
+SEEN_ENTRIES = 6
+"""So many entries of a folder are named in a message."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class ClassLabel:
     name: str
     is_thing: bool
     color: Color | None = None
+    synonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Sample:
     """One image of a data set, not yet read."""
 
     ref: str  # path within the data set, with forward slashes
-    image_path: Path
+    image_path: Path  # where the image lies; a mere name where the set does not keep its images as files
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +59,7 @@ class LabelledMask:
 
     mask: Mask
     class_name: str
-    is_crowd: bool = False  # a group of objects: never stored, its pixels never scored
+    is_crowd: bool = False  # a group of objects: never stored, never scored as one of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +71,18 @@ class LabelledImage:
     class_names: tuple[str, ...]
     instances: tuple[LabelledMask, ...]
     rejected: tuple[Rejection, ...] = ()
-    too_small: int = 0  # annotated pieces under MIN_AREA_PX
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(ABC):
     """A labelled data set on the disk; each format is a subclass."""
 
-    format: ClassVar[str]
+    format: str
     root: Path
     classes: tuple[ClassLabel, ...]
     samples: tuple[Sample, ...]
     rejected: tuple[Rejection, ...] = ()  # found while opening
+    has_instances: bool = True  # whether the truth tells the objects of one class apart
 
     @abstractmethod
     def load(self, sample: Sample) -> LabelledImage:
@@ -109,14 +115,66 @@ def paint(instances: tuple[LabelledMask, ...], names: tuple[str, ...], shape: tu
     return label_map
 
 
-def connected_pieces(label_map: Int32, names: tuple[str, ...]) -> tuple[tuple[LabelledMask, ...], int]:
-    """The connected pieces (8-connectivity) of each class of a label map, and how many were too small to be kept."""
+def connected_pieces(label_map: Int32, names: tuple[str, ...]) -> tuple[LabelledMask, ...]:
+    """The connected pieces (8-connectivity) of each class of a label map, those of at least ``MIN_AREA_PX``."""
     from skimage.measure import label
 
     masks = masks_from_labels(label(label_map, background=IGNORED, connectivity=2))
-    large = [mask for mask in masks if mask.area >= MIN_AREA_PX]
-    found = tuple(LabelledMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
-    return found, len(masks) - len(large)
+    large = (mask for mask in masks if mask.area >= MIN_AREA_PX)
+    return tuple(LabelledMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
+
+
+def turn_of(
+    size: tuple[int, int], shape: tuple[int, int], where: str, image_path: Path, content: bytes | None = None
+) -> int:
+    """The EXIF orientation by which labels made at ``size`` ``(h, w)`` come upright; 1 if they fit as they are.
+
+    A camera may store a picture lying on its side and note how to turn it. Labels that were made on the pixels as they
+    are stored have the sides swapped; they are turned as the image was. ``DatasetError`` if they fit in neither way.
+    """
+    if size == shape:
+        return 1
+    if size == shape[::-1] and (turn := read_orientation(image_path, content=content)) > 4:
+        return turn
+    raise DatasetError(
+        f"{where}: the labels are for {size[1]}x{size[0]} px, the image has {shape[1]}x{shape[0]} px; "
+        "export them again at the size of the image"
+    )
+
+
+def fitted(values: Int32, shape: tuple[int, int], file: Path, image_path: Path) -> Int32:
+    """A label image in the shape ``(H, W)`` of its upright image, see ``turn_of``."""
+    size = int(values.shape[0]), int(values.shape[1])
+    return turned_upright(values, turn_of(size, shape, str(file), image_path))
+
+
+def turned(mask: Mask, orientation: int) -> Mask:
+    """A mask on the pixels as they are stored, on those of the upright image."""
+    return mask if orientation == 1 else Mask.from_dense(turned_upright(mask.to_dense(), orientation))
+
+
+def unwanted(value: int, label: ClassLabel, ignore: Collection[str]) -> bool:
+    """Whether a class is to be ignored, by its value in the data or by one of its names."""
+    return not {str(value), label.name, *label.synonyms}.isdisjoint(ignore)
+
+
+def distinct(labels: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
+    """The classes without the synonyms that would also name another class."""
+    labels = tuple(labels)
+    owners = Counter(name for label in labels for name in {label.name, *label.synonyms})
+    return tuple(
+        replace(label, synonyms=tuple(name for name in dict.fromkeys(label.synonyms) if owners[name] == 1))
+        for label in labels
+    )
+
+
+def seen(folder: Path) -> str:
+    """What a folder holds, for a message: its first few entries."""
+    if not folder.is_dir():
+        return f"{folder.name} is {'a file' if folder.exists() else 'not there'}"
+    entries = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in folder.iterdir())
+    more = f" and {len(entries) - SEEN_ENTRIES} more" if len(entries) > SEEN_ENTRIES else ""
+    return f"it holds {', '.join(entries[:SEEN_ENTRIES]) or 'nothing'}{more}"
 
 
 def read_text(path: Path) -> str:

@@ -12,13 +12,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from knnclip.datasets.base import (
     IGNORED,
-    MIN_AREA_PX,
     ClassLabel,
     Dataset,
     LabelledImage,
@@ -26,6 +25,7 @@ from knnclip.datasets.base import (
     Rejection,
     Sample,
     connected_pieces,
+    fitted,
     paint,
 )
 from knnclip.datasets.polygons import mask_from_coco
@@ -44,7 +44,7 @@ Record = Mapping[str, Any]
 class RegisteredDataset(Dataset):
     """The reader of such sets."""
 
-    format: ClassVar[str] = "detectron2"
+    format: str = "detectron2"
     records: Mapping[str, Record]  # by sample ref
     names: tuple[str, ...]  # of all classes; an instance's category_id, a pixel's value
     ignore_value: int
@@ -57,7 +57,6 @@ class RegisteredDataset(Dataset):
         shape = (int(image.shape[0]), int(image.shape[1]))
         found: list[LabelledMask] = []
         rejected: list[Rejection] = []
-        too_small = 0
         for number, annotation in enumerate(record.get("annotations", ())):
             name = self.names[annotation["category_id"]]
             try:
@@ -65,29 +64,25 @@ class RegisteredDataset(Dataset):
             except MaskError as error:
                 rejected.append(Rejection(sample.ref, f"annotation {number}", str(error)))
                 continue
-            if mask.area < MIN_AREA_PX:
-                too_small += 1
-            elif name not in self.ignored:
+            if name not in self.ignored:
                 found.append(LabelledMask(mask, name, bool(annotation.get("iscrowd", 0))))
         names = self.class_names
         if "sem_seg_file_name" in record:
-            label_map = self._semantic(Path(record["sem_seg_file_name"]), shape)
+            label_map = self._semantic(Path(record["sem_seg_file_name"]), shape, sample.image_path)
             if not found:
-                pieces, too_small = connected_pieces(label_map, names)
-                found = list(pieces)
+                found = list(connected_pieces(label_map, names))
         else:
             label_map = paint(tuple(found), names, shape)
-        return LabelledImage(image, label_map, names, tuple(found), tuple(rejected), too_small)
+        return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
 
-    def _semantic(self, file: Path, shape: tuple[int, int]) -> Int32:
+    def _semantic(self, file: Path, shape: tuple[int, int], image_path: Path) -> Int32:
         from PIL import Image as Pil
 
         try:
-            values = np.asarray(Pil.open(file)).astype(np.int64)
+            values = np.asarray(Pil.open(file)).astype(np.int32)
         except OSError as error:
             raise DatasetError(f"{file}: cannot be read as a label image ({error}); check the file") from None
-        if values.shape != shape:
-            raise DatasetError(f"{file}: has shape {values.shape}, its image {shape}; they must agree")
+        values = fitted(values, shape, file, image_path)
         index = {name: i for i, name in enumerate(self.class_names)}
         table = np.full(max(len(self.names), int(values.max()) + 1, self.ignore_value + 1), IGNORED, dtype=np.int32)
         for value, name in enumerate(self.names):
@@ -118,6 +113,7 @@ def open_detectron2(name: str, ignore: Collection[str] = ()) -> RegisteredDatase
         root=Path(f"{SCHEME}{name}"),
         classes=tuple(ClassLabel(label, label in things) for label in kept),
         samples=tuple(Sample(file, Path(file)) for file in sorted(records)),
+        has_instances=any("annotations" in record for record in records.values()),
         records=records,
         names=tuple(names),
         ignore_value=int(known.get("ignore_label", 255)),

@@ -14,14 +14,13 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 import numpy as np
 
 from knnclip.datasets.base import (
     IGNORED,
-    MIN_AREA_PX,
     ClassLabel,
     Dataset,
     LabelledImage,
@@ -30,6 +29,9 @@ from knnclip.datasets.base import (
     Sample,
     paint,
     read_text,
+    seen,
+    turn_of,
+    turned,
 )
 from knnclip.datasets.polygons import mask_from_polygons
 from knnclip.errors import DatasetError, MaskError
@@ -53,7 +55,7 @@ class Shape:
 
     def mask(self, shape: tuple[int, int]) -> Mask:
         """Its pixels in an image; ``MaskError`` if it has none."""
-        if self.kind == "mask" and self.bits is not None:
+        if self.kind == "mask" and self.bits is not None and self.points:
             return _pasted(self.bits, self.points[0], shape)
         corners = self._corners()
         return mask_from_polygons([[value for point in corners for value in point]], shape)
@@ -78,42 +80,47 @@ class DrawnShapes(Dataset):
 
     shapes: Mapping[str, tuple[Shape, ...]]  # by sample ref, lower ones first
     ignored: frozenset[str]
+    sizes: Mapping[str, tuple[int, int]]  # sample ref -> (height, width) that its shapes are for, where given
 
     def load(self, sample: Sample) -> LabelledImage:
-        """Reads one image and its shapes; raises ``ImageError`` if the image cannot be read."""
+        """Reads one image and its shapes; raises ``ImageError`` if the image cannot be read, and ``DatasetError`` if it
+        has another size than its shapes.
+        """
         image = read_image(sample.image_path)
         shape = (int(image.shape[0]), int(image.shape[1]))
+        size = self.sizes.get(sample.ref, shape)
+        turn = turn_of(size, shape, f"the shapes of {sample.ref}", sample.image_path)
         groups: dict[tuple[str, str], list[Mask]] = {}
         rejected: list[Rejection] = []
         for number, drawn in enumerate(self.shapes[sample.ref]):
             if drawn.name in self.ignored:
                 continue
             try:
-                mask = drawn.mask(shape)
+                mask = turned(drawn.mask(size), turn)
             except MaskError as error:
                 rejected.append(Rejection(sample.ref, drawn.place, str(error)))
                 continue
             groups.setdefault((drawn.name, drawn.group or f"alone {number}"), []).append(mask)
-        masks = [LabelledMask(Mask.union(parts), name) for (name, _), parts in groups.items()]
-        found = tuple(item for item in masks if item.mask.area >= MIN_AREA_PX)
-        too_small = len(masks) - len(found)
+        found = tuple(LabelledMask(Mask.union(parts), name) for (name, _), parts in groups.items())
         label_map = self._painted(found, shape)
-        return LabelledImage(image, label_map, self.class_names, found, tuple(rejected), too_small)
+        return LabelledImage(image, label_map, self.class_names, found, tuple(rejected))
 
     def _painted(self, found: tuple[LabelledMask, ...], shape: tuple[int, int]) -> Int32:
         return paint(found, self.class_names, shape)
 
 
+@dataclass(frozen=True, kw_only=True)
 class LabelMe(DrawnShapes):
     """One JSON an image, beside it or in a folder of its own."""
 
-    format: ClassVar[str] = "labelme"
+    format: str = "labelme"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Cvat(DrawnShapes):
     """One ``annotations.xml`` for all images."""
 
-    format: ClassVar[str] = "cvat"
+    format: str = "cvat"
 
     def _painted(self, found: tuple[LabelledMask, ...], shape: tuple[int, int]) -> Int32:
         label_map = np.full(shape, IGNORED, dtype=np.int32)
@@ -126,13 +133,20 @@ Drawn = TypeVar("Drawn", LabelMe, Cvat)
 
 
 def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
-    """A folder of LabelMe's JSON files; ``DatasetError`` if there is none."""
-    files = [file for file in sorted(root.rglob("*.json")) if _is_labelme(file)]
-    if not files:
-        raise DatasetError(f"{root} holds no LabelMe files; each is a JSON with shapes and imagePath")
-    samples, shapes, rejected = [], {}, []
-    for file in files:
-        content = json.loads(read_text(file))
+    """A folder of LabelMe's JSON files; ``DatasetError`` if there is none. A broken one is among the rejected."""
+    samples, shapes, sizes, rejected = [], {}, {}, []
+    for file in sorted(root.rglob("*.json")):
+        try:
+            content = json.loads(read_text(file))
+            if not _is_labelme(content):
+                continue
+            drawn = tuple(_labelme_shape(shape, number) for number, shape in enumerate(content["shapes"]))
+        except DatasetError as error:
+            rejected.append(Rejection(str(file), None, str(error)))
+            continue
+        except (ValueError, TypeError, AttributeError) as error:
+            rejected.append(Rejection(str(file), None, f"it is no JSON of LabelMe ({error}); save it again"))
+            continue
         # Written on Windows the path has backslashes, which mean nothing elsewhere.
         name = PureWindowsPath(str(content["imagePath"])).name
         image = next((path for path in (file.parent / name, root / "images" / name) if path.is_file()), None)
@@ -141,19 +155,25 @@ def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
             continue
         ref = image.relative_to(root).as_posix()
         samples.append(Sample(ref, image))
-        shapes[ref] = tuple(_labelme_shape(shape, number) for number, shape in enumerate(content["shapes"]))
-    return _opened(LabelMe, root, samples, shapes, ignore, rejected)
+        shapes[ref] = drawn
+        if content.get("imageHeight") and content.get("imageWidth"):
+            sizes[ref] = int(content["imageHeight"]), int(content["imageWidth"])
+    if not samples and not rejected:
+        raise DatasetError(f"{root} holds no LabelMe files; each is a JSON with shapes and imagePath; {seen(root)}")
+    return _opened(LabelMe, root, samples, shapes, sizes, ignore, rejected)
 
 
 def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
     """A folder with ``annotations.xml`` of CVAT's "for images 1.1", or the file itself; images under ``images/``."""
     file = root if root.is_file() else root / "annotations.xml"
+    if not file.is_file():
+        raise DatasetError(f"{root} has no annotations.xml; export it as CVAT for images 1.1; {seen(root)}")
     try:
         tree = ElementTree.fromstring(read_text(file))
     except ElementTree.ParseError as error:
         raise DatasetError(f"{file} is not XML ({error}); export it again as CVAT for images 1.1") from None
     folder = file.parent
-    samples, shapes, rejected = [], {}, []
+    samples, shapes, sizes, rejected = [], {}, {}, []
     for element in tree.iter("image"):
         name = element.get("name", "")
         image = next((path for path in (folder / "images" / name, folder / name) if path.is_file()), None)
@@ -161,10 +181,16 @@ def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
             rejected.append(Rejection(str(file), f"image {name}", f"image {name} is missing"))
             continue
         ref = image.relative_to(folder).as_posix()
-        drawn = sorted(element, key=lambda shape: int(shape.get("z_order", 0)))
+        try:
+            drawn = sorted(element, key=lambda shape: int(shape.get("z_order", 0)))
+            shapes[ref] = tuple(_cvat_shape(shape, number) for number, shape in enumerate(drawn) if shape.get("label"))
+        except ValueError as error:
+            rejected.append(Rejection(str(file), f"image {name}", f"a number in its shapes cannot be read ({error})"))
+            continue
         samples.append(Sample(ref, image))
-        shapes[ref] = tuple(_cvat_shape(shape, number) for number, shape in enumerate(drawn) if shape.get("label"))
-    return _opened(Cvat, root, samples, shapes, ignore, rejected)
+        if element.get("height") and element.get("width"):
+            sizes[ref] = int(element.get("height", 0)), int(element.get("width", 0))
+    return _opened(Cvat, root, samples, shapes, sizes, ignore, rejected)
 
 
 def _opened(
@@ -172,28 +198,27 @@ def _opened(
     root: Path,
     samples: Sequence[Sample],
     shapes: Mapping[str, tuple[Shape, ...]],
+    sizes: Mapping[str, tuple[int, int]],
     ignore: Collection[str],
     rejected: Sequence[Rejection],
 ) -> Drawn:
     names = sorted({shape.name for drawn in shapes.values() for shape in drawn})
     kept = [name for name in names if name not in ignore]
     if not samples or not kept:
-        raise DatasetError(f"{root} has no {'images' if not samples else 'class that is not ignored'}; check the path")
+        lacks = "class that is not ignored" if samples else "images"
+        raise DatasetError(f"{root} has no {lacks}; {rejected[0].reason if rejected else 'check the path'}")
     return kind(
         root=root,
         classes=tuple(ClassLabel(name, True) for name in kept),
         samples=tuple(samples),
         rejected=tuple(rejected),
         shapes=shapes,
+        sizes=sizes,
         ignored=frozenset(names) - frozenset(kept),
     )
 
 
-def _is_labelme(file: Path) -> bool:
-    try:
-        content = json.loads(read_text(file))
-    except ValueError:
-        return False
+def _is_labelme(content: Any) -> bool:  # noqa: ANN401 - JSON of unknown form
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 

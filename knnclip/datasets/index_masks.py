@@ -8,83 +8,44 @@ An instance is a connected piece (8-connectivity) of one class.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-import numpy as np
-
-from knnclip.datasets.base import (
-    IGNORED,
-    ClassLabel,
-    Dataset,
-    LabelledImage,
-    Sample,
-    connected_pieces,
-    images_in,
-    read_text,
-)
+from knnclip.datasets.base import ClassLabel, images_in, read_text, seen, unwanted
+from knnclip.datasets.label_images import LabelImages
 from knnclip.errors import DatasetError
-from knnclip.images import read_image, read_index_map
 
 VOID = "void"
 LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexMasks(Dataset):
+class IndexMasks(LabelImages):
     """The reader of this format."""
 
-    format: ClassVar[str] = "masks"
-    others_are_void: ClassVar[bool] = False  # whether values that are not listed are ignored, or an error
-    labels: Mapping[str, Path]  # the label image of each sample, by its ref
-    indices: tuple[int, ...]  # the value of each class in the label images
-    ignored: frozenset[int]  # values that are never stored or scored
-
-    def load(self, sample: Sample) -> LabelledImage:
-        """Reads one image and its index mask; raises ``ImageError`` or ``DatasetError`` naming the file."""
-        image = read_image(sample.image_path)
-        label_path = self.labels[sample.ref]
-        values = read_index_map(label_path)
-        if values.shape != image.shape[:2]:
-            raise DatasetError(
-                f"{label_path}: the mask has {values.shape[1]}x{values.shape[0]} px, "
-                f"its image {image.shape[1]}x{image.shape[0]} px"
-            )
-        present = np.unique(values)
-        unlisted = sorted(set(present.tolist()) - set(self.indices) - self.ignored)
-        if unlisted and not self.others_are_void:
-            raise DatasetError(f"{label_path}: index {unlisted[0]} is not in classes.txt; list it or pass --ignore")
-        table = np.full(int(present.max()) + 1, IGNORED, dtype=np.int32)
-        for i, value in enumerate(self.indices):
-            if value < len(table):
-                table[value] = i
-        label_map = table[values]
-        names = self.class_names
-        instances, too_small = connected_pieces(label_map, names)
-        return LabelledImage(image, label_map, names, instances, too_small=too_small)
+    format: str = "masks"
 
 
 def open_index_masks(root: Path, ignore: Collection[str] = ()) -> IndexMasks:
     """Opens a folder of this format; ``ignore`` adds class names or indices to what is never stored or scored."""
     listed = read_classes(find_classes(root))
     wanted = {
-        index: label
-        for index, label in listed.items()
-        if label.name != VOID and not {label.name, str(index)} & set(ignore)
+        index: label for index, label in listed.items() if label.name != VOID and not unwanted(index, label, ignore)
     }
-    ignored = frozenset(set(listed) - set(wanted) | {int(text) for text in ignore if text.isdigit()})
+    void = frozenset(set(listed) - set(wanted) | {int(text) for text in ignore if text.isdigit()})
     if not wanted:
         raise DatasetError(f"{find_classes(root)} lists no class that is not ignored")
     samples = images_in(root / "images", root)
+    if not (root / "labels").is_dir():
+        raise DatasetError(f"{root} has no labels/ with a PNG for each image; {seen(root)}")
     return IndexMasks(
         root=root,
         classes=tuple(wanted.values()),
         samples=samples,
         labels={sample.ref: root / "labels" / f"{sample.image_path.stem}.png" for sample in samples},
-        indices=tuple(wanted),
-        ignored=ignored,
+        values=tuple(wanted),
+        void=void,
     )
 
 

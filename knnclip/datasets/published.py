@@ -1,146 +1,124 @@
-"""Published sets whose truth is one index image a picture: Pascal VOC, ADE20K and Cityscapes, in their own layouts.
-
-Their traps are theirs: VOC's 255 is the border of objects; ADE20K's 0 is "other" and classes begin at 1; Cityscapes has
-34 label ids of which 19 count. What does not count is neither stored nor scored.
-"""
+"""Published sets whose truth is a label image a picture, in the trees that they come in: see ``layouts``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import ClassVar, TypeVar
 
-from knnclip.datasets.base import ClassLabel, Sample, read_text
-from knnclip.datasets.index_masks import IndexMasks
+from knnclip.datasets.base import ClassLabel, Rejection, Sample, distinct, read_text, seen, unwanted
+from knnclip.datasets.class_lists import read_class_list
+from knnclip.datasets.label_images import LabelImages, ObjectFiles
+from knnclip.datasets.layouts import LAYOUTS, Key, Layout
 from knnclip.errors import DatasetError
 
-VOC_CLASSES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
-    "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor",
-)  # fmt: skip
-
-CITYSCAPES_CLASSES: Mapping[int, tuple[str, bool]] = MappingProxyType(
-    {
-        7: ("road", False), 8: ("sidewalk", False), 11: ("building", False), 12: ("wall", False), 13: ("fence", False),
-        17: ("pole", False), 19: ("traffic light", False), 20: ("traffic sign", False), 21: ("vegetation", False),
-        22: ("terrain", False), 23: ("sky", False), 24: ("person", True), 25: ("rider", True), 26: ("car", True),
-        27: ("truck", True), 28: ("bus", True), 31: ("train", True), 32: ("motorcycle", True), 33: ("bicycle", True),
-    }
-)  # fmt: skip
-"""The 19 classes that are evaluated, by label id, and whether they are things."""
+PUBLISHED = tuple(dict.fromkeys(layout.format for layout in LAYOUTS))
 
 
-@dataclass(frozen=True, kw_only=True)
-class VocSegmentation(IndexMasks):
-    """Pascal VOC: palette images of 21 classes."""
-
-    format: ClassVar[str] = "voc"
-    others_are_void: ClassVar[bool] = True
+def published_format(root: Path) -> str | None:
+    """The published set that a folder holds, or is a part of; None if it is none."""
+    return next((layout.format for layout in LAYOUTS if layout.home(root) is not None), None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ade20k(IndexMasks):
-    """ADE20K SceneParsing (ADEChallengeData2016): 150 classes from 1."""
+def open_published(format: str, root: Path, ignore: Collection[str] = ()) -> LabelImages:  # noqa: A002
+    """Opens a published set, a folder of its images for one split, or a list of them, ``ImageSets/.../SPLIT.txt``.
 
-    format: ClassVar[str] = "ade20k"
-    others_are_void: ClassVar[bool] = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cityscapes(IndexMasks):
-    """Cityscapes: fine annotations as label ids, not as train ids."""
-
-    format: ClassVar[str] = "cityscapes"
-    others_are_void: ClassVar[bool] = True
-
-
-Published = TypeVar("Published", VocSegmentation, Ade20k, Cityscapes)
-
-
-def open_voc(root: Path, ignore: Collection[str] = ()) -> VocSegmentation:
-    """A VOC folder with JPEGImages and SegmentationClass; or one of its lists, ImageSets/Segmentation/val.txt.
-
-    ``ignore`` "background" for the benchmark of 20 classes.
+    ``DatasetError`` names what is missing. ``ignore`` "background" for Pascal VOC's benchmark of 20 classes.
     """
-    folder = root if root.is_dir() else root.parents[2]
-    labels = _needed(folder / "SegmentationClass", "SegmentationClass/NAME.png")
-    names = read_text(root).split() if root.is_file() else sorted(file.stem for file in labels.glob("*.png"))
-    pairs = [(folder / "JPEGImages" / f"{name}.jpg", labels / f"{name}.png") for name in names]
-    classes = {index: ClassLabel(name, index > 0) for index, name in enumerate(VOC_CLASSES)}
-    return _opened(VocSegmentation, folder, root, pairs, classes, ignore)
-
-
-def open_ade20k(root: Path, ignore: Collection[str] = ()) -> Ade20k:
-    """An ADEChallengeData2016 folder, or its images/validation for one split; names are read from objectInfo150.txt."""
-    folder = root if (root / "annotations").is_dir() else root.parent.parent
-    table = read_text(_needed(folder / "objectInfo150.txt", "objectInfo150.txt")).splitlines()[1:]
-    classes: dict[int, ClassLabel] = {}
-    for line in table:
-        cells = line.split("\t")
-        if len(cells) >= 5:
-            names = cells[-1].split(",")[0].strip()
-            taken = {label.name for label in classes.values()}
-            classes[int(cells[0])] = ClassLabel(names if names not in taken else cells[-1].strip(), False)
-    images = folder / "images"
-    chosen = root if root != folder else images
-    pairs = [
-        (image, folder / "annotations" / image.relative_to(images).with_suffix(".png"))
-        for image in sorted(_needed(chosen, "images/SPLIT/NAME.jpg").rglob("*.jpg"))
-    ]
-    return _opened(Ade20k, folder, root, pairs, classes, ignore)
-
-
-def open_cityscapes(root: Path, ignore: Collection[str] = ()) -> Cityscapes:
-    """A folder with leftImg8bit and gtFine, or its leftImg8bit/val for one split."""
-    folder = root if (root / "gtFine").is_dir() else root.parent.parent
-    images = folder / "leftImg8bit"
-    chosen = root if root != folder else images
-    pairs = []
-    for image in sorted(_needed(chosen, "leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png").rglob("*_leftImg8bit.png")):
-        place = image.relative_to(images).parent
-        name = image.name.removesuffix("_leftImg8bit.png")
-        label = folder / "gtFine" / place / f"{name}_gtFine_labelIds.png"
-        if label.is_file() or place.parts[0] != "test":  # the test split has no truth
-            pairs.append((image, label))
-    classes = {index: ClassLabel(name, is_thing) for index, (name, is_thing) in CITYSCAPES_CLASSES.items()}
-    return _opened(Cityscapes, folder, root, pairs, classes, ignore)
-
-
-LAYOUTS: Mapping[str, Callable[[Path], bool]] = MappingProxyType(
-    {
-        "voc": lambda root: (root / "SegmentationClass").is_dir() or root.parent.parent.name == "ImageSets",
-        "ade20k": lambda root: any((folder / "objectInfo150.txt").is_file() for folder in (root, root.parent.parent)),
-        "cityscapes": lambda root: any((folder / "gtFine").is_dir() for folder in (root, root.parent.parent)),
-    }
-)
-"""What each of these sets is recognised by."""
-
-
-def _needed(path: Path, layout: str) -> Path:
-    if not path.exists():
-        raise DatasetError(f"{path} does not exist; this set has {layout}")
-    return path
-
-
-def _opened(
-    kind: type[Published],
-    folder: Path,
-    root: Path,
-    pairs: list[tuple[Path, Path]],
-    classes: Mapping[int, ClassLabel],
-    ignore: Collection[str],
-) -> Published:
-    wanted = {index: label for index, label in classes.items() if not {label.name, str(index)} & set(ignore)}
-    if not pairs or not wanted:
-        raise DatasetError(f"{root} has no {'images' if not pairs else 'class that is not ignored'}; check the path")
-    samples = tuple(Sample(image.relative_to(folder).as_posix(), image) for image, _ in pairs)
-    return kind(
+    layouts = [layout for layout in LAYOUTS if layout.format == format]
+    places = ((layout, layout.home(root)) for layout in layouts)
+    layout, home = next(((layout, home) for layout, home in places if home is not None), (None, None))
+    if layout is None or home is None:
+        expected = " or ".join(dict.fromkeys(layout.described(layout.labels) for layout in layouts))
+        raise DatasetError(f"{root}: {format} has its labels at {expected}, and none is there; {seen(root)}")
+    classes, void = _classes(layout, home)
+    wanted = {value: label for value, label in classes.items() if not unwanted(value, label, ignore)}
+    pairs, rejected = _pairs(layout, home, root)
+    if not pairs:
+        expected = " or ".join(layout.described(template) for template in layout.images)
+        raise DatasetError(f"{root}: {format} has its images at {expected}, and none of them has labels; {seen(home)}")
+    if not wanted:
+        raise DatasetError(f"{root} has no class that is not ignored; check --ignore")
+    samples = {key: Sample(image.relative_to(home).as_posix(), image) for key, (image, _) in pairs.items()}
+    objects = _objects(layout, home, {key: sample.ref for key, sample in samples.items()}, wanted)
+    return LabelImages(
+        format=format,
         root=root,
         classes=tuple(wanted.values()),
-        samples=samples,
-        labels={sample.ref: label for sample, (_, label) in zip(samples, pairs, strict=True)},
-        indices=tuple(wanted),
-        ignored=frozenset(),
+        samples=tuple(samples.values()),
+        rejected=rejected,
+        has_instances=objects is not None,
+        labels={samples[key].ref: label for key, (_, label) in pairs.items()},
+        values=tuple(wanted),
+        void=(void | set(classes) | {int(text) for text in ignore if text.isdigit()}) - set(wanted),
+        objects=objects,
     )
+
+
+def _pairs(layout: Layout, home: Path, root: Path) -> tuple[dict[Key, tuple[Path, Path]], tuple[Rejection, ...]]:
+    """Images with their labels, of what ``root`` asks for, and what has only one of both."""
+    images, labels = layout.found(home, *layout.images), layout.found(home, layout.labels)
+    if root.is_file():
+        names = dict.fromkeys(line.split()[0] for line in read_text(root).splitlines() if line.strip())
+        asked: list[Key] = [(("name", name),) for name in names]
+        missing = [key for key in asked if key not in labels or key not in images]
+    else:
+        places = (*dict.fromkeys((*images, *labels)),)
+        asked = [key for key in places if _lies_in(root, home, images.get(key), labels.get(key))]
+        missing = [key for key in asked if key not in images or (key not in labels and not layout.partly)]
+    rejected = []
+    for key in missing:
+        template, reason = (
+            (layout.labels, "the labels of an image are missing")
+            if key in images
+            else (layout.images[0], "the image of labels is missing")
+        )
+        rejected.append(Rejection(str(home / template.format(**dict(key))), None, reason))
+    both = {key: (images[key], labels[key]) for key in asked if key in images and key in labels}
+    return both, tuple(rejected)
+
+
+def _lies_in(root: Path, home: Path, *files: Path | None) -> bool:
+    return root == home or any(file is not None and file.is_relative_to(root) for file in files)
+
+
+def _objects(
+    layout: Layout, home: Path, refs: Mapping[Key, str], wanted: Mapping[int, ClassLabel]
+) -> ObjectFiles | None:
+    """The images of objects, None where the set has none. One that is missing is an error of its image."""
+    if layout.objects is None or not layout.found(home, layout.objects.files):
+        return None
+    place = {label.name: i for i, label in enumerate(wanted.values())}
+    encoded, _ = _classes(replace(layout, encoding=layout.objects.encoding), home)
+    files = {ref: home / layout.objects.files.format(**dict(key)) for key, ref in refs.items()}
+    classes = {value: place[label.name] for value, label in encoded.items() if label.name in place}
+    return ObjectFiles(files, layout.objects.read, classes)
+
+
+def _classes(layout: Layout, home: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
+    """The classes of a layout by their value, from the set's own configuration where it has one; and what is void."""
+    if layout.config and (home / layout.config).is_file():
+        return _configured(home / layout.config)
+    listed = read_class_list(layout.classes, layout.encoding)
+    return {value: label for value, label in listed.items() if label.name not in layout.without}, layout.void
+
+
+def _configured(file: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
+    """What a configuration of Mapillary Vistas evaluates, and what it does not; a value is a place in its list."""
+    try:
+        labels = json.loads(read_text(file))["labels"]
+        counted = Counter(str(label["readable"]).lower() for label in labels)
+        classes = {}
+        for value, label in enumerate(labels):
+            if label["evaluate"]:
+                published, (red, green, blue) = str(label["readable"]), label["color"]
+                name = published.lower()
+                if counted[name] > 1:
+                    name = str(label["name"])
+                classes[value] = ClassLabel(name, bool(label["instances"]), (red, green, blue), (published,))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{file} does not list the labels of Mapillary Vistas ({error}); fetch it again") from None
+    void = frozenset(range(len(labels))) - frozenset(classes)
+    return dict(zip(classes, distinct(classes.values()), strict=True)), void

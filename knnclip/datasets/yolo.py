@@ -10,12 +10,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from knnclip.datasets.base import (
-    MIN_AREA_PX,
     ClassLabel,
     Dataset,
     LabelledImage,
@@ -25,6 +23,7 @@ from knnclip.datasets.base import (
     images_in,
     paint,
     read_text,
+    seen,
 )
 from knnclip.datasets.polygons import mask_from_polygons
 from knnclip.errors import DatasetError, MaskError
@@ -35,7 +34,7 @@ from knnclip.images import read_image
 class YoloSegmentation(Dataset):
     """The reader of this format."""
 
-    format: ClassVar[str] = "yolo"
+    format: str = "yolo"
     names: tuple[str | None, ...]  # class name of each index, None where ignored
 
     def load(self, sample: Sample) -> LabelledImage:
@@ -45,7 +44,6 @@ class YoloSegmentation(Dataset):
         path = self.root / "labels" / f"{sample.image_path.stem}.txt"
         found: list[LabelledMask] = []
         rejected: list[Rejection] = []
-        too_small = 0
         for number, line in enumerate(read_text(path).splitlines() if path.exists() else (), start=1):
             if not line.strip():
                 continue
@@ -54,12 +52,10 @@ class YoloSegmentation(Dataset):
             except MaskError as error:
                 rejected.append(Rejection(str(path), f"line {number}", str(error)))
                 continue
-            if item is not None and item.mask.area < MIN_AREA_PX:
-                too_small += 1
-            elif item is not None:
+            if item is not None:
                 found.append(item)
         names = self.class_names
-        return LabelledImage(image, paint(tuple(found), names, shape), names, tuple(found), tuple(rejected), too_small)
+        return LabelledImage(image, paint(tuple(found), names, shape), names, tuple(found), tuple(rejected))
 
     def _instance(self, line: str, shape: tuple[int, int]) -> LabelledMask | None:
         try:
@@ -85,7 +81,10 @@ def open_yolo(root: Path, ignore: Collection[str] = ()) -> YoloSegmentation:
         raise DatasetError(f"{root}: class name {duplicate!r} is listed twice; give each class its own")
     names = tuple(None if {name, str(i)} & set(ignore) else name for i, name in enumerate(listed))
     classes = tuple(ClassLabel(name, True) for name in names if name is not None)
-    return YoloSegmentation(root=root, classes=classes, samples=images_in(root / "images", root), names=names)
+    samples = images_in(root / "images", root)
+    if not (root / "labels").is_dir():
+        raise DatasetError(f"{root} has no labels/ with a text file for each image that shows something; {seen(root)}")
+    return YoloSegmentation(root=root, classes=classes, samples=samples, names=names)
 
 
 def read_names(root: Path) -> list[str]:

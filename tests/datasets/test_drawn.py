@@ -93,3 +93,33 @@ def test_a_broken_file_is_an_error(cvat, text, message):
     (cvat / "annotations.xml").write_text(text)
     with pytest.raises(DatasetError, match=message):
         open_dataset(cvat)
+
+
+def test_broken_labelme_files_are_counted(labelme):
+    (labelme / "c.json").write_text("{")
+    (labelme / "d.json").write_bytes(b"\xff\xfe")
+    (labelme / "e.json").write_text(json.dumps({"imagePath": "a.jpg", "shapes": [shape("polygon", [["x", 1]])]}))
+    (labelme / "settings.json").write_text('{"theme": "dark"}')
+    dataset = open_dataset(labelme)
+    assert len(dataset.samples) == 1
+    assert [rejection.file.removeprefix(f"{labelme}/") for rejection in dataset.rejected] == [
+        "b.json", "c.json", "d.json", "e.json",
+    ]  # fmt: skip
+
+
+def test_a_broken_image_of_cvat_is_counted(cvat):
+    put_image(cvat / "images" / "two.jpg")
+    broken = '<image name="two.jpg"><polygon label="car" points="a,b"/></image></annotations>'
+    (cvat / "annotations.xml").write_text(CVAT.replace("</annotations>", broken))
+    dataset = open_dataset(cvat)
+    assert [sample.ref for sample in dataset.samples] == ["images/one.jpg"]
+    assert [rejection.row for rejection in dataset.rejected] == ["image gone.jpg", "image two.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("labelme", "holds no LabelMe files.*it holds images/"), ("cvat", "has no annotations.xml")]
+)
+def test_a_wrong_tree_names_what_is_missing(tmp_path, name, message):
+    put_image(tmp_path / "images" / "a.jpg")
+    with pytest.raises(DatasetError, match=message):
+        open_dataset(tmp_path, name)

@@ -46,7 +46,6 @@ def test_index_masks(masks_root):
         ("traffic cone", 100),
         ("traffic cone", 100),
     ]
-    assert labelled.too_small == 1
     assert (labelled.label_map[30:] == IGNORED).all()
     assert labelled.label_map[15, 10] == 1
 
@@ -61,14 +60,14 @@ def test_ignored_classes_are_neither_listed_nor_labelled(masks_root, ignore):
 def test_an_index_that_is_not_listed_names_file_and_index(masks_root):
     put_labels(masks_root / "labels" / "a.png", np.full((H, W), 9))
     dataset = open_dataset(masks_root)
-    with pytest.raises(DatasetError, match=r"a\.png: index 9 is not in classes\.txt"):
+    with pytest.raises(DatasetError, match=r"a\.png: index 9 is not in the list of classes"):
         dataset.load(dataset.samples[0])
 
 
 def test_a_mask_of_another_size_and_a_missing_mask_name_the_file(masks_root):
     dataset = open_dataset(masks_root)
     put_labels(masks_root / "labels" / "a.png", np.zeros((H, W + 1)))
-    with pytest.raises(DatasetError, match=r"a\.png: the mask has 61x40 px"):
+    with pytest.raises(DatasetError, match=r"a\.png: the labels are for 61x40 px, the image has 60x40 px"):
         dataset.load(dataset.samples[0])
     (masks_root / "labels" / "a.png").unlink()
     with pytest.raises(ImageError, match=r"a\.png"):
@@ -236,12 +235,39 @@ def test_yolo_names_from_yaml(yolo, names):
 def test_format_is_recognised_or_the_expected_trees_are_named(masks_root, tmp_path):
     assert detect_format(masks_root) == "masks"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="expected images/"):
+    with pytest.raises(DatasetError, match=r"it holds nothing\. Expected images/"):
+        detect_format(tmp_path / "empty")
+    for name in "abcdefgh":
+        (tmp_path / "empty" / f"{name}.mp4").touch()
+    with pytest.raises(DatasetError, match=r"it holds a\.mp4, .*, f\.mp4 and 2 more"):
         detect_format(tmp_path / "empty")
     with pytest.raises(DatasetError, match="does not exist"):
         open_dataset(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="did you mean 'masks'"):
         open_dataset(masks_root, "mask")
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "message"),
+    [
+        ("masks", "labels", "has no labels/ with a PNG"),
+        ("masks", "images", "images holds no images"),
+        ("masks", "classes.txt", "has no classes.txt"),
+        ("yolo", "labels", "has no labels/ with a text file"),
+        ("yolo", "images", "images holds no images"),
+        ("yolo", "classes.txt", "has neither classes.txt nor"),
+    ],
+)
+def test_a_wrong_tree_names_what_is_missing(tmp_path, name, missing, message):
+    root = tmp_path / "inside" / "set"
+    if missing != "images":
+        put_image(root / "images" / "a.jpg")
+    if missing != "labels":
+        put_labels(root / "labels" / "a.png", np.zeros((H, W)))
+    if missing != "classes.txt":
+        (root / "classes.txt").write_text("0 sky\n")
+    with pytest.raises(DatasetError, match=message):
+        open_dataset(root, name)
 
 
 def test_sample_data_is_the_same_every_time(sample_data, tmp_path):
