@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
+from knnclip.evaluation.run_lengths import counts_of, runs
 from knnclip.structures import Int64
 
 VOID = 0
@@ -57,16 +58,22 @@ class PanopticScores:
     classes: tuple[QualityRow, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class SegmentCounts:
+    """What one image, or several, add to the quality of C classes."""
+
+    iou: NDArray[np.float64]  # (C,) sum over the matched pairs
+    counts: Int64  # (C, 3) TP, FP, FN
+
+
 class PanopticQuality:
     """The counts of a set over C classes; their size does not grow with the number of images."""
 
     def __init__(self, class_names: Sequence[str], is_thing: Sequence[bool]) -> None:
         """No image yet."""
         self.class_names, self.is_thing = tuple(class_names), np.array(is_thing, dtype=bool)
-        self.iou = np.zeros(len(self.class_names))  # (C,) sum over the matched pairs
-        self.counts: Int64 = np.zeros((len(self.class_names), 3), dtype=np.int64)  # TP, FP, FN
-        # The number of each segment id among an image's segments; all 0 between images. A table is faster than sorting.
-        self._place = np.zeros(IDS, dtype=np.uint16)
+        self.iou = np.zeros(len(self.class_names))  # as in ``SegmentCounts``
+        self.counts: Int64 = np.zeros((len(self.class_names), 3), dtype=np.int64)
 
     def update(
         self,
@@ -75,37 +82,13 @@ class PanopticQuality:
         prediction: NDArray[np.integer],
         predicted_segments: Sequence[SegmentInfo],
     ) -> None:
-        """Adds an image: ``(H, W)`` maps of segment ids, 0 for void, and what they are.
+        """Adds an image; see ``segment_counts``."""
+        self.add(segment_counts(truth, truth_segments, prediction, predicted_segments, len(self.class_names)))
 
-        ``DatasetError`` if a map and its list do not have the same ids, or the maps are of different sizes.
-        """
-        if truth.shape != prediction.shape:
-            raise DatasetError(f"the truth has shape {truth.shape}, the prediction {prediction.shape}; they must agree")
-        true, t = self._places(truth, truth_segments, "truth")
-        said, p = self._places(prediction, predicted_segments, "prediction")
-        pairs = true.ravel() * (np.int32 if (t + 1) * (p + 1) < 2**31 else np.int64)(p + 1) + said.ravel()
-        common = np.bincount(pairs, minlength=(t + 1) * (p + 1))
-        overlap = common.reshape(t + 1, p + 1)  # pixels of each pair; row and column 0 are void
-        for axis, kind, infos in ((1, "truth", truth_segments), (0, "prediction", predicted_segments)):
-            empty = np.flatnonzero(overlap.sum(axis=axis)[1:] == 0)
-            if len(empty):
-                raise DatasetError(
-                    f"segment {infos[empty[0]].segment_id} is listed in the {kind} but has no pixel; remove it"
-                )
-        true_class = np.array([info.category for info in truth_segments], dtype=np.int64)
-        said_class = np.array([info.category for info in predicted_segments], dtype=np.int64)
-        crowd = np.array([info.is_crowd for info in truth_segments], dtype=bool)
-        inside = overlap[1:, 1:]
-        union = overlap[1:].sum(axis=1)[:, None] + overlap[:, 1:].sum(axis=0)[None] - inside - overlap[0, 1:][None]
-        # More than half of a union: at most one partner on either side. In whole numbers, so nothing rounds.
-        match = (2 * inside > union) & (true_class[:, None] == said_class[None]) & ~crowd[:, None]
-        rows, columns = np.nonzero(match)
-        np.add.at(self.iou, true_class[rows], inside[rows, columns] / union[rows, columns])
-        np.add.at(self.counts[:, 0], true_class[rows], 1)
-        np.add.at(self.counts[:, 2], true_class[~crowd & ~match.any(axis=1)], 1)
-        on_crowd = (inside * (crowd[:, None] & (true_class[:, None] == said_class[None]))).sum(axis=0)
-        excused = 2 * (overlap[0, 1:] + on_crowd) > overlap[:, 1:].sum(axis=0)
-        np.add.at(self.counts[:, 1], said_class[~match.any(axis=0) & ~excused], 1)
+    def add(self, found: SegmentCounts) -> None:
+        """Adds the counts of an image."""
+        self.iou += found.iou
+        self.counts += found.counts
 
     def __add__(self, other: PanopticQuality) -> PanopticQuality:
         """The counts of two parts of a set together."""
@@ -139,26 +122,47 @@ class PanopticQuality:
             mean("all", everything), mean("things", self.is_thing), mean("stuff", ~self.is_thing), rows
         )
 
-    def _places(
-        self, ids: NDArray[np.integer], segments: Sequence[SegmentInfo], kind: str
-    ) -> tuple[NDArray[np.uint16], int]:
-        """``(H, W)``: the number of each pixel's segment in the list, from 1, and how many there are."""
-        listed = np.array([info.segment_id for info in segments], dtype=np.int64)
-        if len(np.unique(listed)) != len(listed) or (len(listed) and not (listed.min() > 0 and listed.max() < IDS)):
-            raise DatasetError(f"the ids of the {kind}'s segments must differ and lie between 1 and {IDS - 1}")
-        if len(listed) > np.iinfo(np.uint16).max:
-            raise DatasetError(f"the {kind} lists {len(listed)} segments; an image may have 65,535")
-        if ids.size and not (int(ids.min()) >= 0 and int(ids.max()) < IDS):
-            raise DatasetError(f"the {kind} has an id beyond {IDS - 1}; ids are R + 256 G + 65536 B")
-        self._place[listed] = np.arange(1, len(listed) + 1)
-        try:
-            places = np.take(self._place, ids, mode="clip")  # ids were checked: clipping only saves looking again
-        finally:
-            self._place[listed] = 0
-        unlisted = (places == 0) & (ids != VOID)
-        if unlisted.any():
-            raise DatasetError(f"the {kind} has pixels of segment {int(ids[unlisted][0])}, which its list has not")
-        return places, len(listed)
+
+def segment_counts(
+    truth: NDArray[np.integer],
+    truth_segments: Sequence[SegmentInfo],
+    prediction: NDArray[np.integer],
+    predicted_segments: Sequence[SegmentInfo],
+    classes: int,
+) -> SegmentCounts:
+    """The counts of an image: ``(H, W)`` maps of segment ids, 0 for void, and what the ids are.
+
+    ``DatasetError`` if a map and its list do not have the same ids, or the maps are of different sizes.
+    """
+    if truth.shape != prediction.shape:
+        raise DatasetError(f"the truth has shape {truth.shape}, the prediction {prediction.shape}; they must agree")
+    starts, lengths = runs(truth, prediction)
+    true, t = _places(truth.ravel()[starts], truth_segments, "truth")
+    said, p = _places(prediction.ravel()[starts], predicted_segments, "prediction")
+    common = counts_of(true * (p + 1) + said, lengths, (t + 1) * (p + 1))
+    overlap = common.reshape(t + 1, p + 1)  # pixels of each pair; row and column 0 are void
+    for axis, kind, infos in ((1, "truth", truth_segments), (0, "prediction", predicted_segments)):
+        empty = np.flatnonzero(overlap.sum(axis=axis)[1:] == 0)
+        if len(empty):
+            raise DatasetError(
+                f"segment {infos[empty[0]].segment_id} is listed in the {kind} but has no pixel; remove it"
+            )
+    true_class = np.array([info.category for info in truth_segments], dtype=np.int64)
+    said_class = np.array([info.category for info in predicted_segments], dtype=np.int64)
+    crowd = np.array([info.is_crowd for info in truth_segments], dtype=bool)
+    inside = overlap[1:, 1:]
+    union = overlap[1:].sum(axis=1)[:, None] + overlap[:, 1:].sum(axis=0)[None] - inside - overlap[0, 1:][None]
+    # More than half of a union: at most one partner on either side. In whole numbers, so nothing rounds.
+    match = (2 * inside > union) & (true_class[:, None] == said_class[None]) & ~crowd[:, None]
+    rows, columns = np.nonzero(match)
+    iou, counts = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
+    np.add.at(iou, true_class[rows], inside[rows, columns] / union[rows, columns])
+    np.add.at(counts[:, 0], true_class[rows], 1)
+    np.add.at(counts[:, 2], true_class[~crowd & ~match.any(axis=1)], 1)
+    on_crowd = (inside * (crowd[:, None] & (true_class[:, None] == said_class[None]))).sum(axis=0)
+    excused = 2 * (overlap[0, 1:] + on_crowd) > overlap[:, 1:].sum(axis=0)
+    np.add.at(counts[:, 1], said_class[~match.any(axis=0) & ~excused], 1)
+    return SegmentCounts(iou, counts)
 
 
 def segment_infos(segments: Sequence[Mapping[str, object]], column: Mapping[int, int]) -> list[SegmentInfo]:
@@ -170,3 +174,16 @@ def segment_infos(segments: Sequence[Mapping[str, object]], column: Mapping[int,
             raise DatasetError(f"segment {segment.get('id')} has category {category}, which is not in categories")
         infos.append(SegmentInfo(int(str(segment["id"])), column[category], bool(segment.get("iscrowd", 0))))
     return infos
+
+
+def _places(ids: NDArray[np.integer], segments: Sequence[SegmentInfo], kind: str) -> tuple[Int64, int]:
+    """The number of each id's segment in the list, from 1, and how many there are; 0 for void."""
+    listed = np.array([VOID, *(info.segment_id for info in segments)], dtype=np.int64)
+    if len(np.unique(listed)) != len(listed) or not (listed.min() == VOID and listed.max() < IDS):
+        raise DatasetError(f"the ids of the {kind}'s segments must differ and lie between 1 and {IDS - 1}")
+    order = np.argsort(listed)
+    places = order[np.minimum(np.searchsorted(listed[order], ids), len(listed) - 1)]
+    unlisted = listed[places] != ids
+    if unlisted.any():
+        raise DatasetError(f"the {kind} has pixels of segment {int(ids[unlisted][0])}, which its list has not")
+    return places, len(segments)

@@ -1,4 +1,4 @@
-"""Scores -> files."""
+"""Scores -> files: one JSON with everything, a CSV with a row a class, and one with a row for each compared setting."""
 
 from __future__ import annotations
 
@@ -6,26 +6,106 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
-from knnclip.evaluation.semantic import SemanticScores
+from knnclip.evaluation.totals import Scores
 from knnclip.images import write_atomically
 
+SCORES, CLASSES, COMPARED = "scores.json", "scores.csv", "compared.csv"
 
-def write_report(scores: SemanticScores, folder: Path, *, metadata: Mapping[str, object]) -> None:
-    """Writes ``scores.json`` (all of it, with ``metadata``) and ``scores.csv`` (a row a class); NaN becomes null."""
-    values = {key: value for key, value in asdict(scores).items() if key != "classes"}
-    classes = [{key: _defined(value) for key, value in asdict(row).items()} for row in scores.classes]
-    content = {"protocol": dict(metadata), "scores": {k: _defined(v) for k, v in values.items()}, "classes": classes}
-    write_atomically(folder / "scores.json", json.dumps(content, ensure_ascii=False, indent=1).encode())
+
+def write_scores(
+    scores: Scores,
+    folder: Path,
+    *,
+    protocol: Mapping[str, object],
+    run: Mapping[str, object],
+    stored_rows: Sequence[int],
+) -> None:
+    """Writes the files. ``protocol`` says what was asked and how, ``run`` by which command, versions and so on.
+
+    ``stored_rows``: of each class. What is undefined is null, or an empty cell.
+    """
+    classes = [row | {"rows": rows} for row, rows in zip(class_rows(scores), stored_rows, strict=True)]
+    means = {key: value for key, value in asdict(scores.semantic).items() if key != "classes"}
+    content = {
+        "protocol": dict(protocol),
+        "run": dict(run),
+        "images": scores.images,
+        "seconds": scores.seconds,
+        "scores": means | {"miou_interval": scores.interval, "seen": scores.seen},
+        "panoptic": None
+        if scores.panoptic is None
+        else {name: getattr(scores.panoptic, name) for name in ("all", "things", "stuff")},
+        "instances": None
+        if scores.instances is None
+        else {key: value for key, value in asdict(scores.instances).items() if key != "classes"},
+        "classes": classes,
+        "compared": compared_rows(scores),
+    }
+    write_json(folder / SCORES, content)
+    write_csv(folder / CLASSES, classes)
+    if scores.compared:
+        write_csv(folder / COMPARED, compared_rows(scores))
+
+
+def class_rows(scores: Scores) -> list[dict[str, Any]]:
+    """All that is known of each class."""
+    rows: list[dict[str, Any]] = [asdict(row) for row in scores.semantic.classes]
+    if scores.panoptic is not None:
+        for row, found in zip(rows, scores.panoptic.classes, strict=True):
+            row |= {"pq": found.pq, "sq": found.sq, "rq": found.rq}
+    if scores.instances is not None:
+        ap = dict(scores.instances.classes)
+        for row in rows:
+            row["ap"] = ap.get(row["name"], float("nan"))
+    return rows
+
+
+def compared_rows(scores: Scores) -> list[dict[str, Any]]:
+    """The compared settings, the best first."""
+    return [
+        {
+            "name": found.name,
+            "miou": found.semantic.miou,
+            "low": found.interval.low,
+            "high": found.interval.high,
+            "gain": found.semantic.miou - scores.semantic.miou,
+            "gain_low": found.gain.low,
+            "gain_high": found.gain.high,
+            "miou_answered": found.semantic.miou_answered,
+            "fwiou": found.semantic.fwiou,
+            "macc": found.semantic.macc,
+            "pacc": found.semantic.pacc,
+            "coverage": found.semantic.coverage,
+        }
+        for found in sorted(scores.compared, key=lambda found: -found.semantic.miou)
+    ]
+
+
+def write_json(file: Path, content: object) -> None:
+    """Writes plain data and dataclasses; NaN, which JSON does not have, becomes null."""
+    write_atomically(file, json.dumps(as_json(content), ensure_ascii=False, indent=1).encode())
+
+
+def write_csv(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a row for each; all have the same columns."""
     table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(classes[0]))
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows(classes)
-    write_atomically(folder / "scores.csv", table.getvalue().encode())
+    writer.writerows({key: as_json(value) for key, value in row.items()} for row in rows)
+    write_atomically(file, table.getvalue().encode())
 
 
-def _defined(value: object) -> object:
+def as_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type
+    """The value as ``json`` writes it: dataclasses as objects, tuples as lists, NaN as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

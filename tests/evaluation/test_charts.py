@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from knnclip.evaluation.charts import BLUE, GREY, confusion_picture, iou_bars
+from knnclip.evaluation.charts import BLUE, GREY, MAX_CLASSES, confusion_picture, iou_bars, shots_curve
 from knnclip.evaluation.semantic import SemanticConfusion
 
 
@@ -21,8 +21,8 @@ def width_of(picture, color):
 
 
 def test_a_bar_is_as_long_as_its_iou():
-    low = iou_bars(scored(["a"], [[30, 70]]).compute())
-    high = iou_bars(scored(["a"], [[90, 10]]).compute())
+    low = iou_bars(scored(["a", "none"], [[30, 0, 70], [0, 0, 0]]).compute())
+    high = iou_bars(scored(["a", "none"], [[90, 0, 10], [0, 0, 0]]).compute())
     assert low.shape == high.shape
     assert width_of(high, BLUE) == pytest.approx(3 * width_of(low, BLUE), rel=0.02)
 
@@ -52,3 +52,18 @@ def test_the_confusion_is_dark_where_the_answers_are():
     columns = [np.flatnonzero(cells.any(axis=0)) for cells in dark]
     assert columns[0].max() < columns[1].min() + 2, "all unknown: the dark cells are in the last column"
     assert np.ptp(columns[0]) > 1.5 * np.ptp(columns[1])
+
+
+def test_hundreds_of_classes_give_a_chart_that_can_be_looked_at():
+    many = scored([f"c{i}" for i in range(847)], np.eye(847, 848, dtype=np.int64) * np.arange(1, 848)[:, None])
+    few = scored([f"c{i}" for i in range(MAX_CLASSES)], np.eye(MAX_CLASSES, MAX_CLASSES + 1, dtype=np.int64))
+    assert iou_bars(many.compute()).shape == iou_bars(few.compute()).shape
+    assert max(confusion_picture(many).shape) < 2500
+
+
+def test_shots_rise_from_left_to_right():
+    picture = shots_curve([[("1", 0.1), ("5", 0.5), ("all", 0.9)], [("1", 0.2), ("5", 0.5), ("all", 0.9)]])
+    blue = (picture == [0, 114, 178]).all(axis=-1)
+    columns = np.flatnonzero(blue.any(axis=0))
+    left, right = (np.flatnonzero(blue[:, c]).mean() for c in (columns[0], columns[-1]))
+    assert right < left

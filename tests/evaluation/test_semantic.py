@@ -1,7 +1,4 @@
-"""Scores against a slow twin made of sets, hand-computed cases, and the files they are written to."""
-
-import csv
-import json
+"""Scores against a slow twin made of sets, and by hand."""
 
 import numpy as np
 import pytest
@@ -9,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knnclip.errors import DatasetError, UsageError
-from knnclip.evaluation.report import write_report
-from knnclip.evaluation.semantic import SemanticConfusion
+from knnclip.evaluation.semantic import SemanticConfusion, seen_scores
 
 NAMES = ("a", "b", "c")
 
@@ -66,7 +62,7 @@ def test_parts_add_up_to_the_whole():
     whole = scored([[0, 1], [2, -1]], [[0, 0], [2, 1]])
     np.testing.assert_array_equal((a + b).matrix, whole.matrix)
     with pytest.raises(UsageError, match="different classes"):
-        a + SemanticConfusion(("x",))
+        a + SemanticConfusion(("x", "y"))
 
 
 def test_wrong_input_is_refused():
@@ -78,12 +74,33 @@ def test_wrong_input_is_refused():
         scored([[3]], [[0]])
 
 
-def test_report_files(tmp_path):
-    write_report(scored([[0, 0]], [[0, 1]], ("a", 'b,"x"', "c")).compute(), tmp_path, metadata={"data": "here"})
-    content = json.loads((tmp_path / "scores.json").read_text())
-    assert content["protocol"] == {"data": "here"}
-    assert content["classes"][2]["iou"] is None
-    with (tmp_path / "scores.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == ["a", 'b,"x"', "c"]
-    assert float(rows[0]["iou"]) == 0.5
+def test_abstaining_is_free_in_the_other_convention_and_both_are_told():
+    scores = scored([[0, 0, 1, 1]], [[0, -1, 1, 0]]).compute()
+    assert scores.miou == pytest.approx((1 / 3 + 1 / 2) / 2)
+    assert scores.miou_answered == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert scores.coverage == pytest.approx(3 / 4)
+    nothing = scored([[0, 1]], [[-1, -1]]).compute()
+    assert (nothing.miou, nothing.coverage) == (0, 0)
+    assert np.isnan(nothing.miou_answered)
+
+
+def test_seen_and_unseen_classes():
+    scores = scored([[0, 0, 1, 1, 2, 2]], [[0, 0, 1, 2, 2, 2]]).compute()
+    split = seen_scores(scores, {"a", "c", "never heard of"})
+    assert split.seen == pytest.approx((1 + 2 / 3) / 2)
+    assert split.unseen == pytest.approx(1 / 2)
+    assert split.harmonic == pytest.approx(2 * split.seen * split.unseen / (split.seen + split.unseen))
+    assert np.isnan(seen_scores(scores, {"a", "b", "c"}).harmonic)
+    assert seen_scores(scored([[0, 1]], [[1, 0]]).compute(), {"a"}).harmonic == 0
+
+
+def test_a_degenerate_set_is_refused():
+    with pytest.raises(DatasetError, match="1 class cannot be scored"):
+        SemanticConfusion(["only"])
+
+
+def test_borders_that_were_not_counted_have_no_score():
+    confusion = SemanticConfusion(NAMES)
+    confusion.matrix += np.eye(3, 4, dtype=np.int64)
+    assert np.isnan(confusion.compute().boundary_iou)
+    assert scored([[0, 1]], [[0, 1]]).compute().boundary_iou == 1

@@ -1,0 +1,106 @@
+"""What one image adds to every score of a set: all that is kept of it, so that it need not be seen again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.evaluation.panoptic import SegmentCounts
+from knnclip.evaluation.semantic import PixelCounts
+from knnclip.structures import Int64, Mask
+
+Annotation = dict[str, Any]
+"""An instance in COCO's form; ``image_id`` and ``id`` are given when a set is scored."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRecord:
+    """The counts of one image over C classes."""
+
+    ref: str
+    pixels: PixelCounts
+    segments: SegmentCounts | None = None  # None where the truth does not tell instances apart
+    instances: tuple[Annotation, ...] = ()  # the true things
+    detections: tuple[Annotation, ...] = ()  # the things of the answer
+    compared: Mapping[str, Int64] = field(default_factory=dict)  # (C, C + 1) of other settings, by their name
+    seconds: float = 0.0  # of cutting, encoding and labelling
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts as lists of what is not zero: an image has few of a set's classes."""
+        content: dict[str, Any] = {
+            "ref": self.ref,
+            "confusion": _cells(self.pixels.confusion),
+            "boundary": _rows(self.pixels.boundary),
+            "compared": {name: _cells(matrix) for name, matrix in self.compared.items()},
+            "seconds": round(self.seconds, 4),
+        }
+        if self.segments is not None:
+            there = np.flatnonzero(self.segments.counts.any(axis=1)).tolist()
+            content["segments"] = [[c, float(self.segments.iou[c]), *self.segments.counts[c].tolist()] for c in there]
+            content["instances"], content["detections"] = list(self.instances), list(self.detections)
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], classes: int) -> ImageRecord:
+        """What ``to_json`` gave; ``KeyError``, ``ValueError`` or ``IndexError`` if it is something else."""
+        segments = None
+        if "segments" in content:
+            iou, counts = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
+            for c, total, tp, fp, fn in content["segments"]:
+                iou[c], counts[c] = total, (tp, fp, fn)
+            segments = SegmentCounts(iou, counts)
+        boundary = np.zeros((classes, 3), dtype=np.int64)
+        for c, *row in content["boundary"]:
+            boundary[c] = row
+        return cls(
+            ref=content["ref"],
+            pixels=PixelCounts(_matrix(content["confusion"], classes), boundary),
+            segments=segments,
+            instances=tuple(content.get("instances", ())),
+            detections=tuple(content.get("detections", ())),
+            compared={name: _matrix(cells, classes) for name, cells in content["compared"].items()},
+            seconds=content["seconds"],
+        )
+
+
+def instance_annotation(mask: Mask, category: int, **more: object) -> Annotation:
+    """A mask in COCO's form: run lengths of the whole image, box as x, y, width and height."""
+    from pycocotools import mask as coco
+
+    x0, y0, x1, y1 = mask.box_xyxy
+    packed = coco.encode(np.asfortranarray(mask.to_dense(), dtype=np.uint8))
+    return {
+        "category_id": category,
+        "segmentation": {"size": list(mask.shape), "counts": packed["counts"].decode("ascii")},
+        "area": mask.area,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        **more,
+    }
+
+
+def miou_of(confusion: NDArray[np.integer]) -> float:
+    """The mean IoU of one image over the classes in its truth, by which images are told better from worse."""
+    hit = np.diagonal(confusion)
+    truth = confusion.sum(axis=1)
+    there = truth > 0
+    union = (truth + confusion[:, :-1].sum(axis=0) - hit)[there]
+    return float((hit[there] / union).mean()) if there.any() else float("nan")
+
+
+def _cells(matrix: Int64) -> list[list[int]]:
+    return [[row, column, int(matrix[row, column])] for row, column in np.argwhere(matrix).tolist()]
+
+
+def _rows(counts: Int64) -> list[list[int]]:
+    return [[c, *counts[c].tolist()] for c in np.flatnonzero(counts.any(axis=1)).tolist()]
+
+
+def _matrix(cells: list[list[int]], classes: int) -> Int64:
+    matrix = np.zeros((classes, classes + 1), dtype=np.int64)
+    for row, column, count in cells:
+        matrix[row, column] = count
+    return matrix
