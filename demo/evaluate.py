@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import gradio as gr
@@ -16,7 +16,7 @@ from demo.work import at_work, meter, picked
 from knnclip.colors import distinct
 from knnclip.datasets import Rejection
 from knnclip.errors import DatasetError, ImageError
-from knnclip.evaluate import evaluate
+from knnclip.evaluate import Outcome, add_up, evaluate
 from knnclip.evaluation.charts import confusion_picture, iou_bars
 from knnclip.evaluation.semantic import SemanticConfusion, SemanticScores
 from knnclip.images import read_image
@@ -75,14 +75,16 @@ def evaluate_picked(
     session: Session, chosen: Picked, on_image: Callable[[], None] = lambda: None
 ) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
     """Runs the evaluation of a session until it is done or stopped."""
+
+    def outcomes() -> Iterator[Outcome]:
+        for outcome in evaluate(session.segmenter, chosen.dataset, chosen.dataset.samples):
+            yield outcome
+            on_image()
+            if session.stop.is_set():
+                return
+
     with at_work(session):
-        return evaluate(
-            session.segmenter,
-            chosen.dataset,
-            chosen.dataset.samples,
-            on_image=on_image,
-            stop=session.stop.is_set,
-        )
+        return add_up(outcomes(), chosen.dataset.class_names)
 
 
 def remember(session: Session, chosen: Picked, confusion: SemanticConfusion) -> tuple[Evaluated, Image]:
@@ -99,10 +101,11 @@ def remember(session: Session, chosen: Picked, confusion: SemanticConfusion) -> 
 def described(scores: SemanticScores, before: SemanticScores | None, images: int, stopped: bool) -> str:
     """The scores of a set, in a sentence."""
     change = "" if before is None else f" (before: {before.miou:.1%})"
+    free = "" if scores.coverage == 1 else f" mIoU of the answered pixels alone {scores.miou_answered:.1%}."
     part = "a part of " if stopped else ""
     return (
         f"mIoU {scores.miou:.1%}{change}, fwIoU {scores.fwiou:.1%}, mACC {scores.macc:.1%}, pACC {scores.pacc:.1%}, "
-        f"answered {scores.coverage:.1%} of the pixels of {part}{images:,} images."
+        f"answered {scores.coverage:.1%} of the pixels of {part}{images:,} images.{free}"
     )
 
 

@@ -52,9 +52,8 @@ def assemble(
     proposals: Proposals, atoms: Atoms, beliefs: Beliefs, vocabulary: Vocabulary, settings: AssemblySettings
 ) -> Assembly:
     """The answer for one image, from the beliefs about its N proposals over the C classes of the vocabulary."""
-    spread = _spread(proposals, atoms)
-    final = spread @ beliefs.final
-    with_unknown = np.concatenate([final, 1.0 - final.sum(axis=1, keepdims=True)], axis=1)
+    spread = share_of_masks(atoms.covers, proposals.scores)
+    with_unknown = scores_of_atoms(spread, beliefs.final)
     winner = with_unknown.argmax(axis=1)
     ids = np.append(vocabulary.class_ids, UNKNOWN).astype(np.int32)
 
@@ -70,12 +69,21 @@ def assemble(
     return Assembly(semantic, panoptic, confidence, pieces)
 
 
-def _spread(proposals: Proposals, atoms: Atoms) -> NDArray[np.float64]:
-    """``(A, N)``: the share that each mask has in the opinion about each atom; a row sums to 1, or 0 if uncovered."""
-    weights = atoms.covers * proposals.scores.astype(np.float64)
+def share_of_masks(covers: Bool, scores: Float32) -> NDArray[np.float64]:
+    """``(A, N)``: the share that each mask has in the opinion about each atom; a row sums to 1, or 0 if uncovered.
+
+    ``covers``: ``(A, N)``, which masks lie over which atoms; ``scores``: ``(N,)`` of the masks.
+    """
+    weights = covers * scores.astype(np.float64)
     total = weights.sum(axis=1, keepdims=True)
     spread: NDArray[np.float64] = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     return spread
+
+
+def scores_of_atoms(spread: NDArray[np.float64], final: Float32) -> NDArray[np.float64]:
+    """``(A, C + 1)``: P_final of each atom from that of the masks, ``(N, C)``; unknown, the last, has the rest."""
+    named = spread @ final
+    return np.concatenate([named, 1.0 - named.sum(axis=1, keepdims=True)], axis=1)
 
 
 def _unknown_regions(atoms: Atoms, unknown: Bool) -> Int64:

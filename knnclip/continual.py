@@ -1,7 +1,7 @@
 """The continual protocol: classes arrive in steps, each is seen once, and after each step everything is asked again.
 
-The pictures are cut and encoded once; a step inserts the rows of its classes and relabels the evaluation pictures. With
-a[t, i] the mean IoU of the classes of step i after step t, T steps in all:
+A step inserts the rows of its classes, or of its data set, and relabels the asked pictures. With a[t, i] the mean IoU
+of the classes of step i after step t, T steps in all:
 
     average            mean over i <= t of a[t, i]
     forgetting         mean over i < t of (max over s < t of a[s, i]) - a[t, i]
@@ -12,131 +12,107 @@ a[t, i] the mean IoU of the classes of step i after step t, T steps in all:
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.datasets import Dataset, Sample
-from knnclip.errors import DatasetError, ImageError, UsageError
-from knnclip.evaluate import index_of_class
-from knnclip.evaluation.semantic import SemanticConfusion
-from knnclip.ingest import IngestSettings, labelled_instances
-from knnclip.parallel import map_ahead
+from knnclip.errors import UsageError, unknown_name
+from knnclip.material import Material, scratch_segmenter
 from knnclip.presets import Preset
-from knnclip.segmenter import Analysis, Parts, Segmenter
-from knnclip.store import Store
-from knnclip.structures import Int32, LabelledInstance
+from knnclip.segmenter import Parts
+from knnclip.structures import LabelledInstance
+
+NAN = float("nan")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """What comes in one step."""
+
+    classes: tuple[str, ...]  # that no earlier step had
+    rows: tuple[LabelledInstance, ...]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is known after one step."""
+    """What is known after one step; fractions in [0, 1], NaN where undefined."""
 
     classes: tuple[str, ...]  # that arrived in it
     miou: float  # over all classes of the set, those to come included
-    old: float  # over the classes of earlier steps, NaN in the first
+    old: float  # over the classes of earlier steps
     new: float  # over those of this step
-    forgetting: float  # NaN in the first step
-    backward_transfer: float  # NaN in the first step
+    average: float  # over the steps so far
+    forgetting: float
+    backward_transfer: float
     rows: int
     store_bytes: int
     seconds: float  # of inserting and relabelling, the encoding of the pictures left out
 
 
-@dataclass(frozen=True, eq=False)
-class Material:
-    """A data set to learn from and one to be asked, cut and encoded once."""
-
-    class_names: tuple[str, ...]
-    rows: dict[str, list[LabelledInstance]]  # by class
-    asked: list[tuple[Int32, Analysis]]  # truth as indices of class_names, and the picture
-
-
-def prepare(
-    preset: Preset,
-    parts: Parts,
-    train: tuple[Dataset, Sequence[Sample]],
-    val: tuple[Dataset, Sequence[Sample]],
-    settings: IngestSettings,
-    *,
-    workers: int = 2,
-    on_image: Callable[[], None] = lambda: None,
-) -> Material:
-    """Encodes both sets; ``DatasetError`` if they have no class in common. What cannot be read is left out."""
-    names = tuple(name for name in train[0].class_names if name in val[0].class_names and settings.wants(name))
-    if not names:
-        raise DatasetError(f"{train[0].root} and {val[0].root} have no class in common; check --ignore and the names")
-    with _scratch(preset, parts) as segmenter:
-
-        def learn(sample: Sample) -> list[LabelledInstance]:
-            try:
-                return labelled_instances(segmenter, sample.ref, train[0].load(sample), settings)
-            except (ImageError, DatasetError):
-                return []
-
-        def ask(sample: Sample) -> tuple[Int32, Analysis] | None:
-            try:
-                labelled = val[0].load(sample)
-            except (ImageError, DatasetError):
-                return None
-            place = {name: i for i, name in enumerate(names)}
-            table = np.array([place.get(name, -1) for name in labelled.class_names] + [-1], dtype=np.int32)
-            return table[labelled.label_map], segmenter.analyse(labelled.image)
-
-        rows: dict[str, list[LabelledInstance]] = {name: [] for name in names}
-        for found in map_ahead(learn, train[1], workers):
-            for instance in found:
-                if instance.class_name in rows:
-                    rows[instance.class_name].append(instance)
-            on_image()
-        asked = []
-        for answer in map_ahead(ask, val[1], workers):
-            asked += [answer] if answer is not None else []
-            on_image()
-    return Material(names, rows, asked)
-
-
-def split_classes(names: Sequence[str], steps: int, seed: int | None) -> list[tuple[str, ...]]:
-    """The classes in ``steps`` groups of nearly equal size, in the given order or shuffled by a seed."""
+def in_steps(material: Material, steps: int, seed: int | None) -> list[Arrival]:
+    """The classes in ``steps`` groups of nearly equal size, in the set's order or shuffled by a seed."""
+    names = material.class_names
     if not 1 <= steps <= len(names):
         raise UsageError(f"{len(names)} classes can arrive in 1 to {len(names)} steps, found {steps}")
-    order = list(names) if seed is None else [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    return [tuple(group.tolist()) for group in np.array_split(np.array(order, dtype=object), steps)]
+    groups = np.array_split(np.array(_shuffled(names, seed), dtype=object), steps)
+    return in_order(material, [tuple(group.tolist()) for group in groups])
+
+
+def in_order(material: Material, groups: Sequence[Sequence[str]]) -> list[Arrival]:
+    """The classes in groups of your own; ``UsageError`` unless every class is in one of them."""
+    named = [name for group in groups for name in group]
+    for name in named:
+        if name not in material.class_names:
+            raise unknown_name("class", name, material.class_names)
+    if sorted(named) != sorted(material.class_names):
+        odd = [name for name in material.class_names if named.count(name) != 1]
+        raise UsageError(f"each class arrives in one step; {odd[0]!r} is in {named.count(odd[0])}")
+    return [Arrival(tuple(group), tuple(row for name in group for row in material.rows(name))) for group in groups]
+
+
+def by_data_set(material: Material, seed: int | None) -> list[Arrival]:
+    """Each data set in a step of its own, in the given order or shuffled by a seed."""
+    arrivals: list[Arrival] = []
+    known: set[str] = set()
+    for rows in _shuffled(material.learned, seed):
+        new = tuple(name for name in material.class_names if name in rows and name not in known)
+        known.update(new)
+        arrivals.append(Arrival(new, tuple(row for found in rows.values() for row in found)))
+    return arrivals
 
 
 def run(
     preset: Preset,
     parts: Parts,
     material: Material,
-    groups: Sequence[Sequence[str]],
+    arrivals: Sequence[Arrival],
     *,
     on_step: Callable[[], None] = lambda: None,
 ) -> list[Step]:
     """The steps, on a store of their own that is gone afterwards."""
     steps: list[Step] = []
-    table = np.full((len(groups), len(groups)), np.nan)  # a[t, i]
-    with _scratch(preset, parts) as segmenter:
-        for t, group in enumerate(groups):
+    table = np.full((len(arrivals), len(arrivals)), np.nan)  # a[t, i]
+    with scratch_segmenter(preset, parts) as segmenter:
+        for t, arrival in enumerate(arrivals):
             start = time.perf_counter()
-            source = segmenter.store.begin_source("ingest", ", ".join(group))
-            for name in group:
-                segmenter.store.add(material.rows[name], source)
-            iou = _iou_of_classes(segmenter, material)
-            for i, earlier in enumerate(groups[: t + 1]):
-                table[t, i] = np.mean([iou[name] for name in earlier])
-            old = [iou[name] for earlier in groups[:t] for name in earlier]
+            source = segmenter.store.begin_source("ingest", ", ".join(arrival.classes))
+            segmenter.store.add(arrival.rows, source)
+            # A class that has not arrived, or has no true pixel, counts as 0.
+            iou = {row.name: float(np.nan_to_num(row.iou)) for row in material.scores(segmenter).classes}
+            for i, earlier in enumerate(arrivals[: t + 1]):
+                table[t, i] = _mean([iou[name] for name in earlier.classes])
             steps.append(
                 Step(
-                    classes=tuple(group),
-                    miou=float(np.mean(list(iou.values()))),
-                    old=float(np.mean(old)) if old else float("nan"),
+                    classes=arrival.classes,
+                    miou=_mean(list(iou.values())),
+                    old=_mean([iou[name] for earlier in arrivals[:t] for name in earlier.classes]),
                     new=float(table[t, t]),
+                    average=_mean(table[t, : t + 1].tolist()),
                     forgetting=forgetting(table, t),
                     backward_transfer=backward_transfer(table, t),
                     rows=int(segmenter.store.info()["instances"]),
@@ -150,28 +126,20 @@ def run(
 
 def forgetting(table: NDArray[np.float64], t: int) -> float:
     """Of ``a[t, i]``, after step t: how far earlier groups fell below their best; NaN in the first step."""
-    return float(np.mean(np.nanmax(table[:t, :t], axis=0) - table[t, :t])) if t else float("nan")
+    return _mean([max(table[i:t, i]) - table[t, i] for i in range(t)])
 
 
 def backward_transfer(table: NDArray[np.float64], t: int) -> float:
     """Of ``a[t, i]``, after step t: what earlier groups gained since they arrived; NaN in the first step."""
-    return float(np.mean(table[t, :t] - np.diagonal(table)[:t])) if t else float("nan")
+    return _mean([table[t, i] - table[i, i] for i in range(t)])
 
 
-def _iou_of_classes(segmenter: Segmenter, material: Material) -> dict[str, float]:
-    """IoU of every class that the asked pictures have; 0 for one that has not arrived."""
-    confusion = SemanticConfusion(material.class_names)
-    to_index = index_of_class(segmenter.store.vocabulary(), material.class_names)
-    for truth, analysis in material.asked:
-        confusion.update(truth, to_index[segmenter.label(analysis).semantic])
-    return {row.name: 0.0 if np.isnan(row.iou) else row.iou for row in confusion.compute().classes}
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are defined; a step that brings no new class has no IoU of its own."""
+    there = [value for value in values if not np.isnan(value)]
+    return float(np.mean(there)) if there else NAN
 
 
-@contextmanager
-def _scratch(preset: Preset, parts: Parts) -> Iterator[Segmenter]:
-    """A segmenter on a store in a temporary folder."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Segmenter(Store.create(Path(folder) / "store", parts.encoder.fingerprint), preset, parts) as segmenter,
-    ):
-        yield segmenter
+def _shuffled(items: Sequence[Item], seed: int | None) -> list[Item]:
+    order = range(len(items)) if seed is None else np.random.default_rng(seed).permutation(len(items)).tolist()
+    return [items[i] for i in order]

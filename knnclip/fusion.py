@@ -26,13 +26,14 @@ so retrieval takes lambda of what the base gave to classes with rows, mu of "not
 Weak evidence (g = 0) only moves probability within S, so a class without rows keeps its base probability; strong
 evidence may overrule the base, its "nothing" included.
 
-Without a base classifier P_final is g P_ret, and unknown has the rest.
+Without a base classifier, and with ``fusion="retrieval"``, P_final is g P_ret, and unknown has the rest.
+``fusion="base"`` is P_base: the answer of a store that nobody asks, to compare with.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -48,17 +49,24 @@ UNLIKE = 0.5
 """The similarity that says nothing where it is not known how alike rows of a class are."""
 
 
+FusionKind = Literal["evidence", "paper", "base", "retrieval"]
+
+
 @dataclass(frozen=True)
 class FusionSettings:
     """How the two opinions are mixed."""
 
-    kind: Literal["evidence", "paper"] = "evidence"
+    kind: FusionKind = "evidence"
     paper_lambda: float = 0.5  # in [0, 1]; weight of retrieval in fusion="paper"
     paper_threshold: float = 0.7  # in [0, 1]; max P_ret from which retrieval may speak in fusion="paper"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("evidence", "paper"):
-            raise UsageError(f"fusion {self.kind!r} is neither 'evidence' nor 'paper'")
+        if self.kind not in get_args(FusionKind):
+            raise UsageError(f"fusion is one of {', '.join(get_args(FusionKind))}, found {self.kind!r}")
+        if not (0 <= self.paper_lambda <= 1 and 0 <= self.paper_threshold <= 1):
+            raise UsageError(
+                f"the paper's lambda and T lie in 0 to 1, found {self.paper_lambda:g} and {self.paper_threshold:g}"
+            )
 
 
 def fuse(
@@ -70,7 +78,13 @@ def fuse(
     settings: FusionSettings,
 ) -> Beliefs:
     """P_final of N masks; P_base is None where the preset has no classifier."""
-    if base is None:
+    if settings.kind == "base":
+        if base is None:
+            raise UsageError(
+                "there is no base to answer alone: the preset has no classifier; name one with --classifier"
+            )
+        final = base
+    elif base is None or settings.kind == "retrieval":
         final = _known(retrieved, levels, census)
     elif settings.kind == "paper":
         final = _paper(base, retrieved, settings)

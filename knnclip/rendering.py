@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 UNKNOWN_COLOR: Color = (140, 140, 140)
 UNKNOWN_LABEL = "unknown"
+RIGHT_COLOR: Color = (0, 114, 178)  # Okabe and Ito's colours, which colour-blind people tell apart
+WRONG_COLOR: Color = (213, 94, 0)
+UNANSWERED_COLOR: Color = (240, 228, 66)
 HATCH_PX = 12
 MARGIN_PX = 8
 TILE_PX = 112
@@ -43,6 +46,17 @@ def overlay(image: Image, segmentation: Segmentation, vocabulary: Vocabulary, *,
     blended[hatched] = 235
     blended[_borders(segmentation.panoptic)] = 255
     return _stack([blended, legend(segmentation.semantic, vocabulary, width_px=image.shape[1])])
+
+
+def error_map(image: Image, truth: Int32, answer: Int32) -> Image:
+    """``(H, W, 3) uint8``: the image in grey, blue where the answer is right, red where it is wrong, yellow where
+    nothing was answered, and dark where the truth says nothing. ``(H, W)`` class indices, -1 for nothing.
+    """
+    kind = np.where(truth < 0, 0, np.where(answer < 0, 1, np.where(answer == truth, 2, 3)))
+    colors = np.array([(20, 20, 20), UNANSWERED_COLOR, RIGHT_COLOR, WRONG_COLOR], dtype=np.float64)
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    blended: Image = (0.45 * grey + 0.55 * colors[kind]).round().astype(np.uint8)
+    return blended
 
 
 def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int) -> Image:
@@ -94,7 +108,7 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
     ``thumbnails``: image reference -> JPEG, as ``Store.thumbnails`` gives them; without one a tile is left blank.
     """
     from PIL import Image as Pil
-    from PIL import ImageDraw
+    from PIL import ImageDraw, ImageOps
 
     shown = segment.evidence[: 2 * columns]
     font, line_px = _font(11), 15
@@ -108,7 +122,7 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
         x, y = place
         draw.rectangle((x, y, x + TILE_PX, y + TILE_PX), fill=(238, 238, 238))
         if picture is not None:
-            picture.thumbnail((TILE_PX, TILE_PX))
+            picture = ImageOps.contain(picture, (TILE_PX, TILE_PX))  # a piece of a few pixels is enlarged
             canvas.paste(picture, (x + (TILE_PX - picture.width) // 2, y + (TILE_PX - picture.height) // 2))
         for i, line in enumerate(lines):
             draw.text((x, y + TILE_PX + 2 + i * line_px), shorten(line, 18), fill="black", font=font)

@@ -26,7 +26,7 @@ from knnclip.masks import PROMPTABLE, MaskGenerator, PromptableGenerator, make_g
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.parts import split_part, with_option
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
-from knnclip.retrieval import UNTRIED, calibrate, posterior
+from knnclip.retrieval import UNTRIED, VoteSettings, calibrate, posterior
 from knnclip.store import Store
 from knnclip.structures import (
     Beliefs,
@@ -119,7 +119,7 @@ class Segmenter:
         self.generator, self.promptable = parts.generator, parts.promptable
         self.encoder, self.classifier = parts.encoder, parts.classifier
         store.check_fingerprint(self.encoder.fingerprint)
-        self._calibrated = -1, UNTRIED  # the store's generation, and what was found for it
+        self._calibrated: tuple[int, dict[VoteSettings, Calibration]] = -1, {}  # of this generation of the store
 
     @classmethod
     def open(
@@ -214,28 +214,49 @@ class Segmenter:
         """The answer for an analysed image by the store as it is now; nothing is encoded again."""
         vocabulary = self.store.vocabulary()
         neighbors = self.store.search(analysis.embeddings, self.preset.vote.k)
-        beliefs = self._beliefs(analysis, neighbors, vocabulary)
+        (beliefs,) = self._beliefs(neighbors, analysis.descriptions, vocabulary, [self.preset])
         assembly = assemble(analysis.proposals, analysis.atoms, beliefs, vocabulary, self.preset.assembly)
         stored = self.store.evidence(shown_instances(assembly.pieces, neighbors))
         segments = explain(assembly.pieces, neighbors, stored, vocabulary)
         return Segmentation(assembly.semantic, assembly.panoptic, assembly.confidence, segments)
 
-    def _beliefs(self, analysis: Analysis, neighbors: Neighbors, vocabulary: Vocabulary) -> Beliefs:
-        census = self.store.census(vocabulary)
-        retrieved = posterior(neighbors, vocabulary, census, self.preset.vote)
-        base, calibration = None, UNTRIED
-        if self.classifier is not None and analysis.descriptions is not None:
-            base = self.classifier.classify(analysis.descriptions, vocabulary)
-            calibration = self._calibration(vocabulary, census)
-        return fuse(base, retrieved, self.store.levels(vocabulary), census, calibration, self.preset.fusion)
+    def beliefs(
+        self, embeddings: Float32, descriptions: Float32 | None, vocabulary: Vocabulary, settings: Sequence[Preset]
+    ) -> list[Beliefs]:
+        """What is believed of N masks by each of several settings, over a vocabulary that the store has.
 
-    def _calibration(self, vocabulary: Vocabulary, census: Census) -> Calibration:
+        ``embeddings`` and ``descriptions`` are those of an ``Analysis``; of the settings the vote and the fusion count.
+        The store is searched once for all of them.
+        """
+        neighbors = self.store.search(embeddings, max(preset.vote.k for preset in settings))
+        return self._beliefs(neighbors, descriptions, vocabulary, settings)
+
+    def _beliefs(
+        self,
+        neighbors: Neighbors,
+        descriptions: Float32 | None,
+        vocabulary: Vocabulary,
+        settings: Sequence[Preset],
+    ) -> list[Beliefs]:
+        census, levels = self.store.census(vocabulary), self.store.levels(vocabulary)
+        base = None
+        if self.classifier is not None and descriptions is not None:
+            base = self.classifier.classify(descriptions, vocabulary)
+        believed = []
+        for preset in settings:
+            retrieved = posterior(neighbors.nearest(preset.vote.k), vocabulary, census, preset.vote)
+            calibration = UNTRIED if base is None else self._calibration(preset.vote, vocabulary, census)
+            believed.append(fuse(base, retrieved, levels, census, calibration, preset.fusion))
+        return believed
+
+    def _calibration(self, vote: VoteSettings, vocabulary: Vocabulary, census: Census) -> Calibration:
         """How far the store's votes can be trusted; found anew when the store has changed."""
         generation, known = self._calibrated
         if generation != (now := self.store.generation):
-            known = calibrate(*self.store.held_out(self.preset.vote.k), vocabulary, census, self.preset.vote)
-            self._calibrated = now, known
-        return known
+            self._calibrated = now, (known := {})
+        if vote not in known:
+            known[vote] = calibrate(*self.store.held_out(vote.k), vocabulary, census, vote)
+        return known[vote]
 
     def teach(self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
         """Stores a mask as an instance of a class, new or known, and returns the source id that undoes it.

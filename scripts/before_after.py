@@ -11,7 +11,7 @@ from pathlib import Path
 from knnclip.datasets import open_dataset
 from knnclip.datasets.sample_data import write_sample_data
 from knnclip.errors import UsageError
-from knnclip.evaluate import evaluate
+from knnclip.evaluate import add_up, evaluate
 from knnclip.evaluation.semantic import SemanticScores
 from knnclip.images import read_image, write_png
 from knnclip.ingest import IngestSettings, ingest
@@ -34,7 +34,7 @@ def main(out: Path) -> None:
     with Segmenter.open(out / "store") as segmenter:
 
         def scores() -> SemanticScores:
-            return evaluate(segmenter, val, val.samples)[0].compute()
+            return add_up(evaluate(segmenter, val, val.samples), val.class_names)[0].compute()
 
         def answer() -> Image:
             return overlay(picture, segmenter.segment(picture), segmenter.store.vocabulary())

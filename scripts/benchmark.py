@@ -23,7 +23,7 @@ import numpy as np
 
 from knnclip.datasets import Dataset, Sample, open_dataset
 from knnclip.datasets.sample_data import draw_scene, write_sample_data
-from knnclip.evaluate import evaluate
+from knnclip.evaluate import add_up, evaluate
 from knnclip.evaluation.semantic import SemanticScores
 from knnclip.ingest import IngestSettings, Kind, ingest
 from knnclip.retrieval import posterior
@@ -90,7 +90,8 @@ def scored(
     with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
         rows = ingest(segmenter, database, stored, settings).rows
         start = time.perf_counter()
-        confusion, _ = evaluate(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
+        outcomes = evaluate(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
+        confusion, _ = add_up(outcomes, queries.class_names)
         seconds = (time.perf_counter() - start) / len(asked)
         analysis = segmenter.analyse(queries.load(asked[0]).image)
         search = _median(lambda: segmenter.store.search(analysis.embeddings, segmenter.preset.vote.k)) / 1000
@@ -128,7 +129,7 @@ def added(root: Path, setup: SetUp) -> None:
         for settings in (IngestSettings(exclude=("Car",)), IngestSettings(only=("Car",))):
             changed = IngestSettings(settings.kind, settings.only, settings.exclude, limit)
             ingest(segmenter, train, train.samples, changed)
-            scores = evaluate(segmenter, val, val.samples)[0].compute()
+            scores = add_up(evaluate(segmenter, val, val.samples), val.class_names)[0].compute()
             car = next(row.iou for row in scores.classes if row.name == "Car")
             others = np.mean([row.iou for row in scores.classes if row.name != "Car"])
             print(

@@ -42,8 +42,14 @@ MAY_KNOW = {
     "segmenter": WORDS | BOXES | {"presets"},
     "history": WORDS | BOXES | {"segmenter"},
     "ingest": WORDS | BOXES | {"presets", "segmenter"},
-    "evaluate": WORDS | BOXES | {"presets", "segmenter"},
-    "continual": WORDS | BOXES | {"presets", "segmenter", "ingest", "evaluate"},
+    "cases": WORDS | BOXES | {"presets", "segmenter"},
+    "evaluate": WORDS | BOXES | {"presets", "segmenter", "cases"},
+    "comparison": WORDS | BOXES | {"presets"},
+    "illustrate": WORDS | BOXES | {"segmenter", "cases", "evaluate", "colors"},
+    "runs": WORDS | BOXES | {"segmenter", "comparison", "evaluate", "illustrate"},
+    "material": WORDS | BOXES | {"presets", "segmenter", "cases", "ingest"},
+    "continual": WORDS | {"presets", "segmenter", "material"},
+    "shots": WORDS | {"presets", "segmenter", "material"},
     "writing": WORDS | BOXES | {"colors", "presets", "segmenter"},
 }
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))

@@ -6,22 +6,29 @@ import json
 import numpy as np
 import pytest
 
-from knnclip.continual import backward_transfer, forgetting, prepare, run, split_classes
+from knnclip.continual import backward_transfer, by_data_set, forgetting, in_order, in_steps, run
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
 from knnclip.ingest import IngestSettings
+from knnclip.material import Material, prepare
 from knnclip.presets import preset_by_name
 from knnclip.segmenter import make_parts
+from tests.end_to_end.command import error_of
 from tests.end_to_end.command import run as run_command
 
 
 @pytest.fixture(scope="module")
-def material(sample_data):
+def prepared(sample_data):
     preset = preset_by_name("builtin")
     parts = make_parts(preset, "cpu")
     train, val = (open_dataset(sample_data / split) for split in ("train", "val"))
-    made = prepare(preset, parts, (train, train.samples[:8]), (val, val.samples[:3]), IngestSettings())
-    return preset, parts, made
+    return preset, parts, prepare(preset, parts, [train], val, IngestSettings())
+
+
+def material(*learned):
+    """One with these classes in each data set, and rows that say where they come from."""
+    names = sorted({name for rows in learned for name in rows})
+    return Material(tuple(names), learned, (), ())
 
 
 def test_forgetting_and_backward_transfer_by_hand():
@@ -33,21 +40,43 @@ def test_forgetting_and_backward_transfer_by_hand():
     assert backward_transfer(table, 2) == pytest.approx((-0.1 - 0.1) / 2)
 
 
-def test_classes_are_split_in_order_or_by_a_seed():
-    names = list("abcdefg")
-    assert split_classes(names, 3, None) == [("a", "b", "c"), ("d", "e"), ("f", "g")]
-    shuffled = split_classes(names, 3, 1)
-    assert shuffled == split_classes(names, 3, 1) != split_classes(names, 3, 2)
-    assert sorted(name for group in shuffled for name in group) == names
+def test_classes_arrive_in_order_or_shuffled_by_a_seed():
+    made = material({name: [f"row of {name}"] for name in "abcdefg"})
+    steps = in_steps(made, 3, None)
+    assert [step.classes for step in steps] == [("a", "b", "c"), ("d", "e"), ("f", "g")]
+    assert steps[1].rows == ("row of d", "row of e")
+    shuffled = [step.classes for step in in_steps(made, 3, 1)]
+    assert shuffled == [step.classes for step in in_steps(made, 3, 1)]
+    assert shuffled != [step.classes for step in in_steps(made, 3, 2)]
+    assert sorted(name for group in shuffled for name in group) == list("abcdefg")
     with pytest.raises(UsageError, match="1 to 7 steps, found 8"):
-        split_classes(names, 8, None)
+        in_steps(made, 8, None)
 
 
-def test_the_last_step_does_not_depend_on_the_order(material):
-    preset, parts, made = material
-    names = made.class_names
-    runs = [run(preset, parts, made, split_classes(names, 3, seed)) for seed in (0, 1)]
-    joint = run(preset, parts, made, [names])[0]
+def test_classes_arrive_in_steps_of_your_own():
+    made = material({"a": [1], "b": [2], "c": [3]})
+    assert [step.classes for step in in_order(made, [["c"], ["a", "b"]])] == [("c",), ("a", "b")]
+    for groups, message in (
+        ([["a"], ["b"]], "'c' is in 0"),
+        ([["a", "b"], ["b", "c"]], "'b' is in 2"),
+        ([["x"]], "unknown class 'x'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            in_order(made, groups)
+
+
+def test_a_data_set_brings_the_classes_that_no_earlier_one_had():
+    made = material({"a": [1], "b": [2]}, {"b": [3], "c": [4]}, {"a": [5]})
+    steps = by_data_set(made, None)
+    assert [step.classes for step in steps] == [("a", "b"), ("c",), ()]
+    assert [step.rows for step in steps] == [(1, 2), (3, 4), (5,)]
+    assert {step.rows for step in by_data_set(made, 3)} == {step.rows for step in steps}
+
+
+def test_the_last_step_does_not_depend_on_the_order(prepared):
+    preset, parts, made = prepared
+    runs = [run(preset, parts, made, in_steps(made, 3, seed)) for seed in (0, 1)]
+    joint = run(preset, parts, made, in_steps(made, 1, None))[0]
     for steps in runs:
         assert [len(step.classes) for step in steps] == [3, 2, 2]
         assert (steps[-1].miou, steps[-1].rows) == (joint.miou, joint.rows)
@@ -55,6 +84,7 @@ def test_the_last_step_does_not_depend_on_the_order(material):
         assert steps[0].miou < steps[-1].miou
         assert all(later.rows > earlier.rows for earlier, later in itertools.pairwise(steps))
         assert steps[0].miou == pytest.approx(steps[0].new * 3 / 7)
+        assert steps[0].average == steps[0].new
     assert joint.miou > 0.5
 
 
@@ -66,4 +96,22 @@ def test_the_command(sample_data, tmp_path):
     assert content["seeds"][0][0]["old"] is None
     assert content["seeds"][0][1]["miou"] == content["seeds"][1][1]["miou"] > 0.9
     assert (tmp_path / "continual.png").stat().st_size > 10_000
+    assert len((tmp_path / "continual.csv").read_text().splitlines()) == 5
     assert "±" in done.stdout
+    page = (tmp_path / "report.html").read_text()
+    assert "Classes arriving in steps" in page
+    assert "knnclip continual" in page
+
+
+def test_the_commands_other_orders(sample_data, tmp_path):
+    sets = (sample_data / "train", sample_data / "val")
+    run_command("continual", *sets, "--step", "sky,grass,road", "--step", "house,tree,car, traffic cone",
+                "--report", tmp_path)  # fmt: skip
+    (steps,) = json.loads((tmp_path / "continual.json").read_text())["seeds"]
+    assert [step["classes"] for step in steps] == [["sky", "grass", "road"], ["house", "tree", "car", "traffic cone"]]
+    run_command("continual", *sets, "--then", sample_data / "val", "--seeds", 0, "--report", tmp_path)
+    (steps,) = json.loads((tmp_path / "continual.json").read_text())["seeds"]
+    assert [len(step["classes"]) for step in steps] == [7, 0]
+    assert steps[1]["rows"] > steps[0]["rows"]
+    assert steps[1]["new"] is None
+    assert "use one of them" in error_of("continual", *sets, "--step", "sky", "--then", sample_data / "val")

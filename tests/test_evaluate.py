@@ -1,13 +1,15 @@
 """The segmenter's answers against the truth."""
 
 import shutil
+from itertools import islice
 
 import numpy as np
 import pytest
 
+from knnclip.cases import index_of_class
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
-from knnclip.evaluate import evaluate, index_of_class
+from knnclip.evaluate import add_up, evaluate
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
 from knnclip.vocabulary import ClassInfo, Vocabulary
@@ -38,7 +40,7 @@ def test_classes_meet_by_name_or_synonym_and_others_are_misses():
 def test_scores_are_those_of_the_answers(store, sample_data):
     val = open_dataset(sample_data / "val")
     with Segmenter.open(store, read_only=True) as segmenter:
-        confusion, rejected = evaluate(segmenter, val, val.samples[:3], workers=2)
+        confusion, rejected = add_up(evaluate(segmenter, val, val.samples[:3], workers=2), val.class_names)
         expected = np.zeros_like(confusion.matrix)
         for sample in val.samples[:3]:
             labelled = val.load(sample)
@@ -56,7 +58,8 @@ def test_ground_truth_masks_do_better(store, sample_data):
     val = open_dataset(sample_data / "val")
     with Segmenter.open(store, read_only=True) as segmenter:
         scores = {
-            masks: evaluate(segmenter, val, val.samples, masks=masks)[0].compute().miou for masks in ("own", "oracle")
+            masks: add_up(evaluate(segmenter, val, val.samples, masks=masks), val.class_names)[0].compute().miou
+            for masks in ("own", "oracle")
         }
     assert scores["oracle"] > scores["own"] > 0.5
 
@@ -66,12 +69,12 @@ def test_what_cannot_be_read_is_reported_and_the_rest_scored(store, sample_data,
     shutil.copy(sample_data / "classes.txt", tmp_path)
     (tmp_path / "val" / "images" / "val_001.png").write_bytes(b"no image")
     val = open_dataset(tmp_path / "val")
-    seen = []
     with Segmenter.open(store, read_only=True) as segmenter:
-        confusion, rejected = evaluate(segmenter, val, val.samples[:3], on_image=lambda: seen.append(1))
+        outcomes = list(evaluate(segmenter, val, val.samples[:3]))
+    confusion, rejected = add_up(outcomes, val.class_names)
     assert [item.file.endswith("val_001.png") for item in rejected] == [True]
     assert confusion.matrix.sum() == 2 * 320 * 240
-    assert len(seen) == 3
+    assert [outcome.record is None for outcome in outcomes] == [False, True, False]
 
 
 def test_a_wrong_name_of_masks_is_refused(store, sample_data):
@@ -85,8 +88,7 @@ def test_a_wrong_name_of_masks_is_refused(store, sample_data):
 
 def test_an_evaluation_that_is_stopped_has_scored_the_images_before(store, sample_data):
     val = open_dataset(sample_data / "val")
-    done = []
     with Segmenter.open(store, read_only=True) as segmenter:
-        stopped, _ = evaluate(segmenter, val, val.samples, on_image=lambda: done.append(1), stop=lambda: len(done) == 2)
-        whole, _ = evaluate(segmenter, val, val.samples[:2])
+        stopped, _ = add_up(islice(evaluate(segmenter, val, val.samples), 2), val.class_names)
+        whole, _ = add_up(evaluate(segmenter, val, val.samples[:2]), val.class_names)
     np.testing.assert_array_equal(stopped.matrix, whole.matrix)

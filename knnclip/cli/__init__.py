@@ -21,6 +21,7 @@ from knnclip.cli import (
     sample_data,
     score,
     segment,
+    shots,
     store,
 )
 from knnclip.errors import KnnclipError
@@ -40,6 +41,7 @@ app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("datasets")(datasets.datasets)
 app.command("continual")(continual.continual)
+app.command("shots")(shots.shots)
 app.add_typer(classes.app, name="classes")
 app.add_typer(store.app, name="store")
 app.add_typer(presets.app, name="presets")

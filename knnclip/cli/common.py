@@ -65,6 +65,18 @@ def advance(progress: Progress, task: TaskID) -> None:
     progress.update(task, rate=f"{speed:.1f} images/s" if speed else "")
 
 
+def open_data(directory: Path, format: str, ignore: Sequence[str]) -> Dataset:  # noqa: A002 - as the option
+    """A labelled data set; where its format was recognised, what was seen is told on standard error."""
+    from knnclip.datasets import open_dataset
+
+    dataset = open_dataset(directory, format, ignore=ignore)
+    if format == "auto":
+        objects = "objects told apart" if dataset.has_instances else "objects not told apart"
+        counts = f"{len(dataset.samples):,} images, {len(dataset.classes)} classes, {objects}"
+        typer.echo(f"{directory}: {dataset.format}, {counts}", err=True)
+    return dataset
+
+
 def select_samples(dataset: Dataset, patterns: Sequence[str]) -> list[Sample]:
     """The samples whose file name matches one of the patterns, all without patterns; ``DatasetError`` if none does."""
     samples = [

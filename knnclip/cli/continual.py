@@ -2,89 +2,92 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from knnclip.cli.common import (
-    DatasetArgument,
-    DeviceOption,
-    FormatOption,
-    IgnoreOption,
-    WeightsOption,
-    WorkersOption,
-    advance,
-    progress_bar,
+from knnclip.cli.common import DatasetArgument, DeviceOption, FormatOption, IgnoreOption, WeightsOption, WorkersOption
+from knnclip.cli.protocols import (
+    EncoderOption,
+    PresetOption,
+    ReportOption,
+    RowsOption,
+    ValArgument,
+    finish,
+    prepare,
+    run_facts,
+    spread,
+    steps_bar,
 )
 
 if TYPE_CHECKING:
-    from knnclip.continual import Step
+    from knnclip.continual import Arrival, Step
+    from knnclip.material import Material
 
 
 def continual(
     directory: DatasetArgument,
-    val: Annotated[Path, typer.Argument(help="Folder of the labelled data set that is asked.", show_default=False)],
+    val: ValArgument,
     steps: Annotated[int, typer.Option(min=1, help="The classes arrive in so many steps.")] = 4,
-    seeds: Annotated[int, typer.Option(min=0, help="So many shuffled orders of the classes; 0: the set's own.")] = 3,
+    step: Annotated[
+        list[str], typer.Option(help="Classes of one step, joined by commas; once for each step, in their order.")
+    ] = [],  # noqa: B006
+    then: Annotated[
+        list[Path], typer.Option(help="A further data set to learn from; each data set is one step. May be repeated.")
+    ] = [],  # noqa: B006
+    seeds: Annotated[int, typer.Option(min=0, help="So many shuffled orders; 0: the set's own.")] = 3,
     format: FormatOption = "auto",  # noqa: A002 - the option's name
     ignore: IgnoreOption = [],  # noqa: B006
-    max_rows_per_image: Annotated[int, typer.Option(min=1, help="Rows of one picture, at most.")] = 150,
-    preset: Annotated[str, typer.Option(help="What cuts and encodes the pictures.")] = "builtin",
-    encoder: Annotated[str | None, typer.Option(help="In place of the preset's.")] = None,
+    max_rows_per_image: RowsOption = 150,
+    preset: PresetOption = "builtin",
+    encoder: EncoderOption = None,
     weights: WeightsOption = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", "-o", help="Folder for continual.json and continual.png.")
-    ] = None,
+    report: ReportOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
-    """Let classes arrive in steps and score old and new ones after each; no store of yours is touched."""
-    from knnclip.continual import prepare, run, split_classes
-    from knnclip.datasets import open_dataset
-    from knnclip.ingest import IngestSettings
-    from knnclip.presets import preset_by_name
-    from knnclip.segmenter import Named, make_parts
+    """Let classes, or data sets, arrive in steps and score old and new ones after each, on a store of its own."""
+    from knnclip.continual import run
+    from knnclip.errors import UsageError
 
-    train_set, val_set = (open_dataset(folder, format, ignore=ignore) for folder in (directory, val))
-    chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
-    parts = make_parts(chosen, device)
-    total = len(train_set.samples) + len(val_set.samples)
-    with progress_bar("encode", total) as (progress, task):
-        material = prepare(
-            chosen,
-            parts,
-            (train_set, train_set.samples),
-            (val_set, val_set.samples),
-            IngestSettings(max_rows_per_image=max_rows_per_image),
-            workers=workers,
-            on_image=lambda: advance(progress, task),
-        )
-    orders = range(seeds) if seeds else (None,)
-    runs = []
-    with progress_bar("steps", len(orders) * steps) as (progress, task):
-        for seed in orders:
-            groups = split_classes(material.class_names, steps, seed)
-            runs.append(run(chosen, parts, material, groups, on_step=lambda: advance(progress, task)))
+    if step and then:
+        raise UsageError("--step orders the classes of one data set, --then adds data sets; use one of them")
+    train = [directory, *then]
+    prepared = prepare(
+        train, val, format=format, ignore=ignore, max_rows=max_rows_per_image, preset=preset, encoder=encoder,
+        weights=weights, device=device, workers=workers,
+    )  # fmt: skip
+    orders = _orders(prepared.material, steps, step, bool(then), seeds)
+    with steps_bar(sum(map(len, orders))) as advance:
+        runs = [run(prepared.preset, prepared.parts, prepared.material, order, on_step=advance) for order in orders]
     _print(runs)
     if report is not None:
-        protocol = {"train": str(directory), "val": str(val), "steps": steps, "seeds": seeds, "preset": preset}
-        _write(runs, report, protocol | {"encoder": str(parts.encoder.fingerprint)})
-        typer.echo(f"report in {report}")
+        protocol = prepared.protocol(train, val, max_rows_per_image)
+        _write(runs, report, protocol | {"steps": len(orders[0]), "orders": len(orders)})
+    finish(prepared, report)
+
+
+def _orders(material: Material, steps: int, named: list[str], by_set: bool, seeds: int) -> list[list[Arrival]]:
+    """The arrivals of each order."""
+    from knnclip.continual import by_data_set, in_order, in_steps
+
+    if named:
+        return [in_order(material, [[name.strip() for name in text.split(",")] for text in named])]
+    chosen: list[int | None] = [*range(seeds)] or [None]
+    return [by_data_set(material, seed) if by_set else in_steps(material, steps, seed) for seed in chosen]
 
 
 def _print(runs: list[list[Step]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("step", "all", "old", "new", "forgetting", "backward transfer", "rows", "MB", "s")
+    table = Table("step", "all", "old", "new", "average", "forgetting", "backward transfer", "rows", "MB", "s")
     for number, found in enumerate(zip(*runs, strict=True), start=1):
         scores = (
-            _told([getattr(step, name) for step in found])
-            for name in ("miou", "old", "new", "forgetting", "backward_transfer")
+            spread([getattr(step, name) for step in found])
+            for name in ("miou", "old", "new", "average", "forgetting", "backward_transfer")
         )
         mean = {
             name: sum(getattr(step, name) for step in found) / len(found) for name in ("rows", "store_bytes", "seconds")
@@ -95,28 +98,21 @@ def _print(runs: list[list[Step]]) -> None:
     Console().print(table)
 
 
-def _told(values: list[float]) -> str:
-    if any(math.isnan(value) for value in values):
-        return "-"
-    mean = sum(values) / len(values)
-    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    return f"{100 * mean:.1f} ± {100 * spread:.1f}"
-
-
 def _write(runs: list[list[Step]], folder: Path, protocol: dict[str, object]) -> None:
     from knnclip.evaluation.charts import continual_curve
-    from knnclip.images import write_atomically, write_png
+    from knnclip.evaluation.html import CONTINUAL, CONTINUAL_PNG
+    from knnclip.evaluation.report import write_csv, write_json
+    from knnclip.images import write_png
 
-    seeds = [
+    write_json(folder / CONTINUAL, {"protocol": protocol, "run": run_facts(), "seeds": runs})
+    write_csv(
+        (folder / CONTINUAL).with_suffix(".csv"),
         [
-            {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(step).items()}
-            for step in run
-        ]
-        for run in runs
-    ]
-    content = {"protocol": protocol, "seeds": seeds}
-    write_atomically(folder / "continual.json", json.dumps(content, ensure_ascii=False, indent=1).encode())
+            {"order": order, "step": number, **asdict(found), "classes": ", ".join(found.classes)}
+            for order, steps in enumerate(runs)
+            for number, found in enumerate(steps, start=1)
+        ],
+    )
     write_png(
-        folder / "continual.png",
-        continual_curve([[(step.miou, step.old, step.new) for step in run] for run in runs]),
+        folder / CONTINUAL_PNG, continual_curve([[(step.miou, step.old, step.new) for step in steps] for steps in runs])
     )

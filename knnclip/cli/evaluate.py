@@ -1,8 +1,11 @@
-"""``knnclip evaluate``: mIoU of a store on a labelled data set."""
+"""``knnclip evaluate``: how right a store is on a labelled data set."""
 
 from __future__ import annotations
 
-import time
+import shlex
+import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,13 +24,16 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     advance,
+    open_data,
     progress_bar,
     report_rejections,
     select_samples,
 )
 
 if TYPE_CHECKING:
-    from knnclip.evaluation.semantic import SemanticScores
+    from knnclip.datasets import Dataset
+    from knnclip.evaluation.bootstrap import Interval
+    from knnclip.evaluation.totals import Scores
 
 
 def evaluate(
@@ -37,68 +43,122 @@ def evaluate(
     images: ImagesOption = [],  # noqa: B006
     ignore: IgnoreOption = [],  # noqa: B006
     masks: Annotated[str, typer.Option(help="own: the generator's masks; oracle: the ground-truth masks.")] = "own",
-    report: Annotated[
-        Path | None, typer.Option("--report", "-o", help="Folder for scores.json and scores.csv.")
+    compare: Annotated[
+        list[str],
+        typer.Option(
+            help="Also answer by other settings, on the same masks and embeddings: base, retrieval, fused, evidence "
+            "or paper; with options for a grid, for example 'paper,lambda=0.3+0.5,T=0.5+0.7' or 'fused,k=8+16,"
+            "tau=0.03+0.05'. May be repeated."
+        ),
+    ] = [],  # noqa: B006
+    seen: Annotated[
+        str | None,
+        typer.Option(help="Classes of a base vocabulary: a file with a name a line, or a list, as coco-panoptic."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", "-o", help="Folder for report.html, JSON, CSV and pictures; an interrupted run continues."
+        ),
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away what the report's folder has.")] = False,
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
-    """Score the store's answers against the labels: mIoU, fwIoU, mACC, pACC and the IoU of each class."""
-    from knnclip.datasets import open_dataset
-    from knnclip.evaluate import evaluate as run
-    from knnclip.evaluation.report import write_report
+    """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
+    from knnclip.runs import Evaluation, add_up_folder, score_images
+    from knnclip.runs import report as write_report
     from knnclip.segmenter import Segmenter
 
-    dataset = open_dataset(directory, format, ignore=ignore)
+    dataset = open_data(directory, format, ignore)
     samples = select_samples(dataset, images)
-    start = time.perf_counter()
-    with (
-        Segmenter.open(
-            store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
-        ) as segmenter,
-        progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task),
-    ):
-        confusion, rejected = run(
-            segmenter,
-            dataset,
-            samples,
-            masks=masks,  # type: ignore[arg-type]
-            workers=workers,
-            on_image=lambda: advance(progress, task),
+    known = None if seen is None else _seen_classes(dataset, seen)
+    with ExitStack() as stack:
+        segmenter = stack.enter_context(
+            Segmenter.open(
+                store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
+            )
         )
-        protocol = {
-            "data": str(directory),
-            "images": len(samples) - len({item.file for item in rejected}),
-            "masks": masks,
-            "store": str(store),
-            "preset": segmenter.preset.name,
-            "parts": segmenter.preset.encoder,
-            "encoder": str(segmenter.store.fingerprint),
-        }
-    scores = confusion.compute()
-    _print(scores)
+        folder = report or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        evaluation = Evaluation(segmenter, dataset, samples, masks, compare)  # type: ignore[arg-type]
+        with progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task):
+            score_images(
+                evaluation,
+                folder,
+                restart=restart,
+                workers=workers,
+                on_start=lambda done, total: progress.update(task, completed=done, total=total),
+                on_image=lambda: advance(progress, task),
+            )
+        if report is None:
+            scores, _, rejected = add_up_folder(evaluation, folder, known)
+        else:
+            scores, rejected = write_report(evaluation, folder, seen=known, command=shlex.join(sys.argv))
+    print_scores(scores)
     if report is not None:
-        write_report(scores, report, metadata=protocol | {"seconds": round(time.perf_counter() - start, 2)})
-        typer.echo(f"report in {report}")
-    refused = dataset.rejected + rejected
-    if report is not None or refused:  # the working folder is not this command's to tidy
-        report_rejections(refused, (report or Path()) / "rejected.jsonl")
+        typer.echo(f"report in {report / 'report.html'}")
+    if report is not None or rejected:  # the working folder is not this command's to tidy
+        report_rejections(rejected, (report or Path()) / "rejected.jsonl")
 
 
-def _print(scores: SemanticScores) -> None:
+def _seen_classes(dataset: Dataset, given: str) -> list[str]:
+    """The classes of a data set that a base vocabulary names, by their names or synonyms."""
+    from knnclip.datasets.class_lists import names_in
+
+    names = names_in(given)
+    return [label.name for label in dataset.classes if names.intersection({label.name, *label.synonyms})]
+
+
+def print_scores(scores: Scores) -> None:
+    """The table of classes, and the means in lines below it."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("class", "IoU", "accuracy", "pixels")
-    for row in scores.classes:
-        table.add_row(escape(row.name), f"{row.iou:.1%}", f"{row.accuracy:.1%}", f"{row.truth_px:,}")
+    table = Table("class", "IoU", "accuracy", "boundary IoU", "pixels")
+    for row in scores.semantic.classes:
+        table.add_row(escape(row.name), *map(_told, (row.iou, row.accuracy, row.boundary_iou)), f"{row.truth_px:,}")
     console = Console()
     console.print(table)
-    console.print(
-        f"mIoU {scores.miou:.1%}   fwIoU {scores.fwiou:.1%}   mACC {scores.macc:.1%}   pACC {scores.pacc:.1%}   "
-        f"answered {scores.coverage:.1%}"
-    )
+    means = scores.semantic
+    lines = [
+        f"mIoU {_told(means.miou)} ({_between(scores.interval)})   unknown counts as a miss",
+        f"mIoU {_told(means.miou_answered)} of the {_told(means.coverage)} of the pixels that were answered",
+        f"mIoU {_told(means.miou_truth)} over the {means.classes_with_truth} classes with ground truth",
+        f"boundary IoU {_told(means.boundary_iou)}   fwIoU {_told(means.fwiou)}   mACC {_told(means.macc)}   "
+        f"pACC {_told(means.pacc)}",
+    ]
+    if scores.seen is not None:
+        lines.append(
+            f"mIoU of seen classes {_told(scores.seen.seen)}, of unseen {_told(scores.seen.unseen)}, harmonic mean "
+            f"{_told(scores.seen.harmonic)}"
+        )
+    if scores.panoptic is not None:
+        kinds = (scores.panoptic.all, scores.panoptic.things, scores.panoptic.stuff)
+        lines += [f"PQ {_told(kind.pq)}   SQ {_told(kind.sq)}   RQ {_told(kind.rq)}   {kind.name}" for kind in kinds]
+    if scores.instances is not None:
+        found = scores.instances
+        sizes = f"small {_told(found.ap_small)}   medium {_told(found.ap_medium)}   large {_told(found.ap_large)}"
+        lines.append(f"AP {_told(found.ap)}   AP50 {_told(found.ap50)}   AP75 {_told(found.ap75)}   {sizes}")
+    for line in lines:
+        console.print(line, highlight=False)
+    if scores.compared:
+        others = Table("settings", "mIoU", "interval", "gain", "interval", "answered")
+        for other in sorted(scores.compared, key=lambda other: -other.semantic.miou):
+            gain = other.semantic.miou - scores.semantic.miou
+            others.add_row(
+                escape(other.name), _told(other.semantic.miou), _between(other.interval), f"{100 * gain:+.1f}",
+                _between(other.gain), _told(other.semantic.coverage),
+            )  # fmt: skip
+        console.print(others)
+
+
+def _told(value: float) -> str:
+    return "-" if value != value else f"{value:.1%}"
+
+
+def _between(interval: Interval) -> str:
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"

@@ -21,6 +21,7 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     advance,
+    open_data,
     progress_bar,
     report_rejections,
     select_samples,
@@ -50,12 +51,11 @@ def ingest(
     workers: WorkersOption = 2,
 ) -> None:
     """Store every labelled instance of a data set, in one pass that can be stopped and run again."""
-    from knnclip.datasets import open_dataset
     from knnclip.ingest import IngestSettings
     from knnclip.ingest import ingest as run
     from knnclip.segmenter import Segmenter
 
-    dataset = open_dataset(directory, format, ignore=ignore)
+    dataset = open_data(directory, format, ignore)
     samples = select_samples(dataset, images)
     settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
     start = time.perf_counter()

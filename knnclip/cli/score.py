@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -67,7 +66,7 @@ def _show(scores: dict[str, object], key: str, out: Path | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from knnclip.images import write_atomically
+    from knnclip.evaluation.report import write_json
 
     rows = scores.get("classes")
     console = Console()
@@ -82,18 +81,10 @@ def _show(scores: dict[str, object], key: str, out: Path | None) -> None:
         told = "   ".join(f"{k} {_told(v)}" for k, v in value.items() if k != key) if isinstance(value, dict) else None
         console.print(f"{name}: {told or _told(value)}", highlight=False)
     if out is not None:
-        write_atomically(out, json.dumps(_defined(scores), ensure_ascii=False, indent=1).encode())
+        write_json(out, scores)
 
 
 def _told(value: object) -> str:
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.2%}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _defined(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _defined(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_defined(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,120 @@
+"""What ``knnclip continual`` and ``knnclip shots`` share: a set to learn from, one to be asked, their own store."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from knnclip.cli.common import advance, open_data, progress_bar, report_rejections
+
+if TYPE_CHECKING:
+    from knnclip.material import Material
+    from knnclip.presets import Preset
+    from knnclip.segmenter import Parts
+
+ValArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set that is asked.", show_default=False)]
+RowsOption = Annotated[int, typer.Option(min=1, help="Rows of one picture, at most.")]
+PresetOption = Annotated[str, typer.Option(help="What cuts and encodes the pictures.")]
+EncoderOption = Annotated[str | None, typer.Option(help="In place of the preset's.")]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")
+]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The pictures of both sides, cut and encoded."""
+
+    preset: Preset
+    parts: Parts
+    material: Material
+
+    def protocol(self, train: Sequence[Path], val: Path, max_rows: int) -> dict[str, object]:
+        """What decides the figures of both protocols."""
+        return {
+            "train": [str(folder) for folder in train],
+            "val": str(val),
+            "classes": list(self.material.class_names),
+            "images_asked": len(self.material.asked),
+            "max_rows_per_image": max_rows,
+            "preset": self.preset.name,
+            "encoder": str(self.parts.encoder.fingerprint),
+            "vote": str(self.preset.vote),
+            "fusion": str(self.preset.fusion),
+        }
+
+
+def prepare(
+    train: Sequence[Path],
+    val: Path,
+    *,
+    format: str,  # noqa: A002 - the option's name
+    ignore: Sequence[str],
+    max_rows: int,
+    preset: str,
+    encoder: str | None,
+    weights: Path | None,
+    device: str,
+    workers: int,
+) -> Prepared:
+    """Reads and encodes the data sets, with a bar for the progress."""
+    from knnclip.ingest import IngestSettings
+    from knnclip.material import prepare as encode
+    from knnclip.presets import preset_by_name
+    from knnclip.segmenter import Named, make_parts
+
+    sets = [open_data(folder, format, ignore) for folder in (*train, val)]
+    chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
+    parts = make_parts(chosen, device)
+    with progress_bar("encode", sum(len(dataset.samples) for dataset in sets)) as (progress, task):
+        material = encode(
+            chosen,
+            parts,
+            sets[:-1],
+            sets[-1],
+            IngestSettings(max_rows_per_image=max_rows),
+            workers=workers,
+            on_image=lambda: advance(progress, task),
+        )
+    return Prepared(chosen, parts, material)
+
+
+@contextmanager
+def steps_bar(total: int) -> Iterator[Callable[[], None]]:
+    """A bar for the steps of all seeds."""
+    with progress_bar("steps", total) as (progress, task):
+        yield lambda: progress.advance(task)
+
+
+def finish(prepared: Prepared, report: Path | None) -> None:
+    """Writes the page anew and says what could not be read."""
+    from knnclip.evaluation.html import write_page
+
+    if report is not None:
+        typer.echo(f"report in {write_page(report)}")
+    if report is not None or prepared.material.rejected:
+        report_rejections(prepared.material.rejected, (report or Path()) / "rejected.jsonl")
+
+
+def run_facts() -> dict[str, object]:
+    """By which command and versions."""
+    from knnclip.runs import versions
+
+    return {"command": shlex.join(sys.argv), "versions": versions()}
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over the seeds, in percent; a dash where one is undefined."""
+    if any(math.isnan(value) for value in values):
+        return "-"
+    mean = sum(values) / len(values)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+    return f"{100 * mean:.1f} ± {100 * deviation:.1f}"

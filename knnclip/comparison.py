@@ -1,0 +1,72 @@
+"""Other settings to answer with, written as text: ``retrieval``, ``paper,lambda=0.3+0.5,T=0.7``, ``fused,k=8+16``.
+
+The name says who answers: ``base`` or ``retrieval`` alone, ``fused`` as the preset mixes them, or one way of mixing by
+its own name. An option with several values, joined by ``+``, stands for a grid: every combination answers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import get_args
+
+from knnclip.errors import UsageError, unknown_name
+from knnclip.fusion import FusionKind
+from knnclip.presets import Preset
+from knnclip.registry import lookup
+
+Change = Callable[[Preset, float], Preset]
+
+
+def _whole(value: float) -> int:
+    if value != int(value):
+        raise UsageError(f"k is a whole number of neighbours, found {value:g}")
+    return int(value)
+
+
+def _mixed_by(kind: FusionKind) -> Callable[[Preset], Preset]:
+    return lambda preset: replace(preset, fusion=replace(preset.fusion, kind=kind))
+
+
+WHO: Mapping[str, Callable[[Preset], Preset]] = MappingProxyType(
+    {"fused": lambda preset: preset, **{kind: _mixed_by(kind) for kind in get_args(FusionKind)}}
+)
+
+OPTIONS: Mapping[str, Change] = MappingProxyType(
+    {
+        "k": lambda preset, value: replace(preset, vote=replace(preset.vote, k=_whole(value))),
+        "tau": lambda preset, value: replace(preset, vote=replace(preset.vote, tau=value)),
+        "balance": lambda preset, value: replace(preset, vote=replace(preset.vote, balance=value)),
+        "lambda": lambda preset, value: replace(preset, fusion=replace(preset.fusion, paper_lambda=value)),
+        "T": lambda preset, value: replace(preset, fusion=replace(preset.fusion, paper_threshold=value)),
+    }
+)
+
+
+def settings_to_compare(texts: Sequence[str], preset: Preset) -> dict[str, Preset]:
+    """The preset with each of the settings, by their texts; ``UsageError`` for what is not known or out of range."""
+    found: dict[str, Preset] = {}
+    for text in texts:
+        who, *options = (part.strip() for part in text.split(","))
+        start = lookup("settings to compare", who, WHO)(preset)
+        axes = [_values(option, start, text) for option in options]
+        for values in itertools.product(*axes):
+            changed = start
+            for name, value in values:
+                changed = OPTIONS[name](changed, value)
+            found[",".join([who, *(f"{name}={value:g}" for name, value in values)])] = changed
+    return found
+
+
+def _values(option: str, preset: Preset, text: str) -> list[tuple[str, float]]:
+    name, _, values = option.partition("=")
+    if name not in OPTIONS:
+        raise unknown_name(f"option of {text!r}", name, OPTIONS)
+    if name in ("lambda", "T") and preset.fusion.kind != "paper":
+        raise UsageError(f"{text!r}: {name} is of the paper's fusion; write paper,{option}")
+    try:
+        return [(name, float(value)) for value in values.split("+")]
+    except ValueError:
+        raise UsageError(f"{text!r}: {name} takes numbers joined by +, found {values!r}") from None

@@ -1,0 +1,177 @@
+"""One evaluation from its protocol to its report: what the command line and the batch script share.
+
+``score_images`` counts images into a folder's journal, as often and in as many shards as it takes; ``report`` makes the
+scores and the page from what is there.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knnclip.comparison import settings_to_compare
+from knnclip.datasets import Dataset, Rejection, Sample
+from knnclip.errors import StoreError, UsageError
+from knnclip.evaluate import MaskSource, evaluate
+from knnclip.evaluation.charts import confusion_picture, iou_bars
+from knnclip.evaluation.html import BARS_PNG, CONFUSION_PNG, write_page
+from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
+from knnclip.evaluation.report import write_scores
+from knnclip.evaluation.semantic import SemanticConfusion
+from knnclip.evaluation.totals import Scores, SetClasses, Totals
+from knnclip.illustrate import illustrate
+from knnclip.images import write_png
+from knnclip.segmenter import Segmenter
+
+PACKAGES = ("knnclip", "numpy", "torch", "faiss-gpu", "faiss-cpu", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is asked of a store."""
+
+    segmenter: Segmenter
+    dataset: Dataset
+    samples: Sequence[Sample]
+    masks: MaskSource = "own"
+    compared: Sequence[str] = ()  # see ``knnclip.comparison``
+
+    @property
+    def classes(self) -> SetClasses:
+        """The classes that are scored; ``DatasetError`` if there are too few."""
+        return SetClasses(self.dataset.class_names, tuple(label.is_thing for label in self.dataset.classes))
+
+    def protocol(self) -> dict[str, Any]:
+        """What decides the scores: two runs of one protocol are one evaluation."""
+        preset, store, root = self.segmenter.preset, self.segmenter.store, self.dataset.root
+        return {
+            "data": str(root.resolve() if root.exists() else root),
+            "format": self.dataset.format,
+            "classes": list(self.dataset.class_names),
+            "masks": self.masks,
+            "store": str(store.path),
+            "store_generation": store.generation,
+            "stored_rows": store.info()["instances"],
+            "encoder": str(store.fingerprint),
+            "preset": preset.name,
+            "generator": preset.masks,
+            "classifier": preset.classifier,
+            "vote": str(preset.vote),
+            "fusion": str(preset.fusion),
+            "compared": list(settings_to_compare(self.compared, preset)),
+            "knnclip": version("knnclip"),
+        }
+
+
+def score_images(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    restart: bool = False,
+    workers: int = 2,
+    on_start: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    on_image: Callable[[], None] = lambda: None,
+) -> None:
+    """Scores the images that the folder does not have yet, of one shard, ``(i, n)``, of n.
+
+    ``restart`` throws away what is there; without it a folder of another protocol is a ``UsageError``. ``StoreError``
+    if the store changed meanwhile: the figures would be of no state that it ever had.
+    """
+    number, of = shard
+    if not 0 <= number < of:
+        raise UsageError(f"the shards of {of} are 0 to {of - 1}, found {number}")
+    Totals(evaluation.classes)  # refuses what cannot be scored before hours are spent on it
+    if restart:
+        for file in files_of(folder):
+            file.unlink()
+    protocol = evaluation.protocol()
+    compared = settings_to_compare(evaluation.compared, evaluation.segmenter.preset)
+    samples = list(evaluation.samples)[number::of]
+    with Journal(folder, protocol, "" if of == 1 else f"{number}-of-{of}") as journal:
+        todo = [sample for sample in samples if sample.ref not in journal.finished]
+        on_start(len(samples) - len(todo), len(samples))
+        outcomes = evaluate(
+            evaluation.segmenter,
+            evaluation.dataset,
+            todo,
+            masks=evaluation.masks,
+            compared=compared,
+            workers=workers,
+        )
+        for outcome in outcomes:
+            if evaluation.segmenter.store.generation != protocol["store_generation"]:
+                raise StoreError(
+                    f"store {protocol['store']} changed while it was evaluated; evaluate when nobody teaches it, or a "
+                    "copy of it (knnclip store export)"
+                )
+            refused = [(item.file, item.row, item.reason) for item in outcome.rejected]
+            journal.add(outcome.sample.ref, outcome.record, refused)
+            on_image()
+
+
+def report(
+    evaluation: Evaluation, folder: Path, *, seen: Collection[str] | None = None, command: str = ""
+) -> tuple[Scores, tuple[Rejection, ...]]:
+    """Scores what the folder has, writes everything that people look at, and returns what could not be read.
+
+    ``seen``: the names that a base vocabulary has. ``UsageError`` if an image was not tried yet.
+    """
+    scores, confusion, rejected = add_up_folder(evaluation, folder, seen)
+    run = {
+        "command": command,
+        "images_not_read": len(evaluation.samples) - scores.images,
+        "seconds_per_image": round(scores.seconds / max(scores.images, 1), 3),
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+    write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_rows=_stored_rows(evaluation))
+    write_png(folder / BARS_PNG, iou_bars(scores.semantic))
+    write_png(folder / CONFUSION_PNG, confusion_picture(confusion))
+    illustrate(evaluation.segmenter, evaluation.dataset, evaluation.samples, folder, evaluation.masks)
+    write_page(folder)
+    return scores, rejected
+
+
+def add_up_folder(
+    evaluation: Evaluation, folder: Path, seen: Collection[str] | None = None
+) -> tuple[Scores, SemanticConfusion, tuple[Rejection, ...]]:
+    """The scores of the journal in a folder; ``UsageError`` if an image of the samples was not tried yet."""
+    check_protocol(folder, evaluation.protocol())
+    tried = refusals(folder)
+    wanted = {sample.ref for sample in evaluation.samples}
+    if missing := wanted - tried.keys():
+        raise UsageError(
+            f"{len(missing)} of {len(wanted)} images are not scored yet in {folder}, for example {min(missing)}; "
+            "run the evaluation again, or the shards that are missing"
+        )
+    totals = Totals(evaluation.classes)
+    for record in records(folder, len(evaluation.classes.names)):
+        if record.ref in wanted:
+            totals.add(record)
+    rejected = [Rejection(*refusal) for ref in sorted(wanted) for refusal in tried[ref]]
+    return totals.compute(seen), totals.confusion, evaluation.dataset.rejected + tuple(rejected)
+
+
+def versions() -> dict[str, str]:
+    """The packages that decide figures, as far as they are installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _stored_rows(evaluation: Evaluation) -> list[int]:
+    """How many rows the store has of each class of the data set."""
+    vocabulary = evaluation.segmenter.store.vocabulary()
+    rows = evaluation.segmenter.store.census(vocabulary).rows
+    found = [vocabulary.find(name) for name in evaluation.dataset.class_names]
+    return [0 if info is None else int(rows[vocabulary.columns(np.array([info.class_id]))[0]]) for info in found]
