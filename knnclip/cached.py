@@ -128,6 +128,6 @@ def _kept(folder: Path, make: Callable[[], Arrays], *key: str) -> Arrays:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or damaged: it is made again
         made = make()
     content = io.BytesIO()
-    np.savez(content, **made)  # type: ignore[arg-type] - its keywords are the arrays
+    np.savez(content, **made)  # type: ignore[arg-type]
     write_atomically(file, content.getvalue())
     return made

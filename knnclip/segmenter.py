@@ -16,6 +16,7 @@ import numpy as np
 
 from knnclip.assembly import assemble
 from knnclip.atoms import Atoms, partition
+from knnclip.cached import CachedClassifier, CachedEncoder, CachedGenerator
 from knnclip.classifiers import ZeroShotClassifier, make_classifier
 from knnclip.encoders import Encoder, make_encoder
 from knnclip.errors import UsageError
@@ -85,8 +86,11 @@ class Parts:
     classifier: ZeroShotClassifier | None
 
 
-def make_parts(preset: Preset, device: str) -> Parts:
-    """Makes the parts of a preset. One that is named for several roles is made once, and works once for each image."""
+def make_parts(preset: Preset, device: str, cache: str | Path | None = None) -> Parts:
+    """Makes the parts of a preset. One that is named for several roles is made once, and works once for each image.
+
+    With a folder as ``cache`` they keep there what they make of an image, see ``knnclip.cached``.
+    """
     made: dict[str, object] = {}
 
     def once(part: str, role: type[Role], make: Callable[[str, str], Role]) -> Role:
@@ -96,11 +100,24 @@ def make_parts(preset: Preset, device: str) -> Parts:
         new = made[part] = make(part, device)
         return new
 
-    return Parts(
+    parts = Parts(
         once(preset.masks, MaskGenerator, make_generator),  # type: ignore[type-abstract]
         once(preset.promptable, PromptableGenerator, make_promptable),  # type: ignore[type-abstract]
         once(preset.encoder, Encoder, make_encoder),  # type: ignore[type-abstract]
         None if preset.classifier is None else once(preset.classifier, ZeroShotClassifier, make_classifier),  # type: ignore[type-abstract]
+    )
+    return parts if cache is None else cached(parts, preset, cache)
+
+
+def cached(parts: Parts, preset: Preset, folder: str | Path) -> Parts:
+    """The parts of a preset, keeping in a folder what they make of an image; see ``knnclip.cached``."""
+    folder = Path(folder)
+    classifier = parts.classifier
+    return replace(
+        parts,
+        generator=CachedGenerator(parts.generator, preset.masks, folder),
+        encoder=CachedEncoder(parts.encoder, folder),
+        classifier=None if classifier is None else CachedClassifier(classifier, str(preset.classifier), folder),
     )
 
 
@@ -134,6 +151,7 @@ class Segmenter:
         min_area: int | None = None,
         max_masks: int | None = None,
         device: str = "auto",
+        cache: str | Path | None = None,
         read_only: bool = False,
     ) -> Segmenter:
         """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``).
@@ -142,12 +160,13 @@ class Segmenter:
         and ``weights`` is a local file for the networks of its encoder. A store remembers all of them: naming another
         preset is a ``UsageError``, an encoder whose vectors could not be compared with the stored ones a
         ``StoreError``; parts whose files moved may be named anew. ``min_area`` (pixels) and ``max_masks`` limit what
-        the mask generator proposes. ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+        the mask generator proposes. ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``. ``cache``
+        is a folder that keeps what they make of an image, for whoever asks about the same images again.
         """
         path = Path(path)
         named = Named(masks, encoder, classifier, weights, {"min_area": min_area, "max_masks": max_masks})
         if not read_only and not path.exists():
-            return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device)
+            return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device, cache)
         store = Store.open(path, read_only=read_only)
         try:
             stored = store.get_setting("preset") or DEFAULT_PRESET
@@ -159,14 +178,14 @@ class Segmenter:
             own_masks, own_encoder, own_classifier = (store.get_setting(name) for name in PARTS)
             remembered = Named(own_masks, own_encoder, own_classifier)
             known = named.into(remembered.into(preset_by_name(stored)))
-            return cls(store, known, make_parts(known, device))
+            return cls(store, known, make_parts(known, device, cache))
         except BaseException:
             store.close()
             raise
 
     @classmethod
-    def _create(cls, path: Path, preset: Preset, device: str) -> Segmenter:
-        parts = make_parts(preset, device)
+    def _create(cls, path: Path, preset: Preset, device: str, cache: str | Path | None) -> Segmenter:
+        parts = make_parts(preset, device, cache)
         store = Store.create(path, parts.encoder.fingerprint)
         store.set_setting("preset", preset.name)
         for name in PARTS:

@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--compare", action="append", default=[], help="as of `knnclip evaluate`; may be repeated")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--cache", type=Path, help="folder that keeps what networks make of pictures")
     parser.add_argument("--workers", type=int, default=2)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--shard", type=read_shard, metavar="i/n", help="score the i-th of n parts, from 0")
@@ -41,7 +42,9 @@ def main() -> None:
     asked = parser.parse_args()
 
     dataset = open_dataset(asked.data, asked.format, ignore=asked.ignore)
-    with Segmenter.open(asked.store, weights=asked.weights, device=asked.device, read_only=True) as segmenter:
+    with Segmenter.open(
+        asked.store, weights=asked.weights, device=asked.device, cache=asked.cache, read_only=True
+    ) as segmenter:
         evaluation = Evaluation(segmenter, dataset, dataset.samples, asked.masks, asked.compare)
         if asked.merge:
             scores, rejected = report(evaluation, asked.report, command=shlex.join(sys.argv))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from knnclip.cached import masks_digest
-from knnclip.segmenter import Segmenter, cached, make_parts
 from knnclip.presets import preset_by_name
+from knnclip.segmenter import Segmenter, cached, make_parts
 from knnclip.structures import Mask
 from tests.end_to_end.command import run
 

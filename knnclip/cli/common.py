@@ -37,6 +37,9 @@ WeightsOption = Annotated[
 MinAreaOption = Annotated[int | None, typer.Option(min=1, help="Smallest proposal, in pixels.")]
 MaxMasksOption = Annotated[int | None, typer.Option(min=1, help="Proposals of an image, at most.")]
 DeviceOption = Annotated[str, typer.Option(help="Where networks run: auto, cuda, mps or cpu.")]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Folder that keeps what networks make of pictures, for the next run over them.")
+]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 
 

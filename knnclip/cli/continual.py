@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from knnclip.cli.common import DatasetArgument, DeviceOption, FormatOption, IgnoreOption, WeightsOption, WorkersOption
+from knnclip.cli.common import (
+    CacheOption,
+    DatasetArgument,
+    DeviceOption,
+    FormatOption,
+    IgnoreOption,
+    WeightsOption,
+    WorkersOption,
+)
 from knnclip.cli.protocols import (
     EncoderOption,
     PresetOption,
@@ -46,6 +54,7 @@ def continual(
     weights: WeightsOption = None,
     report: ReportOption = None,
     device: DeviceOption = "auto",
+    cache: CacheOption = None,
     workers: WorkersOption = 2,
 ) -> None:
     """Let classes, or data sets, arrive in steps and score old and new ones after each, on a store of its own."""
@@ -57,7 +66,7 @@ def continual(
     train = [directory, *then]
     prepared = prepare(
         train, val, format=format, ignore=ignore, max_rows=max_rows_per_image, preset=preset, encoder=encoder,
-        weights=weights, device=device, workers=workers,
+        weights=weights, device=device, cache=cache, workers=workers,
     )  # fmt: skip
     orders = _orders(prepared.material, steps, step, bool(then), seeds)
     with steps_bar(sum(map(len, orders))) as advance:

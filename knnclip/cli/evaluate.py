@@ -13,6 +13,7 @@ import typer
 
 from knnclip.cli.common import (
     DEFAULT_STORE,
+    CacheOption,
     DatasetArgument,
     DeviceOption,
     FormatOption,
@@ -66,6 +67,7 @@ def evaluate(
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
     device: DeviceOption = "auto",
+    cache: CacheOption = None,
     workers: WorkersOption = 2,
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
@@ -79,7 +81,13 @@ def evaluate(
     with ExitStack() as stack:
         segmenter = stack.enter_context(
             Segmenter.open(
-                store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
+                store,
+                weights=weights,
+                min_area=min_area,
+                max_masks=max_masks,
+                device=device,
+                cache=cache,
+                read_only=True,
             )
         )
         folder = report or Path(stack.enter_context(tempfile.TemporaryDirectory()))

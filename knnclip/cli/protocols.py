@@ -63,6 +63,7 @@ def prepare(
     encoder: str | None,
     weights: Path | None,
     device: str,
+    cache: Path | None,
     workers: int,
 ) -> Prepared:
     """Reads and encodes the data sets, with a bar for the progress."""
@@ -73,7 +74,7 @@ def prepare(
 
     sets = [open_data(folder, format, ignore) for folder in (*train, val)]
     chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
-    parts = make_parts(chosen, device)
+    parts = make_parts(chosen, device, cache)
     with progress_bar("encode", sum(len(dataset.samples) for dataset in sets)) as (progress, task):
         material = encode(
             chosen,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from knnclip.cli.common import DatasetArgument, DeviceOption, FormatOption, IgnoreOption, WeightsOption, WorkersOption
+from knnclip.cli.common import (
+    CacheOption,
+    DatasetArgument,
+    DeviceOption,
+    FormatOption,
+    IgnoreOption,
+    WeightsOption,
+    WorkersOption,
+)
 from knnclip.cli.protocols import (
     EncoderOption,
     PresetOption,
@@ -41,6 +49,7 @@ def shots(
     weights: WeightsOption = None,
     report: ReportOption = None,
     device: DeviceOption = "auto",
+    cache: CacheOption = None,
     workers: WorkersOption = 2,
 ) -> None:
     """Score stores with 1, 2, 5, ... labelled instances of each class; no store of yours is touched."""
@@ -49,7 +58,7 @@ def shots(
     chosen = read_shots(counts)
     prepared = prepare(
         [directory], val, format=format, ignore=ignore, max_rows=max_rows_per_image, preset=preset, encoder=encoder,
-        weights=weights, device=device, workers=workers,
+        weights=weights, device=device, cache=cache, workers=workers,
     )  # fmt: skip
     with steps_bar(seeds * len(chosen)) as advance:
         runs = [
