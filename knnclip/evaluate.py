@@ -87,8 +87,9 @@ class _Judge:
             return Outcome(sample, None, (Rejection(sample.ref, None, str(error)),))
         start = time.perf_counter()
         analysis = self.segmenter.analyse(labelled.image, masks=masks_to_use(labelled, self.masks))
+        encoded = time.perf_counter()
         answer = self.segmenter.label(analysis)
-        seconds = time.perf_counter() - start
+        labelled_at = time.perf_counter()
         classes = len(self.dataset.class_names)
         vocabulary = self.segmenter.store.vocabulary()
         # A class that came or went since the answer was given is none of the data set's.
@@ -110,7 +111,8 @@ class _Judge:
             instances=self._instances(labelled) if things else (),
             detections=self._detections(answer, to_index) if things else (),
             compared=compared,
-            seconds=seconds,
+            encode_seconds=encoded - start,
+            label_seconds=labelled_at - encoded,
         )
         return Outcome(sample, record, labelled.rejected)
 

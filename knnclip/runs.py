@@ -128,7 +128,10 @@ def report(
     run = {
         "command": command,
         "images_not_read": len(evaluation.samples) - scores.images,
-        "seconds_per_image": round(scores.seconds / max(scores.images, 1), 3),
+        "ms_per_image": {
+            "masks and embeddings": round(1000 * scores.encode_seconds),
+            "search, votes and assembly": round(1000 * scores.label_seconds),
+        },
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }

@@ -14,7 +14,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from knnclip.cli.evaluate import print_scores
+from knnclip.cli.evaluate import print_scores, seen_classes
 from knnclip.datasets import open_dataset
 from knnclip.errors import KnnclipError
 from knnclip.evaluate import MASK_SOURCES
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--format", default="auto")
     parser.add_argument("--ignore", action="append", default=[], help="class never scored; may be repeated")
     parser.add_argument("--masks", choices=MASK_SOURCES, default="own")
+    parser.add_argument("--seen", help="base vocabulary, as of `knnclip evaluate`")
     parser.add_argument("--compare", action="append", default=[], help="as of `knnclip evaluate`; may be repeated")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--device", default="auto")
@@ -47,7 +48,8 @@ def main() -> None:
     ) as segmenter:
         evaluation = Evaluation(segmenter, dataset, dataset.samples, asked.masks, asked.compare)
         if asked.merge:
-            scores, rejected = report(evaluation, asked.report, command=shlex.join(sys.argv))
+            seen = None if asked.seen is None else seen_classes(dataset, asked.seen)
+            scores, rejected = report(evaluation, asked.report, seen=seen, command=shlex.join(sys.argv))
             print_scores(scores)
             print(f"{len(rejected)} rejected; report in {asked.report / 'report.html'}")
         else:

@@ -77,7 +77,7 @@ def evaluate(
 
     dataset = open_data(directory, format, ignore)
     samples = select_samples(dataset, images)
-    known = None if seen is None else _seen_classes(dataset, seen)
+    known = None if seen is None else seen_classes(dataset, seen)
     with ExitStack() as stack:
         segmenter = stack.enter_context(
             Segmenter.open(
@@ -112,7 +112,7 @@ def evaluate(
         report_rejections(rejected, (report or Path()) / "rejected.jsonl")
 
 
-def _seen_classes(dataset: Dataset, given: str) -> list[str]:
+def seen_classes(dataset: Dataset, given: str) -> list[str]:
     """The classes of a data set that a base vocabulary names, by their names or synonyms."""
     from knnclip.datasets.class_lists import names_in
 

@@ -35,7 +35,6 @@ def write_scores(
         "protocol": dict(protocol),
         "run": dict(run),
         "images": scores.images,
-        "seconds": scores.seconds,
         "scores": means | {"miou_interval": scores.interval, "seen": scores.seen},
         "panoptic": None
         if scores.panoptic is None

@@ -27,7 +27,8 @@ class Scores:
     """All scores of a set; None where the truth does not have what a score needs."""
 
     images: int
-    seconds: float  # of cutting, encoding and labelling, summed over the images
+    encode_seconds: float  # an image, of cutting it into masks and encoding them
+    label_seconds: float  # an image, of search, votes, fusion and assembly
     semantic: SemanticScores
     interval: Interval  # of the mIoU, by bootstrap over images
     seen: SeenScores | None  # None where no base vocabulary was given
@@ -56,7 +57,7 @@ class Totals:
         self._compared: dict[str, tuple[SemanticConfusion, Bootstrap]] = {}
         self._instances: list[Sequence[Annotation]] = []
         self._detections: list[Sequence[Annotation]] = []
-        self._images, self._seconds = 0, 0.0
+        self._images, self._encode_seconds, self._label_seconds = 0, 0.0, 0.0
 
     def add(self, record: ImageRecord) -> None:
         """Adds an image."""
@@ -74,14 +75,16 @@ class Totals:
             self._instances.append(record.instances)
             self._detections.append(record.detections)
         self._images += 1
-        self._seconds += record.seconds
+        self._encode_seconds += record.encode_seconds
+        self._label_seconds += record.label_seconds
 
     def compute(self, seen: Collection[str] | None = None) -> Scores:
         """The scores; ``seen``: the names that a base vocabulary has. ``DatasetError`` if no pixel was scored."""
         semantic = self.confusion.compute()
         return Scores(
             images=self._images,
-            seconds=self._seconds,
+            encode_seconds=self._encode_seconds / self._images,
+            label_seconds=self._label_seconds / self._images,
             semantic=semantic,
             interval=self._bootstrap.interval(),
             seen=None if seen is None else seen_scores(semantic, seen),

@@ -25,13 +25,14 @@ def record(rng, ref, *, instances=True):
         instances=(instance_annotation(mask, 2, iscrowd=0),) if instances else (),
         detections=(instance_annotation(mask, 1, score=0.1 + 0.2),) if instances else (),
         compared={"base": rng.integers(0, 9, (4, 5))},
-        seconds=0.25,
+        encode_seconds=0.25,
+        label_seconds=0.5,
     )
 
 
 def same(one, other):
-    assert (one.ref, one.instances, one.detections, one.seconds) == (
-        other.ref, other.instances, other.detections, other.seconds,
+    assert (one.ref, one.instances, one.detections, one.encode_seconds, one.label_seconds) == (
+        other.ref, other.instances, other.detections, other.encode_seconds, other.label_seconds,
     )  # fmt: skip
     np.testing.assert_array_equal(one.pixels.confusion, other.pixels.confusion)
     np.testing.assert_array_equal(one.pixels.boundary, other.pixels.boundary)
