@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knnclip.datasets import Dataset, Sample, open_dataset
+from knnclip.datasets import MIN_AREA_PX, Dataset, Sample, open_dataset
 from knnclip.datasets.sample_data import draw_scene, write_sample_data
 from knnclip.evaluate import add_up, evaluate
 from knnclip.evaluation.semantic import SemanticScores
@@ -151,10 +151,11 @@ def instances(root: Path, setup: SetUp) -> None:
             census = segmenter.store.census(vocabulary)
             for i in inside:
                 labelled = dataset.load(dataset.samples[i])
-                found = segmenter.encoder.encode(labelled.image, [item.mask for item in labelled.instances])
+                items = [item for item in labelled.instances if item.mask.area >= MIN_AREA_PX]
+                found = segmenter.encoder.encode(labelled.image, [item.mask for item in items])
                 votes = posterior(segmenter.store.search(found, vote.k), vocabulary, census, vote).probabilities
                 names = [vocabulary.classes[c].name for c in votes.argmax(axis=1)]
-                right += sum(name == item.class_name for name, item in zip(names, labelled.instances, strict=True))
+                right += sum(name == item.class_name for name, item in zip(names, items, strict=True))
                 asked += len(names)
         print(f"fold {fold + 1} of {FOLDS}: top-1 {right / asked:.1%} of {asked} instances so far", flush=True)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.classifiers import ZeroShotClassifier, make_classifier
-from knnclip.datasets import open_dataset
+from knnclip.datasets import MIN_AREA_PX, open_dataset
 from knnclip.encoders import Encoder, make_encoder
 from knnclip.fusion import FusionSettings, fuse
 from knnclip.parts import with_option
@@ -59,7 +59,7 @@ def read(root: Path, encoder: Encoder, classifier: ZeroShotClassifier) -> list[P
     pictures = []
     for number, sample in enumerate(dataset.samples, start=1):
         labelled = dataset.load(sample)
-        kept = [item for item in labelled.instances if not item.is_crowd]
+        kept = [item for item in labelled.instances if not item.is_crowd and item.mask.area >= MIN_AREA_PX]
         masks = tuple(item.mask for item in kept)
         reference = ImageReference(sample.ref, labelled.image.shape[1], labelled.image.shape[0])
         embeddings = encoder.encode(labelled.image, masks)
