@@ -123,7 +123,7 @@ def _panels(segmenter: Segmenter, dataset: Dataset, labelled: LabelledImage, ans
     return side_by_side(
         [
             ("image", labelled.image),
-            ("truth", overlay(labelled.image, drawn, vocabulary)),
+            ("truth", overlay(labelled.image, drawn, vocabulary, unknown="not labelled")),
             ("answer", overlay(labelled.image, answer, vocabulary)),
             (
                 "blue right, red wrong, yellow not answered",

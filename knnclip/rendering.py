@@ -35,9 +35,17 @@ def class_colors(semantic: Int32, vocabulary: Vocabulary) -> Image:
     return table[semantic]
 
 
-def overlay(image: Image, segmentation: Segmentation, vocabulary: Vocabulary, *, opacity: float = 0.55) -> Image:
+def overlay(
+    image: Image,
+    segmentation: Segmentation,
+    vocabulary: Vocabulary,
+    *,
+    opacity: float = 0.55,
+    unknown: str = UNKNOWN_LABEL,
+) -> Image:
     """The image under its classes: colours blended with ``opacity`` in [0, 1], what is unknown hatched in grey,
     borders between segments in white, and a legend of the classes present below. ``(H + legend, W, 3) uint8``.
+    ``unknown`` is what the legend calls the pixels without a class.
     """
     colors = class_colors(segmentation.semantic, vocabulary)
     blended = (image * (1.0 - opacity) + colors * opacity).round().astype(np.uint8)
@@ -45,7 +53,7 @@ def overlay(image: Image, segmentation: Segmentation, vocabulary: Vocabulary, *,
     hatched = (segmentation.semantic == UNKNOWN) & ((ys + xs) % HATCH_PX < 2)
     blended[hatched] = 235
     blended[_borders(segmentation.panoptic)] = 255
-    return _stack([blended, legend(segmentation.semantic, vocabulary, width_px=image.shape[1])])
+    return _stack([blended, legend(segmentation.semantic, vocabulary, width_px=image.shape[1], unknown=unknown)])
 
 
 def error_map(image: Image, truth: Int32, answer: Int32) -> Image:
@@ -59,14 +67,14 @@ def error_map(image: Image, truth: Int32, answer: Int32) -> Image:
     return blended
 
 
-def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int) -> Image:
+def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int, unknown: str = UNKNOWN_LABEL) -> Image:
     """The classes of a map by falling area, each with its colour and its share of the pixels."""
     ids, counts = np.unique(semantic, return_counts=True)
     entries = []
     for place in np.argsort(-counts, kind="stable").tolist():
         class_id, share = int(ids[place]), counts[place] / semantic.size
         info = None if class_id == UNKNOWN else vocabulary.by_id(class_id)
-        name, color = (UNKNOWN_LABEL, UNKNOWN_COLOR) if info is None else (info.name, info.color)
+        name, color = (unknown, UNKNOWN_COLOR) if info is None else (info.name, info.color)
         entries.append((f"{shorten(name)} {share:.0%}", color))
     return _legend_rows(entries, width_px)
 

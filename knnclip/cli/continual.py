@@ -89,10 +89,12 @@ def _orders(material: Material, steps: int, named: list[str], by_set: bool, seed
 
 
 def _print(runs: list[list[Step]]) -> None:
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("step", "all", "old", "new", "average", "forgetting", "backward transfer", "rows", "MB", "s")
+    heads = ("step", "all", "old", "new", "average", "forgot", "backward", "rows", "MB", "s")
+    table = Table(*heads, box=SIMPLE, padding=0)  # to fit a terminal of 80 columns
     for number, found in enumerate(zip(*runs, strict=True), start=1):
         scores = (
             spread([getattr(step, name) for step in found])

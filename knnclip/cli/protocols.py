@@ -118,4 +118,4 @@ def spread(values: Sequence[float]) -> str:
         return "-"
     mean = sum(values) / len(values)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+    return f"{100 * mean:.1f}±{100 * deviation:.1f}"

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from knnclip.cli.common import WorkersOption, advance, progress_bar
+
 app = typer.Typer(help="Score prediction files against truth files; no model is needed.", no_args_is_help=True)
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the scores to this file.")]
@@ -21,6 +23,7 @@ def semantic(
     classes: Annotated[Path, typer.Option(help="classes.txt: `index name` a line.")],
     ignore: Annotated[list[int], typer.Option(help="Index of the truth that is not scored; may be repeated.")] = [],  # noqa: B006
     out: JsonOption = None,
+    workers: WorkersOption = 2,
 ) -> None:
     """mIoU, fwIoU, mACC and pACC of folders of index images."""
     from knnclip.datasets.index_masks import VOID, read_classes
@@ -29,7 +32,17 @@ def semantic(
     listed = {index: label.name for index, label in read_classes(classes).items()}
     void = {index for index, name in listed.items() if name == VOID} | set(ignore)
     names = {index: name for index, name in listed.items() if index not in void}
-    _show(asdict(score_semantic_files(pred_dir, truth_dir, names, void).compute()), "name", out)
+    with progress_bar("score", 0) as (progress, task):
+        found = score_semantic_files(
+            pred_dir,
+            truth_dir,
+            names,
+            void,
+            workers=workers,
+            on_start=lambda total: progress.update(task, total=total),
+            on_image=lambda: advance(progress, task),
+        )
+    _show(asdict(found.compute()), "name", out)
 
 
 @app.command()
@@ -39,11 +52,22 @@ def panoptic(
     truth: Annotated[Path, typer.Option(help="COCO panoptic JSON of the truth.")],
     truth_dir: Annotated[Path, typer.Option(help="Folder of its PNGs.")],
     out: JsonOption = None,
+    workers: WorkersOption = 2,
 ) -> None:
     """PQ, SQ and RQ, of all classes, things and stuff."""
     from knnclip.evaluation.files import score_panoptic_files
 
-    _show(asdict(score_panoptic_files(pred, pred_dir, truth, truth_dir).compute()), "name", out)
+    with progress_bar("score", 0) as (progress, task):
+        found = score_panoptic_files(
+            pred,
+            pred_dir,
+            truth,
+            truth_dir,
+            workers=workers,
+            on_start=lambda total: progress.update(task, total=total),
+            on_image=lambda: advance(progress, task),
+        )
+    _show(asdict(found.compute()), "name", out)
 
 
 @app.command()

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
 from knnclip.evaluation.instances import InstanceScores, score_instances
-from knnclip.evaluation.panoptic import PanopticQuality, segment_infos
-from knnclip.evaluation.semantic import SemanticConfusion
+from knnclip.evaluation.panoptic import PanopticQuality, SegmentCounts, segment_counts, segment_infos
+from knnclip.evaluation.semantic import PixelCounts, SemanticConfusion, count_pixels
 from knnclip.images import ids_from_rgb, read_index_map
+from knnclip.parallel import map_ahead
+
+Started = Callable[[int], None]
+"""Told how many images there are."""
 
 
 def score_semantic_files(
@@ -22,6 +26,9 @@ def score_semantic_files(
     truth_dir: Path,
     class_names: Mapping[int, str],
     ignore: Collection[int] = (),
+    *,
+    workers: int = 2,
+    on_start: Started = lambda total: None,  # noqa: ARG005
     on_image: Callable[[], None] = lambda: None,
 ) -> SemanticConfusion:
     """Folders of index PNGs with the same names. ``class_names`` by index; indices in ``ignore`` are not scored.
@@ -30,7 +37,10 @@ def score_semantic_files(
     """
     confusion = SemanticConfusion(list(class_names.values()))
     indices = list(class_names)
-    for truth_file in _images(truth_dir):
+    files = _images(truth_dir)
+    on_start(len(files))
+
+    def count(truth_file: Path) -> PixelCounts:
         prediction_file = prediction_dir / truth_file.name
         if not prediction_file.is_file():
             raise DatasetError(f"{prediction_file} does not exist; each file of {truth_dir} needs one of its name")
@@ -41,7 +51,11 @@ def score_semantic_files(
             raise DatasetError(f"{truth_file}: index {value} is neither a class nor ignored; pass it with --ignore")
         table = np.full(int(max(truth.max(), prediction.max(), *indices)) + 1, -1, dtype=np.int32)
         table[indices] = np.arange(len(indices))
-        confusion.update(np.where(np.isin(truth, list(ignore)), -1, table[truth]).astype(np.int32), table[prediction])
+        true = np.where(np.isin(truth, list(ignore)), -1, table[truth]).astype(np.int32)
+        return count_pixels(true, table[prediction], len(indices))
+
+    for found in map_ahead(count, files, workers):
+        confusion.add(found)
         on_image()
     return confusion
 
@@ -51,6 +65,9 @@ def score_panoptic_files(
     prediction_dir: Path,
     truth_json: Path,
     truth_dir: Path,
+    *,
+    workers: int = 2,
+    on_start: Started = lambda total: None,  # noqa: ARG005
     on_image: Callable[[], None] = lambda: None,
 ) -> PanopticQuality:
     """COCO panoptic JSON and PNGs. Every image of the truth needs a prediction."""
@@ -59,19 +76,26 @@ def score_panoptic_files(
     column = {int(category["id"]): i for i, category in enumerate(categories)}
     quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
     said = {annotation["image_id"]: annotation for annotation in _entry(prediction, "annotations", prediction_json)}
-    for annotation in _entry(truth, "annotations", truth_json):
+    annotations = _entry(truth, "annotations", truth_json)
+    on_start(len(annotations))
+
+    def count(annotation: dict[str, Any]) -> SegmentCounts:
         if annotation["image_id"] not in said:
             raise DatasetError(f"{prediction_json}: has no prediction for image {annotation['image_id']}")
         answer = said[annotation["image_id"]]
         try:
-            quality.update(
+            return segment_counts(
                 _panoptic_map(truth_dir / annotation["file_name"]),
                 segment_infos(annotation["segments_info"], column),
                 _panoptic_map(prediction_dir / answer["file_name"]),
                 segment_infos(answer["segments_info"], column),
+                len(categories),
             )
         except DatasetError as error:
             raise DatasetError(f"image {annotation['image_id']}: {error}") from error
+
+    for found in map_ahead(count, annotations, workers):
+        quality.add(found)
         on_image()
     return quality
 
