@@ -51,6 +51,10 @@ def settings_to_compare(texts: Sequence[str], preset: Preset) -> dict[str, Prese
     for text in texts:
         who, *options = (part.strip() for part in text.split(","))
         start = lookup("settings to compare", who, WHO)(preset)
+        if start.fusion.kind == "base" and preset.classifier is None:
+            raise UsageError(
+                "there is no base to answer alone: the store has no classifier; make one with --classifier"
+            )
         axes = [_values(option, start, text) for option in options]
         for values in itertools.product(*axes):
             changed = start

@@ -17,6 +17,11 @@ def test_a_name_says_who_answers():
     assert {preset.vote for preset in found.values()} == {PRESET.vote}
 
 
+def test_a_base_that_is_not_there_cannot_answer():
+    with pytest.raises(UsageError, match="no base to answer alone"):
+        settings_to_compare(["base"], preset_by_name("builtin"))
+
+
 def test_several_values_are_a_grid():
     found = settings_to_compare(["paper,lambda=0.3+0.5,T=0.6+0.8", "fused, k=8,tau=0.1"], PRESET)
     assert list(found) == [

@@ -14,6 +14,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Any
 
 from knnclip.evaluation.report import COMPARED, SCORES
@@ -27,6 +28,7 @@ MOST_COMPARED = 40
 """A grid may have hundreds of settings; the best are shown, and all are in the CSV."""
 
 Json = Mapping[str, Any]
+NO_FORMATS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -141,44 +143,30 @@ def _classes(folder: Path, scores: Json) -> list[str]:
 
 
 def _continual(folder: Path, continual: Json) -> list[str]:
-    heads = (
-        "step",
-        "all",
-        "old",
-        "new",
-        "average",
-        "forgetting",
-        "backward transfer",
-        "rows",
-        "store bytes",
-        "seconds",
-    )
-    keys = ("miou", "old", "new", "average", "forgetting", "backward_transfer", "rows", "store_bytes", "seconds")
+    heads = ("step", "all", "old", "new", "average", "forgetting", "backward transfer", "rows", "store MB", "seconds")
     rows = []
     for number, steps in enumerate(zip(*continual["seeds"], strict=True), start=1):
-        rows.append([number, *(_mean([step[key] for step in steps]) for key in keys)])
+        scores = ("miou", "old", "new", "average", "forgetting", "backward_transfer")
+        stored = _mean(steps, "rows"), _mean(steps, "store_bytes") / 1e6, _mean(steps, "seconds")
+        rows.append([number, *(_mean_where_defined(steps, key) for key in scores), *stored])
     return [
         "<h2>Classes arriving in steps</h2>",
         f"<p class=soft>mIoU after each step, the mean of {len(continual['seeds'])} orders. The memory "
         "forgets nothing: what an old class loses is what a new one takes.</p>",
-        _table(heads, rows, whole=("step", "rows", "store bytes", "seconds")),
+        _table(heads, rows, {"rows": ",.0f", "store MB": ",.1f", "seconds": ",.1f"}),
         _charts(folder, CONTINUAL_PNG),
     ]
 
 
 def _shots(folder: Path, shots: Json) -> list[str]:
     rows = [
-        [
-            found[0]["shots"] or "all",
-            _mean([point["miou"] for point in found]),
-            _mean([point["rows"] for point in found]),
-        ]
+        [found[0]["shots"] or "all", _mean(found, "miou"), _mean(found, "rows")]
         for found in zip(*shots["seeds"], strict=True)
     ]
     return [
         "<h2>Labelled instances of each class</h2>",
         f"<p class=soft>The mean of {len(shots['seeds'])} seeds.</p>",
-        _table(("instances", "mIoU", "stored rows"), rows, whole=("instances", "stored rows")),
+        _table(("instances", "mIoU", "stored rows"), rows, {"stored rows": ",.0f"}),
         _charts(folder, SHOTS_PNG),
     ]
 
@@ -196,24 +184,25 @@ def _pictures(folder: Path, pictures: Sequence[Json]) -> list[str]:
     return parts
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], whole: Sequence[str] = ()) -> str:
-    """A table that a click on a head sorts. Fractions are shown in percent, columns in ``whole`` as they are."""
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]], formats: Mapping[str, str] = NO_FORMATS) -> str:
+    """A table that a click on a head sorts. Fractions are in percent, columns with a format of their own by that."""
     head = "".join(f"<th scope=col><button>{escape(name)}</button></th>" for name in heads)
     body = "".join(
-        "<tr>" + "".join(_cell(value, as_it_is=name in whole) for name, value in zip(heads, row, strict=True)) + "</tr>"
+        "<tr>" + "".join(_cell(value, formats.get(name)) for name, value in zip(heads, row, strict=True)) + "</tr>"
         for row in rows
     )
     return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
-def _cell(value: object, *, as_it_is: bool) -> str:
+def _cell(value: object, form: str | None) -> str:
     if value is None:
         return '<td data-value="">-</td>'
-    if isinstance(value, float) and not as_it_is:
-        return f'<td data-value="{value!r}">{_percent(value)}</td>'
-    text = str(value)
-    if isinstance(value, int | float):
-        text = f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+    if isinstance(value, int | float) and form is not None:
+        text = format(value, form)
+    elif isinstance(value, float):
+        text = _percent(value)
+    else:
+        text = f"{value:,}" if isinstance(value, int) else str(value)
     return f'<td data-value="{escape(str(value))}">{escape(text)}</td>'
 
 
@@ -243,9 +232,13 @@ def _image(file: Path, title: str = "") -> list[str]:
     return [f'<img alt="{escape(title or file.stem)}" src="data:image/{kind};base64,{content}">']
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+def _mean(found: Sequence[Json], key: str) -> float:
+    return float(sum(item[key] for item in found)) / len(found)
+
+
+def _mean_where_defined(found: Sequence[Json], key: str) -> float | None:
+    there = [item for item in found if item[key] is not None]
+    return _mean(there, key) if there else None
 
 
 def _percent(value: float | None) -> str:

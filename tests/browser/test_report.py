@@ -75,6 +75,6 @@ def test_it_fits_a_phone_and_shows_every_part(page):
     heads = page.locator("h2").all_inner_texts()
     assert {"Classes", "Classes arriving in steps", "Labelled instances of each class"} <= set(heads)
     assert "alert(2)" in page.locator("h1").inner_text()
-    assert column(page, 1, 10) == ["0.25"], "seconds are no fractions"
+    assert column(page, 1, 10) == ["0.2"], "seconds are no fractions"
     assert "harmonic mean" in page.locator(".cards").inner_text()
     assert page.locator("img").evaluate_all("all => all.every(image => image.naturalWidth > 100)")
