@@ -36,6 +36,8 @@ def test_forgetting_and_backward_transfer_by_hand():
     assert np.isnan(forgetting(table, 0))
     assert forgetting(table, 1) == pytest.approx(0.2)
     assert forgetting(table, 2) == pytest.approx((0.1 + 0.1) / 2)
+    # The best is not always the first.
+    assert forgetting(np.array([[0.5, np.nan, np.nan], [0.8, 0.5, np.nan], [0.6, 0.4, 0.9]]), 2) == pytest.approx(0.15)
     assert np.isnan(backward_transfer(table, 0))
     assert backward_transfer(table, 2) == pytest.approx((-0.1 - 0.1) / 2)
 

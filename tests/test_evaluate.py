@@ -1,5 +1,6 @@
 """The segmenter's answers against the truth."""
 
+import json
 import shutil
 from itertools import islice
 
@@ -92,3 +93,52 @@ def test_an_evaluation_that_is_stopped_has_scored_the_images_before(store, sampl
         stopped, _ = add_up(islice(evaluate(segmenter, val, val.samples), 2), val.class_names)
         whole, _ = add_up(evaluate(segmenter, val, val.samples[:2]), val.class_names)
     np.testing.assert_array_equal(stopped.matrix, whole.matrix)
+
+
+@pytest.fixture
+def overlapping(tmp_path):
+    """A COCO set with a crowd, a large car with a small one on it, and one of a few pixels, in the wrong order."""
+    from PIL import Image as Pil
+
+    (tmp_path / "images").mkdir()
+    Pil.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3)).astype(np.uint8)).save(
+        tmp_path / "images" / "a.png"
+    )
+
+    def box(number, x0, y0, x1, y1, category=1, crowd=0):
+        polygon = [x0, y0, x1, y0, x1, y1, x0, y1]
+        return {"id": number, "image_id": 1, "category_id": category, "segmentation": [polygon], "iscrowd": crowd}
+
+    annotations = [
+        box(1, 20, 20, 30, 30),
+        box(2, 10, 10, 50, 50),
+        box(3, 0, 0, 60, 60, crowd=1),
+        box(4, 70, 5, 73, 8, 2),
+    ]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bolt"}],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    return open_dataset(tmp_path)
+
+
+def test_small_instances_lie_on_large_ones_and_crowds_below_all(overlapping, tmp_path):
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
+        (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
+        record = outcome.record
+        # Both cars can be found: the large one under the small one, the crowd is no miss.
+        assert record.segments.counts[0].sum() - record.segments.counts[0, 1] == 2
+        assert [item["iscrowd"] for item in record.instances] == [0, 0, 1, 0]
+
+
+def test_what_is_too_small_to_be_described_is_scored_but_not_stored(overlapping, tmp_path):
+    (sample,) = overlapping.samples
+    assert sorted(item.mask.area for item in overlapping.load(sample).instances)[0] < 30
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
+        assert {item.class_name for item in segmenter.store.instances()} == {"car"}
+        (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
+        assert outcome.record.segments.counts[1].tolist() == [0, 0, 1]

@@ -73,5 +73,15 @@ def test_two_settings_are_compared_on_the_same_draws(rng):
     assert gain.high - gain.low < 0.2 * (drawn(worse).interval().high - drawn(worse).interval().low)
 
 
+def test_a_gain_that_differs_from_image_to_image_is_uncertain(rng):
+    """Two settings of the same mean and spread, each better on half of the images."""
+    one = images(rng, 40)
+    names, matrices = list(one), list(one.values())
+    other = dict(zip(names, matrices[20:] + matrices[:20], strict=True))
+    gain, interval = drawn(one).difference(drawn(other)), drawn(one).interval()
+    assert gain.low < 0 < gain.high
+    assert gain.high - gain.low > interval.high - interval.low
+
+
 def test_one_image_has_no_interval(rng):
     assert np.isnan(drawn(images(rng, 1)).interval().low)

@@ -79,6 +79,8 @@ def test_abstaining_is_free_in_the_other_convention_and_both_are_told():
     assert scores.miou == pytest.approx((1 / 3 + 1 / 2) / 2)
     assert scores.miou_answered == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert scores.coverage == pytest.approx(3 / 4)
+    # A class of which nothing was answered is not there in that convention.
+    assert scored([[0, 0, 1]], [[0, 0, -1]]).compute().miou_answered == 1
     nothing = scored([[0, 1]], [[-1, -1]]).compute()
     assert (nothing.miou, nothing.coverage) == (0, 0)
     assert np.isnan(nothing.miou_answered)
