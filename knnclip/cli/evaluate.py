@@ -124,7 +124,7 @@ def print_scores(scores: Scores) -> None:
     """The table of classes, and the means in lines below it."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     table = Table("class", "IoU", "accuracy", "boundary IoU", "pixels")
     for row in scores.semantic.classes:
@@ -154,7 +154,7 @@ def print_scores(scores: Scores) -> None:
     for line in lines:
         console.print(line, highlight=False)
     if scores.compared:
-        others = Table("settings", "mIoU", "interval", "gain", "interval", "answered")
+        others = Table(Column("settings", overflow="fold"), "mIoU", "interval", "gain", "interval", "answered")
         for other in sorted(scores.compared, key=lambda other: -other.semantic.miou):
             gain = other.semantic.miou - scores.semantic.miou
             others.add_row(
