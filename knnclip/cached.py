@@ -1,7 +1,7 @@
 """Parts that keep what they made of a picture: the same picture asked again costs a file, not a forward pass.
 
-A result is a function of the part, the pixels and the masks, so its file is named by the hash of these and is never
-stale; what no longer belongs to anything may be deleted at any time. A mask generator or classifier is known by its
+A result is a function of the part, the pixels and the masks, so its file is named by the hash of these and of knnclip's
+version; what no longer belongs to anything may be deleted at any time. A mask generator or classifier is known by its
 text, so a file of weights that changed under the same name needs another folder.
 """
 

@@ -7,6 +7,7 @@ its own name. An option with several values, joined by ``+``, stands for a grid:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -17,12 +18,14 @@ from knnclip.fusion import FusionKind
 from knnclip.presets import Preset
 from knnclip.registry import lookup
 
+MOST_NEIGHBORS = 4096
+
 Change = Callable[[Preset, float], Preset]
 
 
 def _whole(value: float) -> int:
-    if value != int(value):
-        raise UsageError(f"k is a whole number of neighbours, found {value:g}")
+    if value != int(value) or value > MOST_NEIGHBORS:
+        raise UsageError(f"k is a whole number of neighbours up to {MOST_NEIGHBORS:,}, found {value:g}")
     return int(value)
 
 
@@ -59,18 +62,22 @@ def settings_to_compare(texts: Sequence[str], preset: Preset) -> dict[str, Prese
         for values in itertools.product(*axes):
             changed = start
             for name, value in values:
-                changed = OPTIONS[name](changed, value)
-            found[",".join([who, *(f"{name}={value:g}" for name, value in values)])] = changed
+                changed = OPTIONS[name](changed, float(value))
+            found[",".join([who, *(f"{name}={value}" for name, value in values)])] = changed
     return found
 
 
-def _values(option: str, preset: Preset, text: str) -> list[tuple[str, float]]:
+def _values(option: str, preset: Preset, text: str) -> list[tuple[str, str]]:
+    """The option's name with each of its values, as they were written."""
     name, _, values = option.partition("=")
     if name not in OPTIONS:
         raise unknown_name(f"option of {text!r}", name, OPTIONS)
     if name in ("lambda", "T") and preset.fusion.kind != "paper":
         raise UsageError(f"{text!r}: {name} is of the paper's fusion; write paper,{option}")
     try:
-        return [(name, float(value)) for value in values.split("+")]
+        numbers = [float(value) for value in values.split("+")]
     except ValueError:
-        raise UsageError(f"{text!r}: {name} takes numbers joined by +, found {values!r}") from None
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise UsageError(f"{text!r}: {name} takes numbers joined by +, found {values!r}")
+    return [(name, value.strip()) for value in values.split("+")]

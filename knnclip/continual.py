@@ -54,24 +54,27 @@ class Step:
     seconds: float  # of inserting and relabelling, the encoding of the pictures left out
 
 
-def in_steps(material: Material, steps: int, seed: int | None) -> list[Arrival]:
-    """The classes in ``steps`` groups of nearly equal size, in the set's order or shuffled by a seed."""
-    names = material.class_names
+def in_steps(names: Sequence[str], steps: int, seed: int | None) -> list[tuple[str, ...]]:
+    """The classes in ``steps`` groups of nearly equal size, in the given order or shuffled by a seed."""
     if not 1 <= steps <= len(names):
         raise UsageError(f"{len(names)} classes can arrive in 1 to {len(names)} steps, found {steps}")
     groups = np.array_split(np.array(_shuffled(names, seed), dtype=object), steps)
-    return in_order(material, [tuple(group.tolist()) for group in groups])
+    return [tuple(group.tolist()) for group in groups]
 
 
-def in_order(material: Material, groups: Sequence[Sequence[str]]) -> list[Arrival]:
-    """The classes in groups of your own; ``UsageError`` unless every class is in one of them."""
+def check_groups(names: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
+    """``UsageError`` unless every class is in one of the groups, and nothing else."""
     named = [name for group in groups for name in group]
     for name in named:
-        if name not in material.class_names:
-            raise unknown_name("class", name, material.class_names)
-    if sorted(named) != sorted(material.class_names):
-        odd = [name for name in material.class_names if named.count(name) != 1]
-        raise UsageError(f"each class arrives in one step; {odd[0]!r} is in {named.count(odd[0])}")
+        if name not in names:
+            raise unknown_name("class", name, names)
+    for name in names:
+        if named.count(name) != 1:
+            raise UsageError(f"each class arrives in one step; {name!r} is in {named.count(name)}")
+
+
+def by_class(material: Material, groups: Sequence[Sequence[str]]) -> list[Arrival]:
+    """Groups of classes with their rows of all data sets."""
     return [Arrival(tuple(group), tuple(row for name in group for row in material.rows(name))) for group in groups]
 
 
@@ -102,8 +105,8 @@ def run(
             start = time.perf_counter()
             source = segmenter.store.begin_source("ingest", ", ".join(arrival.classes))
             segmenter.store.add(arrival.rows, source)
-            # A class that has not arrived, or has no true pixel, counts as 0.
-            iou = {row.name: float(np.nan_to_num(row.iou)) for row in material.scores(segmenter).classes}
+            # A class that has not arrived has a truth and no answer: 0. One that never occurs has no IoU.
+            iou = {row.name: row.iou for row in material.scores(segmenter).classes}
             for i, earlier in enumerate(arrivals[: t + 1]):
                 table[t, i] = _mean([iou[name] for name in earlier.classes])
             steps.append(

@@ -10,15 +10,15 @@ from typing import Literal
 import numpy as np
 
 from knnclip.cases import index_of_class, make_case
-from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
+from knnclip.datasets import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError, UsageError
 from knnclip.evaluation.panoptic import SegmentCounts, SegmentInfo, segment_counts
-from knnclip.evaluation.record import Annotation, ImageRecord, instance_annotation
+from knnclip.evaluation.record import Annotation, ImageRecord, cells_of, instance_annotation
 from knnclip.evaluation.semantic import SemanticConfusion, count_pixels
 from knnclip.parallel import map_ahead
 from knnclip.presets import Preset
 from knnclip.segmenter import Segmenter
-from knnclip.structures import Int32, Int64, Mask, Segmentation
+from knnclip.structures import Float32, Int32, Int64, Mask, masks_from_labels
 
 MaskSource = Literal["own", "oracle"]
 MASK_SOURCES: tuple[MaskSource, ...] = ("own", "oracle")
@@ -71,6 +71,35 @@ def masks_to_use(labelled: LabelledImage, masks: MaskSource) -> list[Mask] | Non
     return [item.mask for item in labelled.instances if not item.is_crowd and item.mask.area >= MIN_AREA_PX]
 
 
+@dataclass(frozen=True, eq=False)
+class Said:
+    """An answer in segments, things and stuff by the data set's own flags."""
+
+    ids: Int32  # (H, W): class index + 1 for stuff, C + 1, C + 2, ... for the things in their order, 0 for nothing
+    things: tuple[Annotation, ...]
+
+
+def said_segments(prediction: Int32, confidence: Float32, classes: Sequence[ClassLabel], smallest_px: int) -> Said:
+    """Stuff is one segment a class, a thing a connected piece (8-connectivity) of at least so many pixels.
+
+    ``prediction``: ``(H, W)`` class indices, -1 for unknown; ``confidence``: ``(H, W)``, whose mean over a piece is its
+    score. The store may take for stuff what the data set counts: the truth must be met in the data set's way.
+    """
+    from skimage.measure import label
+
+    stuff = np.array([0 if item.is_thing else i + 1 for i, item in enumerate(classes)] + [0], dtype=np.int32)
+    ids = stuff[prediction]
+    pieces = label(np.where(ids == 0, prediction, -1), background=-1, connectivity=2)
+    things = []
+    for mask in masks_from_labels(pieces):
+        if mask.area >= smallest_px:
+            category = int(mask.select(prediction)[0])
+            score = float(np.mean(np.asarray(mask.select(confidence), dtype=np.float64)))
+            things.append(instance_annotation(mask, category, score=score))
+            ids[mask.slices][mask.crop] = len(classes) + len(things)
+    return Said(ids, tuple(things))
+
+
 @dataclass(frozen=True)
 class _Judge:
     """Scores one image after the other against a data set."""
@@ -93,7 +122,7 @@ class _Judge:
         classes = len(self.dataset.class_names)
         vocabulary = self.segmenter.store.vocabulary()
         # A class that came or went since the answer was given is none of the data set's.
-        to_index = index_of_class(vocabulary, self.dataset.class_names, at_least=int(answer.semantic.max()) + 1)
+        to_index = index_of_class(vocabulary, self.dataset.called, at_least=int(answer.semantic.max()) + 1)
         prediction = to_index[answer.semantic]
         compared: dict[str, Int64] = {}
         if self.compared:
@@ -102,29 +131,32 @@ class _Judge:
                 case.embeddings, case.descriptions, vocabulary, list(self.compared.values())
             )
             for name, beliefs in zip(self.compared, believed, strict=True):
-                compared[name] = case.confusion(beliefs, vocabulary, to_index)
-        things = self.dataset.has_instances
+                compared[name] = cells_of(case.confusion(beliefs, vocabulary, to_index))
+        segments, said = None, Said(np.zeros((0, 0), dtype=np.int32), ())
+        if self.dataset.has_instances:
+            smallest = self.segmenter.preset.assembly.min_piece_px
+            said = said_segments(prediction, answer.confidence, self.dataset.classes, smallest)
+            segments = self._segments(labelled, said)
+        detects = self.dataset.has_instances and self.dataset.exhaustive
         record = ImageRecord(
             ref=sample.ref,
             pixels=count_pixels(labelled.label_map, prediction, classes),
-            segments=self._segments(labelled, answer, to_index) if things else None,
-            instances=self._instances(labelled) if things else (),
-            detections=self._detections(answer, to_index) if things else (),
+            segments=segments,
+            instances=self._instances(labelled) if detects else (),
+            detections=said.things if detects else (),
             compared=compared,
             encode_seconds=encoded - start,
             label_seconds=labelled_at - encoded,
         )
         return Outcome(sample, record, labelled.rejected)
 
-    def _segments(self, labelled: LabelledImage, answer: Segmentation, to_index: Int32) -> SegmentCounts:
-        truth, infos = self._true_segments(labelled)
-        named = np.zeros(len(answer.segments) + 1, dtype=np.int32)
-        said = []
-        for segment in answer.segments:
-            if (category := int(to_index[segment.class_id])) >= 0:
-                named[segment.segment_id] = segment.segment_id
-                said.append(SegmentInfo(segment.segment_id, category))
-        return segment_counts(truth, infos, named[answer.panoptic], said, len(self.dataset.class_names))
+    def _segments(self, labelled: LabelledImage, said: Said) -> SegmentCounts:
+        truth, true_infos = self._true_segments(labelled)
+        said_ids = np.unique(said.ids[said.ids > 0]).tolist()
+        classes = len(self.dataset.classes)
+        of_thing = {classes + 1 + n: int(item["category_id"]) for n, item in enumerate(said.things)}
+        infos = [SegmentInfo(i, of_thing.get(i, i - 1)) for i in said_ids]
+        return segment_counts(truth, true_infos, said.ids, infos, classes)
 
     def _true_segments(self, labelled: LabelledImage) -> tuple[Int32, list[SegmentInfo]]:
         """``(H, W)`` segment ids: one for each class of stuff, as in COCO panoptic, and one for each thing over it."""
@@ -135,8 +167,8 @@ class _Judge:
         truth = stuff[labelled.label_map]
         infos = [SegmentInfo(i + 1, i) for i, label in enumerate(classes) if not label.is_thing]
         things = [item for item in labelled.instances if classes[index[item.class_name]].is_thing]
-        # Smaller ones lie on larger ones, crowds below all, as in the label map.
-        things.sort(key=lambda item: (not item.is_crowd, -item.mask.area))
+        # Crowds lie below all, and smaller ones on larger ones, as in the label map.
+        things.sort(key=lambda item: (not item.is_crowd, 0 if self.dataset.stacked else -item.mask.area))
         for number, item in enumerate(things, start=len(classes) + 1):
             truth[item.mask.slices][item.mask.crop] = number
             infos.append(SegmentInfo(number, index[item.class_name], item.is_crowd))
@@ -150,11 +182,3 @@ class _Judge:
             for item in labelled.instances
             if item.class_name in things
         )
-
-    def _detections(self, answer: Segmentation, to_index: Int32) -> tuple[Annotation, ...]:
-        found = []
-        for segment in answer.segments:
-            category = int(to_index[segment.class_id])
-            if category >= 0 and self.dataset.classes[category].is_thing:
-                found.append(instance_annotation(segment.mask, category, score=segment.confidence))
-        return tuple(found)

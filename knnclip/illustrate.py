@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.cases import index_of_class
+from knnclip.cases import class_ids_of, index_of_class
 from knnclip.colors import distinct
 from knnclip.datasets import Dataset, LabelledImage, Sample
 from knnclip.evaluate import MaskSource, masks_to_use
@@ -50,11 +50,20 @@ class Confused:
     ref: str
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How the classes of the store, and those that only the data set has, are drawn."""
+
+    vocabulary: Vocabulary  # in clear colours
+    to_class: Int32  # (C + 1,) the class id of each index of the data set; the last is for where the truth says nothing
+
+
 def illustrate(
     segmenter: Segmenter, dataset: Dataset, samples: Sequence[Sample], folder: Path, masks: MaskSource
 ) -> None:
     """Writes the pictures of the evaluation that the folder has, and the list of them."""
     sample_of = {sample.ref: sample for sample in samples}
+    look = _look(segmenter, dataset)
     pictures: list[Picture] = []
 
     def save(name: str, kind: str, title: str, caption: str, pixels: Image) -> None:
@@ -66,7 +75,7 @@ def illustrate(
         for number, shown in enumerate(chosen):
             labelled, answer = _answer(segmenter, dataset, sample_of[shown.ref], masks)
             title = f"{shown.ref}, mIoU {shown.miou:.1%} over its classes"
-            save(f"{kind}_{number}.jpg", kind, title, "", _panels(segmenter, dataset, labelled, answer))
+            save(f"{kind}_{number}.jpg", kind, title, "", _panels(look, dataset, labelled, answer))
     for number, confused in enumerate(worst_confusions(folder, dataset.class_names, sample_of)):
         labelled, answer = _answer(segmenter, dataset, sample_of[confused.ref], masks)
         true, said = (dataset.class_names[c] for c in (confused.truth, confused.answer))
@@ -115,16 +124,15 @@ def _answer(
     return labelled, segmenter.label(segmenter.analyse(labelled.image, masks=masks_to_use(labelled, masks)))
 
 
-def _panels(segmenter: Segmenter, dataset: Dataset, labelled: LabelledImage, answer: Segmentation) -> Image:
-    vocabulary, to_class = _vocabulary(segmenter, dataset)
-    to_index = index_of_class(vocabulary, dataset.class_names, at_least=int(answer.semantic.max()) + 1)
-    truth = to_class[labelled.label_map]
+def _panels(look: Look, dataset: Dataset, labelled: LabelledImage, answer: Segmentation) -> Image:
+    to_index = index_of_class(look.vocabulary, dataset.called, at_least=int(answer.semantic.max()) + 1)
+    truth = look.to_class[labelled.label_map]
     drawn = Segmentation(truth, truth, np.ones(truth.shape, dtype=np.float32), ())
     return side_by_side(
         [
             ("image", labelled.image),
-            ("truth", overlay(labelled.image, drawn, vocabulary, unknown="not labelled")),
-            ("answer", overlay(labelled.image, answer, vocabulary)),
+            ("truth", overlay(labelled.image, drawn, look.vocabulary, unknown="not labelled")),
+            ("answer", overlay(labelled.image, answer, look.vocabulary)),
             (
                 "blue right, red wrong, yellow not answered",
                 error_map(labelled.image, labelled.label_map, to_index[answer.semantic]),
@@ -133,22 +141,16 @@ def _panels(segmenter: Segmenter, dataset: Dataset, labelled: LabelledImage, ans
     )
 
 
-def _vocabulary(segmenter: Segmenter, dataset: Dataset) -> tuple[Vocabulary, Int32]:
-    """The store's classes and those that only the data set has, in clear colours, and the id of each index.
-
-    The last id is for index -1, where the truth says nothing.
-    """
+def _look(segmenter: Segmenter, dataset: Dataset) -> Look:
     classes = list(segmenter.store.vocabulary())
-    known = Vocabulary.of(classes)
     free = max((info.class_id for info in classes), default=UNKNOWN) + 1
-    ids = []
+    ids = class_ids_of(segmenter.store.vocabulary(), dataset.called)
     for number, label in enumerate(dataset.classes):
-        info = known.find(label.name)
-        if info is None:
-            info = ClassInfo(free + number, label.name, label.is_thing, label.color or default_color(label.name))
-            classes.append(info)
-        ids.append(info.class_id)
-    return distinct(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32)
+        if ids[number] == UNKNOWN:
+            ids[number] = free + number
+            color = label.color or default_color(label.name)
+            classes.append(ClassInfo(ids[number], label.name, label.is_thing, color))
+    return Look(distinct(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32))
 
 
 def _evidence(
@@ -161,12 +163,12 @@ def _evidence(
 ) -> Image:
     """The stored instances behind the mask that has most of the confused pixels, and little else."""
     vocabulary = segmenter.store.vocabulary()
-    to_index = index_of_class(vocabulary, dataset.class_names, at_least=int(answer.semantic.max()) + 1)
+    to_index = index_of_class(vocabulary, dataset.called, at_least=int(answer.semantic.max()) + 1)
     wrong = (labelled.label_map == confused.truth) & (to_index[answer.semantic] == confused.answer)
     analysis = segmenter.analyse(labelled.image, masks=masks_to_use(labelled, masks))
     covered = [np.count_nonzero(mask.select(wrong)) ** 2 / mask.area for mask in analysis.proposals.masks]
     blamed = analysis.proposals.masks[int(np.argmax(covered))]
-    # Asked on its own, the mask is the answer's only segment, and its evidence is what spoke for it.
+    # Asked on its own, the mask is the answer's only segment with evidence: what spoke for it.
     alone = segmenter.label(segmenter.analyse(labelled.image, masks=[blamed]))
     segment = max(alone.segments, key=lambda segment: (len(segment.evidence), segment.mask.area))
     thumbnails = segmenter.store.thumbnails({item.image_ref for item in segment.evidence})

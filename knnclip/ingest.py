@@ -82,7 +82,15 @@ def ingest(
     store = segmenter.store
     for label in dataset.classes:
         known = store.vocabulary()
-        if settings.wants(label.name) and known.find(label.name) is None:
+        owner = known.find(label.name)
+        if not settings.wants(label.name):
+            continue
+        if owner is not None and owner.name != label.name and owner.name in dataset.class_names:
+            raise DatasetError(
+                f"{dataset.root} has {label.name!r} and {owner.name!r} as two classes, in the store the first is a "
+                "synonym of the second; leave one out with --exclude, or use another store"
+            )
+        if owner is None:
             # A synonym that the store or the data set has for another class would make that one ambiguous.
             free = [name for name in label.synonyms if known.find(name) is None and name not in dataset.class_names]
             store.add_class(label.name, is_thing=label.is_thing, synonyms=free, color=label.color)

@@ -46,7 +46,7 @@ class Material:
         return confusion.compute()
 
 
-def prepare(
+def encode(
     preset: Preset,
     parts: Parts,
     train: Sequence[Dataset],
@@ -60,11 +60,7 @@ def prepare(
 
     Classes that only one side has are left out, and their pixels are not scored.
     """
-    known = {name for dataset in train for name in dataset.class_names}
-    names = tuple(name for name in val.class_names if name in known and settings.wants(name))
-    if not names:
-        roots = ", ".join(str(dataset.root) for dataset in train)
-        raise DatasetError(f"{roots} and {val.root} have no class in common; check --ignore and the names")
+    names = common_classes(train, val, settings)
     place = {name: i for i, name in enumerate(names)}
     rejected = [item for dataset in (*train, val) for item in dataset.rejected]
     with scratch_segmenter(preset, parts) as segmenter:
@@ -101,6 +97,16 @@ def prepare(
             rejected += refused
             on_image()
     return Material(names, tuple(learned), tuple(asked), tuple(rejected))
+
+
+def common_classes(train: Sequence[Dataset], val: Dataset, settings: IngestSettings) -> tuple[str, ...]:
+    """The classes of the asked set that a set to learn from has too; ``DatasetError`` if there is none."""
+    known = {name for dataset in train for name in dataset.class_names}
+    names = tuple(name for name in val.class_names if name in known and settings.wants(name))
+    if not names:
+        roots = ", ".join(str(dataset.root) for dataset in train)
+        raise DatasetError(f"{roots} and {val.root} have no class in common; check --ignore and the names")
+    return names
 
 
 @contextmanager

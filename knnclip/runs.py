@@ -6,6 +6,7 @@ scores and the page from what is there.
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -16,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from knnclip.cases import class_ids_of
 from knnclip.comparison import settings_to_compare
 from knnclip.datasets import Dataset, Rejection, Sample
-from knnclip.errors import StoreError, UsageError
+from knnclip.errors import DatasetError, StoreError, UsageError
 from knnclip.evaluate import MaskSource, evaluate
 from knnclip.evaluation.charts import confusion_picture, iou_bars
 from knnclip.evaluation.html import BARS_PNG, CONFUSION_PNG, write_page
 from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
-from knnclip.evaluation.report import write_scores
+from knnclip.evaluation.report import COMPARED, write_scores
 from knnclip.evaluation.semantic import SemanticConfusion
 from knnclip.evaluation.totals import Scores, SetClasses, Totals
 from knnclip.illustrate import illustrate
@@ -45,7 +47,7 @@ class Evaluation:
 
     @property
     def classes(self) -> SetClasses:
-        """The classes that are scored; ``DatasetError`` if there are too few."""
+        """The classes that are scored."""
         return SetClasses(self.dataset.class_names, tuple(label.is_thing for label in self.dataset.classes))
 
     def protocol(self) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class Evaluation:
             "format": self.dataset.format,
             "classes": list(self.dataset.class_names),
             "masks": self.masks,
-            "store": str(store.path),
+            "store": str(store.path.resolve()),
             "store_generation": store.generation,
             "stored_rows": store.info()["instances"],
             "encoder": str(store.fingerprint),
@@ -94,9 +96,10 @@ def score_images(
             file.unlink()
     protocol = evaluation.protocol()
     compared = settings_to_compare(evaluation.compared, evaluation.segmenter.preset)
-    samples = list(evaluation.samples)[number::of]
+    samples = list({sample.ref: sample for sample in evaluation.samples}.values())[number::of]
     with Journal(folder, protocol, "" if of == 1 else f"{number}-of-{of}") as journal:
         todo = [sample for sample in samples if sample.ref not in journal.finished]
+        _check_unchanged(evaluation.dataset, samples, journal)
         on_start(len(samples) - len(todo), len(samples))
         outcomes = evaluate(
             evaluation.segmenter,
@@ -113,8 +116,16 @@ def score_images(
                     "copy of it (knnclip store export)"
                 )
             refused = [(item.file, item.row, item.reason) for item in outcome.rejected]
-            journal.add(outcome.sample.ref, outcome.record, refused)
+            journal.add(outcome.sample.ref, stamp(evaluation.dataset, outcome.sample), outcome.record, refused)
             on_image()
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """``i/n`` -> i and n; ``UsageError`` for anything else."""
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit()):
+        raise UsageError(f"a shard is i/n, as 0/4, found {text!r}")
+    return int(number), int(of)
 
 
 def report(
@@ -127,7 +138,8 @@ def report(
     scores, confusion, rejected = add_up_folder(evaluation, folder, seen)
     run = {
         "command": command,
-        "images_not_read": len(evaluation.samples) - scores.images,
+        "images_not_read": len({sample.ref for sample in evaluation.samples}) - scores.images,
+        "seen": sorted(seen or ()),
         "ms_per_image": {
             "masks and embeddings": round(1000 * scores.encode_seconds),
             "search, votes and assembly": round(1000 * scores.label_seconds),
@@ -135,6 +147,8 @@ def report(
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
+    for stale in (folder / COMPARED, *(folder / "pictures").glob("*.jpg")):
+        stale.unlink(missing_ok=True)
     write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_rows=_stored_rows(evaluation))
     write_png(folder / BARS_PNG, iou_bars(scores.semantic))
     write_png(folder / CONFUSION_PNG, confusion_picture(confusion))
@@ -160,7 +174,29 @@ def add_up_folder(
         if record.ref in wanted:
             totals.add(record)
     rejected = [Rejection(*refusal) for ref in sorted(wanted) for refusal in tried[ref]]
+    if not totals.images:
+        raise DatasetError(f"none of the {len(wanted)} images could be read; the first: {rejected[0].reason}")
     return totals.compute(seen), totals.confusion, evaluation.dataset.rejected + tuple(rejected)
+
+
+def stamp(dataset: Dataset, sample: Sample) -> str:
+    """The sizes and times of the files that an image and its truth are read from, hashed."""
+    digest = hashlib.blake2b(digest_size=8)
+    for file in dataset.files(sample):
+        with suppress(OSError):  # a set may keep its images elsewhere than in files
+            found = file.stat()
+            digest.update(f"{found.st_size} {found.st_mtime_ns} ".encode())
+    return digest.hexdigest()
+
+
+def _check_unchanged(dataset: Dataset, samples: Sequence[Sample], journal: Journal) -> None:
+    """``UsageError`` if an image or its labels are not those that were scored."""
+    for sample in samples:
+        if journal.finished.get(sample.ref, now := stamp(dataset, sample)) != now:
+            raise UsageError(
+                f"{sample.ref} or its labels changed since {journal.folder} was begun; choose another folder, "
+                "or let it begin anew with --restart"
+            )
 
 
 def versions() -> dict[str, str]:
@@ -176,5 +212,5 @@ def _stored_rows(evaluation: Evaluation) -> list[int]:
     """How many rows the store has of each class of the data set."""
     vocabulary = evaluation.segmenter.store.vocabulary()
     rows = evaluation.segmenter.store.census(vocabulary).rows
-    found = [vocabulary.find(name) for name in evaluation.dataset.class_names]
-    return [0 if info is None else int(rows[vocabulary.columns(np.array([info.class_id]))[0]]) for info in found]
+    columns = vocabulary.columns(np.array(class_ids_of(vocabulary, evaluation.dataset.called), dtype=np.int64))
+    return [0 if column < 0 else int(rows[column]) for column in columns.tolist()]

@@ -36,12 +36,12 @@ class ShotScores:
 def read_shots(text: str) -> list[int]:
     """``1,2,5,all`` in rising order; ``UsageError`` for anything else."""
     try:
-        found = {ALL if part.strip() == "all" else int(part) for part in text.split(",")}
+        numbers = {int(part) for part in text.split(",") if part.strip() != "all"}
     except ValueError:
-        found = {-1}
-    if min(found) < 0:
+        numbers = {0}
+    if min(numbers, default=1) < 1:
         raise UsageError(f"shots are numbers above 0 or all, joined by commas, found {text!r}")
-    return sorted(found, key=lambda count: (count == ALL, count))
+    return [*sorted(numbers), *([ALL] if "all" in (part.strip() for part in text.split(",")) else [])]
 
 
 def run_shots(

@@ -47,7 +47,7 @@ MAY_KNOW = {
     "evaluate": WORDS | BOXES | {"presets", "segmenter", "cases"},
     "comparison": WORDS | BOXES | {"presets"},
     "illustrate": WORDS | BOXES | {"segmenter", "cases", "evaluate", "colors"},
-    "runs": WORDS | BOXES | {"segmenter", "comparison", "evaluate", "illustrate"},
+    "runs": WORDS | BOXES | {"segmenter", "cases", "comparison", "evaluate", "illustrate"},
     "material": WORDS | BOXES | {"presets", "segmenter", "cases", "ingest"},
     "continual": WORDS | {"presets", "segmenter", "material"},
     "shots": WORDS | {"presets", "segmenter", "material"},

@@ -22,7 +22,7 @@ def segmenter(tmp_path_factory, sample_data):
 
 
 def counted(segmenter, analysis, truth, names):
-    to_index = index_of_class(segmenter.store.vocabulary(), names)
+    to_index = index_of_class(segmenter.store.vocabulary(), [(name,) for name in names])
     return count_pixels(truth, to_index[segmenter.label(analysis).semantic], len(names)).confusion
 
 
@@ -53,7 +53,7 @@ def test_other_settings_are_scored_as_if_they_were_the_presets(segmenter, sample
         for tau in (0.01, 1)
     ]
     vocabulary = segmenter.store.vocabulary()
-    to_index = index_of_class(vocabulary, val.class_names)
+    to_index = index_of_class(vocabulary, val.called)
     found = []
     for preset, beliefs in zip(
         settings, segmenter.beliefs(case.embeddings, case.descriptions, vocabulary, settings), strict=True

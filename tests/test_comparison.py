@@ -33,6 +33,10 @@ def test_several_values_are_a_grid():
     assert (found["fused,k=8,tau=0.1"].vote.k, found["fused,k=8,tau=0.1"].vote.tau) == (8, 0.1)
 
 
+def test_values_that_differ_late_are_two_settings():
+    assert len(settings_to_compare(["fused,tau=0.1234567+0.1234568"], PRESET)) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -43,6 +47,9 @@ def test_several_values_are_a_grid():
         ("paper,lambda=3", "lie in 0 to 1"),
         ("fused,k=0", "at least 1"),
         ("fused,k=1.5", "whole number"),
+        ("fused,k=inf", "takes numbers"),
+        ("fused,k=1e9", "up to 4,096"),
+        ("fused,balance=nan", "takes numbers"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text, message):

@@ -2,15 +2,16 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from knnclip.continual import backward_transfer, by_data_set, forgetting, in_order, in_steps, run
+from knnclip.continual import backward_transfer, by_class, by_data_set, check_groups, forgetting, in_steps, run
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
 from knnclip.ingest import IngestSettings
-from knnclip.material import Material, prepare
+from knnclip.material import Material, encode
 from knnclip.presets import preset_by_name
 from knnclip.segmenter import make_parts
 from tests.end_to_end.command import error_of
@@ -22,7 +23,7 @@ def prepared(sample_data):
     preset = preset_by_name("builtin")
     parts = make_parts(preset, "cpu")
     train, val = (open_dataset(sample_data / split) for split in ("train", "val"))
-    return preset, parts, prepare(preset, parts, [train], val, IngestSettings())
+    return preset, parts, encode(preset, parts, [train], val, IngestSettings())
 
 
 def material(*learned):
@@ -43,28 +44,29 @@ def test_forgetting_and_backward_transfer_by_hand():
 
 
 def test_classes_arrive_in_order_or_shuffled_by_a_seed():
-    made = material({name: [f"row of {name}"] for name in "abcdefg"})
-    steps = in_steps(made, 3, None)
-    assert [step.classes for step in steps] == [("a", "b", "c"), ("d", "e"), ("f", "g")]
-    assert steps[1].rows == ("row of d", "row of e")
-    shuffled = [step.classes for step in in_steps(made, 3, 1)]
-    assert shuffled == [step.classes for step in in_steps(made, 3, 1)]
-    assert shuffled != [step.classes for step in in_steps(made, 3, 2)]
-    assert sorted(name for group in shuffled for name in group) == list("abcdefg")
+    names = list("abcdefg")
+    assert in_steps(names, 3, None) == [("a", "b", "c"), ("d", "e"), ("f", "g")]
+    shuffled = in_steps(names, 3, 1)
+    assert shuffled == in_steps(names, 3, 1) != in_steps(names, 3, 2)
+    assert sorted(name for group in shuffled for name in group) == names
     with pytest.raises(UsageError, match="1 to 7 steps, found 8"):
-        in_steps(made, 8, None)
+        in_steps(names, 8, None)
 
 
-def test_classes_arrive_in_steps_of_your_own():
-    made = material({"a": [1], "b": [2], "c": [3]})
-    assert [step.classes for step in in_order(made, [["c"], ["a", "b"]])] == [("c",), ("a", "b")]
-    for groups, message in (
-        ([["a"], ["b"]], "'c' is in 0"),
-        ([["a", "b"], ["b", "c"]], "'b' is in 2"),
-        ([["x"]], "unknown class 'x'"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            in_order(made, groups)
+def test_classes_arrive_with_their_rows_of_all_data_sets():
+    made = material({"a": [1], "b": [2]}, {"a": [3], "c": [4]})
+    arrivals = by_class(made, [("c",), ("a", "b")])
+    assert [(arrival.classes, arrival.rows) for arrival in arrivals] == [(("c",), (4,)), (("a", "b"), (1, 3, 2))]
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [([["a"], ["b"]], "'c' is in 0"), ([["a", "b"], ["b", "c"]], "'b' is in 2"), ([["x"]], "unknown class 'x'")],
+)
+def test_steps_of_your_own_have_each_class_once(groups, message):
+    check_groups("abc", [["c"], ["a", "b"]])
+    with pytest.raises(UsageError, match=message):
+        check_groups("abc", groups)
 
 
 def test_a_data_set_brings_the_classes_that_no_earlier_one_had():
@@ -77,8 +79,9 @@ def test_a_data_set_brings_the_classes_that_no_earlier_one_had():
 
 def test_the_last_step_does_not_depend_on_the_order(prepared):
     preset, parts, made = prepared
-    runs = [run(preset, parts, made, in_steps(made, 3, seed)) for seed in (0, 1)]
-    joint = run(preset, parts, made, in_steps(made, 1, None))[0]
+    names = made.class_names
+    runs = [run(preset, parts, made, by_class(made, in_steps(names, 3, seed))) for seed in (0, 1)]
+    joint = run(preset, parts, made, by_class(made, [names]))[0]
     for steps in runs:
         assert [len(step.classes) for step in steps] == [3, 2, 2]
         assert (steps[-1].miou, steps[-1].rows) == (joint.miou, joint.rows)
@@ -103,6 +106,23 @@ def test_the_command(sample_data, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "Classes arriving in steps" in page
     assert "knnclip continual" in page
+
+
+def test_a_class_that_never_occurs_has_no_iou(prepared):
+    preset, parts, made = prepared
+    cases = tuple(replace(case, classes=case.classes + 1) for case in made.asked)
+    more = replace(made, class_names=(*made.class_names, "yak"), asked=cases)
+    (alone,) = run(preset, parts, made, by_class(made, [made.class_names]))
+    last = run(preset, parts, more, by_class(more, [("yak",), made.class_names]))[-1]
+    assert (last.miou, last.new) == (alone.miou, alone.new)
+    assert np.isnan(last.old)
+
+
+def test_wrong_steps_are_refused_before_anything_is_encoded(sample_data):
+    sets = (sample_data / "train", sample_data / "val")
+    for options in (("--steps", 40), ("--step", "sky,gras")):
+        done = run_command("continual", *sets, *options, code=2)
+        assert "encode" not in done.stderr
 
 
 def test_the_commands_other_orders(sample_data, tmp_path):

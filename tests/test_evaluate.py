@@ -7,12 +7,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from knnclip.cases import index_of_class
-from knnclip.datasets import open_dataset
+from knnclip.cases import class_ids_of, index_of_class
+from knnclip.datasets import ClassLabel, open_dataset
 from knnclip.errors import UsageError
-from knnclip.evaluate import add_up, evaluate
+from knnclip.evaluate import add_up, evaluate, said_segments
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
+from knnclip.structures import UNKNOWN
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 
@@ -33,9 +34,33 @@ def test_classes_meet_by_name_or_synonym_and_others_are_misses():
             ClassInfo(2, "boat", True, (0, 0, 0)),
         ]
     )
-    table = index_of_class(vocabulary, ["sky", "car", "tree"])
+    table = index_of_class(vocabulary, [("sky",), ("car",), ("tree",)])
     assert {class_id: int(table[class_id]) for class_id in (0, 2, 4, 9)} == {0: -1, 2: -1, 4: 0, 9: 1}
-    assert index_of_class(Vocabulary(()), ["sky"]).tolist() == [-1]
+    assert index_of_class(Vocabulary(()), [("sky",)]).tolist() == [-1]
+
+
+@pytest.mark.parametrize(
+    ("store", "called", "expected"),
+    [
+        # The store's synonym is a class of its own in the set: the exact name keeps its class.
+        ([("car", ("machine",))], [("car",), ("machine",)], {"car": "car"}),
+        ([("car", ("machine",))], [("machine",), ("car",)], {"car": "car"}),
+        ([("car", ("machine",))], [("machine",), ("bus",)], {"car": "machine"}),
+        # A synonym of the set finds a class that nobody else has.
+        ([("windowpane", ())], [("window", "windowpane"), ("wall",)], {"windowpane": "window"}),
+        ([("a", ("x",)), ("b", ())], [("c", "x"), ("b", "a")], {"a": "c", "b": "b"}),
+        ([("tv", ()), ("screen", ())], [("monitor", "tv", "screen")], {"tv": "monitor"}),
+    ],
+)
+def test_each_class_meets_one(store, called, expected):
+    vocabulary = Vocabulary.of(
+        [ClassInfo(i, name, True, (0, 0, 0), synonyms) for i, (name, synonyms) in enumerate(store, start=1)]
+    )
+    table = index_of_class(vocabulary, called)
+    assert {info.name: called[table[info.class_id]][0] for info in vocabulary if table[info.class_id] >= 0} == expected
+    assert class_ids_of(vocabulary, called) == [
+        next((info.class_id for info in vocabulary if table[info.class_id] == i), UNKNOWN) for i in range(len(called))
+    ]
 
 
 def test_scores_are_those_of_the_answers(store, sample_data):
@@ -142,3 +167,37 @@ def test_what_is_too_small_to_be_described_is_scored_but_not_stored(overlapping,
         assert {item.class_name for item in segmenter.store.instances()} == {"car"}
         (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
         assert outcome.record.segments.counts[1].tolist() == [0, 0, 1]
+
+
+def test_things_and_stuff_are_what_the_data_set_says(tmp_path):
+    """Two cars that do not touch, in a store that takes cars for stuff, and a sky in two pieces."""
+    prediction = np.full((20, 40), -1, np.int32)
+    prediction[2:8, 2:10] = prediction[2:8, 20:30] = 0
+    prediction[12:16, :10] = prediction[12:16, 30:] = 1
+    prediction[18, 18] = 0
+    confidence = np.linspace(0, 1, 800, dtype=np.float32).reshape(20, 40)
+    said = said_segments(prediction, confidence, [ClassLabel("car", True), ClassLabel("sky", False)], 10)
+    assert [(item["category_id"], item["area"]) for item in said.things] == [(0, 48), (0, 60)]
+    assert said.things[0]["score"] == pytest.approx(confidence[2:8, 2:10].mean())
+    assert np.unique(said.ids).tolist() == [0, 2, 3, 4]
+    assert (said.ids[prediction == 1] == 2).all()
+    assert said.ids[18, 18] == 0, "too small to be a thing"
+
+
+def test_shapes_that_lie_on_each_other_by_their_order(tmp_path, rng):
+    """In CVAT the higher one lies on top, whatever its size."""
+    from PIL import Image as Pil
+
+    (tmp_path / "images").mkdir()
+    Pil.fromarray(rng.integers(0, 255, (60, 80, 3)).astype(np.uint8)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "annotations.xml").write_text(
+        '<annotations><image id="0" name="a.png" width="80" height="60">'
+        '<box label="cup" xtl="20" ytl="20" xbr="40" ybr="40" z_order="0"/>'
+        '<box label="box" xtl="10" ytl="10" xbr="70" ybr="50" z_order="1"/></image></annotations>'
+    )
+    dataset = open_dataset(tmp_path)
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        ingest(segmenter, dataset, dataset.samples, IngestSettings("truth"))
+        (outcome,) = evaluate(segmenter, dataset, dataset.samples, masks="oracle")
+    place = {name: i for i, name in enumerate(dataset.class_names)}
+    assert outcome.record.segments.counts[place["cup"], [0, 2]].sum() == 0, "the cup is hidden, nobody can miss it"

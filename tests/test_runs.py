@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pil
 
 from knnclip.datasets import open_dataset
 from knnclip.errors import DatasetError, StoreError, UsageError
@@ -257,29 +258,59 @@ def test_panoptic_quality_is_that_of_the_files_that_segment_writes(store, object
 
 
 def test_the_batch_script(store, sample_data, tmp_path):
+    shutil.copytree(sample_data / "val", tmp_path / "val")
+    shutil.copy(sample_data / "classes.txt", tmp_path)
+    (tmp_path / "val" / "images" / "val_001.png").write_bytes(b"no image")
+
     def script(*arguments, code=0):
-        command = [
-            sys.executable,
-            SCRIPT,
-            sample_data / "val",
-            "--store",
-            store,
-            "--report",
-            tmp_path / "o",
-            *arguments,
-        ]
+        command = [sys.executable, SCRIPT, tmp_path / "val", "--store", store, "--report", tmp_path / "o", *arguments]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
         assert done.returncode == code, done.stderr
         return done
 
     script("--shard", "0/2")
-    assert "4 of 8 images are not scored yet" in script("--merge", code=1).stderr
+    assert "4 of 8 images are not scored yet" in script("--merge", code=2).stderr
     script("--shard", "1/2")
-    assert "mIoU" in script("--merge").stdout
-    run("evaluate", sample_data / "val", "--store", store, "--report", tmp_path / "whole")
+    assert "mIoU" in script("--merge", code=3).stdout
+    assert "val_001" in (tmp_path / "o" / "rejected.jsonl").read_text()
+    run("evaluate", tmp_path / "val", "--store", store, "--report", tmp_path / "whole", code=3)
     batch, whole = (json.loads((tmp_path / name / "scores.json").read_text()) for name in ("o", "whole"))
     assert batch["scores"] == whole["scores"]
     assert (tmp_path / "o" / "report.html").is_file()
+    assert "a shard is i/n" in script("--shard", "1", code=2).stderr
+    assert "--report" in error_of("evaluate", sample_data / "val", "--store", store, "--shard", "0/2")
+
+
+def test_labels_that_changed_are_not_scored_from_the_journal(store, sample_data, tmp_path):
+    shutil.copytree(sample_data / "val", tmp_path / "val")
+    shutil.copy(sample_data / "classes.txt", tmp_path)
+    command = ("evaluate", tmp_path / "val", "--store", store, "--images", "val_00[0-1]*", "--report", tmp_path / "o")
+    run(*command)
+    label = tmp_path / "val" / "labels" / "val_001.png"
+    values = np.asarray(Pil.open(label))
+    Pil.fromarray(np.where(values == 1, 2, values)).save(label)
+    assert "val_001.png or its labels changed since" in error_of(*command)
+    before = json.loads((tmp_path / "o" / "scores.json").read_text())["scores"]["miou"]
+    run(*command, "--restart")
+    assert json.loads((tmp_path / "o" / "scores.json").read_text())["scores"]["miou"] < before
+
+
+def test_when_nothing_can_be_read_it_says_so(store, sample_data, tmp_path):
+    shutil.copytree(sample_data / "val", tmp_path / "val")
+    shutil.copy(sample_data / "classes.txt", tmp_path)
+    for file in (tmp_path / "val" / "images").iterdir():
+        file.write_bytes(b"no image")
+    assert "none of the 8 images could be read" in error_of("evaluate", tmp_path / "val", "--store", store)
+
+
+def test_a_report_leaves_nothing_of_an_earlier_one(store, sample_data, tmp_path):
+    command = ("evaluate", sample_data / "val", "--store", store, "--images", "val_000*", "--report", tmp_path)
+    run(*command, "--compare", "retrieval")
+    assert (tmp_path / "compared.csv").is_file()
+    done = run(*command, "--restart")
+    assert not (tmp_path / "compared.csv").exists()
+    assert "one image has no interval" in (tmp_path / "report.html").read_text()
+    assert "nan" not in done.stdout
 
 
 def test_seen_classes_by_a_file_or_a_list(store, sample_data, tmp_path):
@@ -289,6 +320,9 @@ def test_seen_classes_by_a_file_or_a_list(store, sample_data, tmp_path):
     )
     assert "mIoU of seen classes" in done.stdout
     run("evaluate", sample_data / "val", "--store", store, "--images", "val_000*", "--seen", "coco-panoptic")
+    (tmp_path / "others.txt").write_text("submarine\n")
+    sea = ("--seen", tmp_path / "others.txt")
+    assert "names no class of" in error_of("evaluate", sample_data / "val", "--store", store, *sea)
     assert "coco-panoptic" in error_of("evaluate", sample_data / "val", "--store", store, "--seen", "coco-panoptik")
 
 

@@ -6,7 +6,7 @@ import pytest
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
 from knnclip.ingest import IngestSettings
-from knnclip.material import prepare
+from knnclip.material import encode
 from knnclip.presets import preset_by_name
 from knnclip.segmenter import make_parts
 from knnclip.shots import ALL, gather_shots, read_shots, run_shots
@@ -37,7 +37,7 @@ def test_a_shot_is_an_annotated_segment_with_the_proposals_in_it():
 
 def test_numbers_of_shots_are_read_in_rising_order():
     assert read_shots("10, all,1,2,2") == [1, 2, 10, ALL]
-    for text in ("", "one", "-1,2", "1;2"):
+    for text in ("", "one", "-1,2", "1;2", "0", "0,5"):
         with pytest.raises(UsageError, match="joined by commas"):
             read_shots(text)
 
@@ -47,7 +47,7 @@ def material(sample_data):
     preset = preset_by_name("builtin")
     parts = make_parts(preset, "cpu")
     train, val = (open_dataset(sample_data / split) for split in ("train", "val"))
-    return preset, parts, prepare(preset, parts, [train], val, IngestSettings())
+    return preset, parts, encode(preset, parts, [train], val, IngestSettings())
 
 
 def test_more_shots_know_more_and_all_is_everything(material):

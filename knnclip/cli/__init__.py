@@ -6,6 +6,7 @@ some images or annotations were rejected.
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -67,6 +68,9 @@ def _options(
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     try:
         app()
     except KnnclipError as error:

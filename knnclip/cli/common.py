@@ -88,7 +88,10 @@ def select_samples(dataset: Dataset, patterns: Sequence[str]) -> list[Sample]:
         if not patterns or any(fnmatch.fnmatchcase(sample.image_path.name, pattern) for pattern in patterns)
     ]
     if not samples:
-        raise DatasetError(f"no image of {dataset.root} matches --images {' '.join(patterns)}; check the pattern")
+        if patterns:
+            raise DatasetError(f"no image of {dataset.root} matches --images {' '.join(patterns)}; check the pattern")
+        first = dataset.rejected[0].reason if dataset.rejected else "it lists none"
+        raise DatasetError(f"{dataset.root} has no image that can be read: {first}")
     return samples
 
 
@@ -103,7 +106,7 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     lines = [json.dumps({"file": r.file, "row": r.row, "reason": r.reason}, ensure_ascii=False) for r in rejected]
-    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+    write_atomically(path, "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
     typer.echo(
         f"{len(rejected)} rejected, listed in {path}; the first: {rejected[0].file}: {rejected[0].reason}", err=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ from knnclip.cli.protocols import (
     RowsOption,
     ValArgument,
     finish,
+    open_sides,
     prepare,
     run_facts,
     spread,
@@ -31,8 +33,7 @@ from knnclip.cli.protocols import (
 )
 
 if TYPE_CHECKING:
-    from knnclip.continual import Arrival, Step
-    from knnclip.material import Material
+    from knnclip.continual import Step
 
 
 def continual(
@@ -58,34 +59,42 @@ def continual(
     workers: WorkersOption = 2,
 ) -> None:
     """Let classes, or data sets, arrive in steps and score old and new ones after each, on a store of its own."""
-    from knnclip.continual import run
+    from knnclip.continual import by_class, by_data_set, run
     from knnclip.errors import UsageError
 
     if step and then:
         raise UsageError("--step orders the classes of one data set, --then adds data sets; use one of them")
     train = [directory, *then]
+    sides = open_sides(train, val, format, ignore, max_rows_per_image)
+    groups = [] if then else _groups(sides.names(), steps, step, seeds)
     prepared = prepare(
-        train, val, format=format, ignore=ignore, max_rows=max_rows_per_image, preset=preset, encoder=encoder,
-        weights=weights, device=device, cache=cache, workers=workers,
-    )  # fmt: skip
-    orders = _orders(prepared.material, steps, step, bool(then), seeds)
+        sides, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
+    )
+    orders = [by_class(prepared.material, order) for order in groups] or [
+        by_data_set(prepared.material, seed) for seed in _seeds(seeds)
+    ]
     with steps_bar(sum(map(len, orders))) as advance:
         runs = [run(prepared.preset, prepared.parts, prepared.material, order, on_step=advance) for order in orders]
     _print(runs)
     if report is not None:
         protocol = prepared.protocol(train, val, max_rows_per_image)
         _write(runs, report, protocol | {"steps": len(orders[0]), "orders": len(orders)})
-    finish(prepared, report)
+    finish(prepared, report, "continual")
 
 
-def _orders(material: Material, steps: int, named: list[str], by_set: bool, seeds: int) -> list[list[Arrival]]:
-    """The arrivals of each order."""
-    from knnclip.continual import by_data_set, in_order, in_steps
+def _groups(names: Sequence[str], steps: int, given: list[str], seeds: int) -> list[list[tuple[str, ...]]]:
+    """The steps of each order."""
+    from knnclip.continual import check_groups, in_steps
 
-    if named:
-        return [in_order(material, [[name.strip() for name in text.split(",")] for text in named])]
-    chosen: list[int | None] = [*range(seeds)] or [None]
-    return [by_data_set(material, seed) if by_set else in_steps(material, steps, seed) for seed in chosen]
+    if not given:
+        return [in_steps(names, steps, seed) for seed in _seeds(seeds)]
+    groups = [tuple(name.strip() for name in text.split(",")) for text in given]
+    check_groups(names, groups)
+    return [groups]
+
+
+def _seeds(count: int) -> list[int | None]:
+    return [*range(count)] or [None]
 
 
 def _print(runs: list[list[Step]]) -> None:

@@ -63,6 +63,10 @@ def evaluate(
         ),
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what the report's folder has.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: score the i-th of n parts, from 0, into the report's folder, and no more.")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Score nothing; report on what all shards scored.")] = False,
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
@@ -71,13 +75,18 @@ def evaluate(
     workers: WorkersOption = 2,
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
-    from knnclip.runs import Evaluation, add_up_folder, score_images
+    from knnclip.errors import UsageError
+    from knnclip.runs import Evaluation, add_up_folder, read_shard, score_images
     from knnclip.runs import report as write_report
     from knnclip.segmenter import Segmenter
 
+    if (shard is not None or merge) and (report is None or restart or (shard is not None and merge)):
+        raise UsageError("--shard, or --merge, goes with --report, the folder that all shards share, and alone")
+    part = (0, 1) if shard is None else read_shard(shard)
+
     dataset = open_data(directory, format, ignore)
     samples = select_samples(dataset, images)
-    known = None if seen is None else seen_classes(dataset, seen)
+    known = None if seen is None else _seen_classes(dataset, seen)
     with ExitStack() as stack:
         segmenter = stack.enter_context(
             Segmenter.open(
@@ -92,35 +101,43 @@ def evaluate(
         )
         folder = report or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         evaluation = Evaluation(segmenter, dataset, samples, masks, compare)  # type: ignore[arg-type]
-        with progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task):
-            score_images(
-                evaluation,
-                folder,
-                restart=restart,
-                workers=workers,
-                on_start=lambda done, total: progress.update(task, completed=done, total=total),
-                on_image=lambda: advance(progress, task),
-            )
+        if not merge:
+            with progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task):
+                score_images(
+                    evaluation,
+                    folder,
+                    shard=part,
+                    restart=restart,
+                    workers=workers,
+                    on_start=lambda done, total: progress.update(task, completed=done, total=total),
+                    on_image=lambda: advance(progress, task),
+                )
+        if shard is not None:
+            return
         if report is None:
             scores, _, rejected = add_up_folder(evaluation, folder, known)
         else:
             scores, rejected = write_report(evaluation, folder, seen=known, command=shlex.join(sys.argv))
-    print_scores(scores)
+    _print(scores)
     if report is not None:
         typer.echo(f"report in {report / 'report.html'}")
     if report is not None or rejected:  # the working folder is not this command's to tidy
         report_rejections(rejected, (report or Path()) / "rejected.jsonl")
 
 
-def seen_classes(dataset: Dataset, given: str) -> list[str]:
+def _seen_classes(dataset: Dataset, given: str) -> list[str]:
     """The classes of a data set that a base vocabulary names, by their names or synonyms."""
     from knnclip.datasets.class_lists import names_in
+    from knnclip.errors import UsageError
 
     names = names_in(given)
-    return [label.name for label in dataset.classes if names.intersection({label.name, *label.synonyms})]
+    found = [label.name for label in dataset.classes if names.intersection({label.name, *label.synonyms})]
+    if not found:
+        raise UsageError(f"{given} names no class of {dataset.root}; check --seen")
+    return found
 
 
-def print_scores(scores: Scores) -> None:
+def _print(scores: Scores) -> None:
     """The table of classes, and the means in lines below it."""
     from rich.console import Console
     from rich.markup import escape
@@ -133,7 +150,7 @@ def print_scores(scores: Scores) -> None:
     console.print(table)
     means = scores.semantic
     lines = [
-        f"mIoU {_told(means.miou)} ({_between(scores.interval)})   unknown counts as a miss",
+        f"mIoU {_told(means.miou)}   unknown counts as a miss; 95 % interval {_between(scores.interval)}",
         f"mIoU {_told(means.miou_answered)} of the {_told(means.coverage)} of the pixels that were answered",
         f"mIoU {_told(means.miou_truth)} over the {means.classes_with_truth} classes with ground truth",
         f"boundary IoU {_told(means.boundary_iou)}   fwIoU {_told(means.fwiou)}   mACC {_told(means.macc)}   "
@@ -169,4 +186,4 @@ def _told(value: float) -> str:
 
 
 def _between(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    return "-" if interval.low != interval.low else f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"

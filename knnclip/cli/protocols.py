@@ -16,6 +16,8 @@ import typer
 from knnclip.cli.common import advance, open_data, progress_bar, report_rejections
 
 if TYPE_CHECKING:
+    from knnclip.datasets import Dataset
+    from knnclip.ingest import IngestSettings
     from knnclip.material import Material
     from knnclip.presets import Preset
     from knnclip.segmenter import Parts
@@ -52,13 +54,38 @@ class Prepared:
         }
 
 
-def prepare(
+@dataclass(frozen=True)
+class Sides:
+    """The data sets to learn from, and the one to be asked."""
+
+    train: Sequence[Dataset]
+    val: Dataset
+    settings: IngestSettings
+
+    def names(self) -> tuple[str, ...]:
+        """The classes that both sides have."""
+        from knnclip.material import common_classes
+
+        return common_classes(self.train, self.val, self.settings)
+
+
+def open_sides(
     train: Sequence[Path],
     val: Path,
-    *,
     format: str,  # noqa: A002 - the option's name
     ignore: Sequence[str],
     max_rows: int,
+) -> Sides:
+    """Opens the data sets, before anything is made of their pictures."""
+    from knnclip.ingest import IngestSettings
+
+    *learned, asked = (open_data(folder, format, ignore) for folder in (*train, val))
+    return Sides(learned, asked, IngestSettings(max_rows_per_image=max_rows))
+
+
+def prepare(
+    sides: Sides,
+    *,
     preset: str,
     encoder: str | None,
     weights: Path | None,
@@ -66,22 +93,20 @@ def prepare(
     cache: Path | None,
     workers: int,
 ) -> Prepared:
-    """Reads and encodes the data sets, with a bar for the progress."""
-    from knnclip.ingest import IngestSettings
-    from knnclip.material import prepare as encode
+    """Encodes the pictures of both sides, with a bar for the progress."""
+    from knnclip.material import encode
     from knnclip.presets import preset_by_name
     from knnclip.segmenter import Named, make_parts
 
-    sets = [open_data(folder, format, ignore) for folder in (*train, val)]
     chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
     parts = make_parts(chosen, device, cache)
-    with progress_bar("encode", sum(len(dataset.samples) for dataset in sets)) as (progress, task):
+    with progress_bar("encode", sum(len(dataset.samples) for dataset in (*sides.train, sides.val))) as (progress, task):
         material = encode(
             chosen,
             parts,
-            sets[:-1],
-            sets[-1],
-            IngestSettings(max_rows_per_image=max_rows),
+            sides.train,
+            sides.val,
+            sides.settings,
             workers=workers,
             on_image=lambda: advance(progress, task),
         )
@@ -95,14 +120,14 @@ def steps_bar(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def finish(prepared: Prepared, report: Path | None) -> None:
-    """Writes the page anew and says what could not be read."""
+def finish(prepared: Prepared, report: Path | None, protocol: str) -> None:
+    """Writes the page anew and says what could not be read, in a file of the protocol's own."""
     from knnclip.evaluation.html import write_page
 
     if report is not None:
         typer.echo(f"report in {write_page(report)}")
     if report is not None or prepared.material.rejected:
-        report_rejections(prepared.material.rejected, (report or Path()) / "rejected.jsonl")
+        report_rejections(prepared.material.rejected, (report or Path()) / f"rejected_{protocol}.jsonl")
 
 
 def run_facts() -> dict[str, object]:

@@ -24,6 +24,7 @@ from knnclip.cli.protocols import (
     RowsOption,
     ValArgument,
     finish,
+    open_sides,
     prepare,
     run_facts,
     spread,
@@ -56,10 +57,10 @@ def shots(
     from knnclip.shots import read_shots, run_shots
 
     chosen = read_shots(counts)
+    sides = open_sides([directory], val, format, ignore, max_rows_per_image)
     prepared = prepare(
-        [directory], val, format=format, ignore=ignore, max_rows=max_rows_per_image, preset=preset, encoder=encoder,
-        weights=weights, device=device, cache=cache, workers=workers,
-    )  # fmt: skip
+        sides, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
+    )
     with steps_bar(seeds * len(chosen)) as advance:
         runs = [
             run_shots(prepared.preset, prepared.parts, prepared.material, chosen, seed, on_step=advance)
@@ -68,7 +69,7 @@ def shots(
     _print(runs)
     if report is not None:
         _write(runs, report, prepared.protocol([directory], val, max_rows_per_image) | {"seeds": seeds})
-    finish(prepared, report)
+    finish(prepared, report, "shots")
 
 
 def _called(found: ShotScores) -> str:

@@ -83,6 +83,8 @@ class Dataset(ABC):
     samples: tuple[Sample, ...]
     rejected: tuple[Rejection, ...] = ()  # found while opening
     has_instances: bool = True  # whether the truth tells the objects of one class apart
+    exhaustive: bool = True  # whether what is not annotated is not there, so that a detection of it is false
+    stacked: bool = False  # whether instances come in the order in which they lie on each other; else small on large
 
     @abstractmethod
     def load(self, sample: Sample) -> LabelledImage:
@@ -94,6 +96,15 @@ class Dataset(ABC):
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the label maps."""
         return tuple(label.name for label in self.classes)
+
+    @property
+    def called(self) -> tuple[tuple[str, ...], ...]:
+        """The names and synonyms of each class, its own name first."""
+        return tuple((label.name, *label.synonyms) for label in self.classes)
+
+    def files(self, sample: Sample) -> tuple[Path, ...]:
+        """The files that an image and its truth are read from; whoever counted them knows by them what changed."""
+        return (sample.image_path,)
 
 
 def images_in(folder: Path, root: Path) -> tuple[Sample, ...]:

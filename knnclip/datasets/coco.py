@@ -53,6 +53,10 @@ class CocoInstances(Dataset):
     annotations: Mapping[str, tuple[Annotation, ...]]  # sample ref -> its annotations
     sizes: Mapping[str, tuple[int, int]]  # sample ref -> (height, width) that its annotations are for, where given
 
+    def files(self, sample: Sample) -> tuple[Path, ...]:
+        """The image and the JSON."""
+        return sample.image_path, self.file
+
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its annotations; raises ``ImageError`` if the image cannot be read, and
         ``DatasetError`` if it has another size than its annotations.
@@ -156,6 +160,7 @@ def _opened(format: str, root: Path, file: Path, ignore: Collection[str]) -> Coc
             grouped[ref].append(annotation)
     return CocoInstances(
         format=format,
+        exhaustive=format != "lvis",
         root=root,
         file=file,
         classes=distinct(kept.values()),

@@ -41,10 +41,15 @@ class CocoPanoptic(Dataset):
     """The reader of this format."""
 
     format: str = "coco-panoptic"
+    file: Path
     maps: Mapping[str, Path]  # sample ref -> its PNG
     segments: Mapping[str, tuple[dict[str, Any], ...]]  # sample ref -> its segments_info
     names: Mapping[int, str]  # category id -> class name, ignored categories left out
     known: frozenset[int]  # all category ids
+
+    def files(self, sample: Sample) -> tuple[Path, ...]:
+        """The image, its map and the JSON."""
+        return sample.image_path, self.maps[sample.ref], self.file
 
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its segments; raises ``ImageError`` or ``DatasetError`` if a file cannot be read."""
@@ -122,6 +127,7 @@ def _opened(root: Path, file: Path, ignore: Collection[str]) -> CocoPanoptic:
         classes=distinct(kept.values()),
         samples=tuple(samples),
         rejected=tuple(rejected),
+        file=file,
         maps=maps,
         segments=segments,
         names={number: label.name for number, label in kept.items()},

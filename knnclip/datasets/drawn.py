@@ -81,6 +81,11 @@ class DrawnShapes(Dataset):
     shapes: Mapping[str, tuple[Shape, ...]]  # by sample ref, lower ones first
     ignored: frozenset[str]
     sizes: Mapping[str, tuple[int, int]]  # sample ref -> (height, width) that its shapes are for, where given
+    sources: Mapping[str, Path]  # by sample ref, the file that its shapes are in
+
+    def files(self, sample: Sample) -> tuple[Path, ...]:
+        """The image and the file of its shapes."""
+        return sample.image_path, self.sources[sample.ref]
 
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its shapes; raises ``ImageError`` if the image cannot be read, and ``DatasetError`` if it
@@ -121,6 +126,7 @@ class Cvat(DrawnShapes):
     """One ``annotations.xml`` for all images."""
 
     format: str = "cvat"
+    stacked: bool = True
 
     def _painted(self, found: tuple[LabelledMask, ...], shape: tuple[int, int]) -> Int32:
         label_map = np.full(shape, IGNORED, dtype=np.int32)
@@ -134,7 +140,7 @@ Drawn = TypeVar("Drawn", LabelMe, Cvat)
 
 def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
     """A folder of LabelMe's JSON files; ``DatasetError`` if there is none. A broken one is among the rejected."""
-    samples, shapes, sizes, rejected = [], {}, {}, []
+    samples, shapes, sizes, sources, rejected = [], {}, {}, {}, []
     for file in sorted(root.rglob("*.json")):
         try:
             content = json.loads(read_text(file))
@@ -155,12 +161,12 @@ def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
             continue
         ref = image.relative_to(root).as_posix()
         samples.append(Sample(ref, image))
-        shapes[ref] = drawn
+        shapes[ref], sources[ref] = drawn, file
         if content.get("imageHeight") and content.get("imageWidth"):
             sizes[ref] = int(content["imageHeight"]), int(content["imageWidth"])
     if not samples and not rejected:
         raise DatasetError(f"{root} holds no LabelMe files; each is a JSON with shapes and imagePath; {seen(root)}")
-    return _opened(LabelMe, root, samples, shapes, sizes, ignore, rejected)
+    return _opened(LabelMe, root, samples, shapes, sizes, sources, ignore, rejected)
 
 
 def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
@@ -190,7 +196,8 @@ def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
         samples.append(Sample(ref, image))
         if element.get("height") and element.get("width"):
             sizes[ref] = int(element.get("height", 0)), int(element.get("width", 0))
-    return _opened(Cvat, root, samples, shapes, sizes, ignore, rejected)
+    sources = {sample.ref: file for sample in samples}
+    return _opened(Cvat, root, samples, shapes, sizes, sources, ignore, rejected)
 
 
 def _opened(
@@ -199,6 +206,7 @@ def _opened(
     samples: Sequence[Sample],
     shapes: Mapping[str, tuple[Shape, ...]],
     sizes: Mapping[str, tuple[int, int]],
+    sources: Mapping[str, Path],
     ignore: Collection[str],
     rejected: Sequence[Rejection],
 ) -> Drawn:
@@ -214,6 +222,7 @@ def _opened(
         rejected=tuple(rejected),
         shapes=shapes,
         sizes=sizes,
+        sources=sources,
         ignored=frozenset(names) - frozenset(kept),
     )
 

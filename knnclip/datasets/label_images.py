@@ -53,6 +53,11 @@ class LabelImages(Dataset):
     void: frozenset[int]  # values that are never stored or scored
     objects: ObjectFiles | None = None  # where has_instances
 
+    def files(self, sample: Sample) -> tuple[Path, ...]:
+        """The image, its labels and its objects."""
+        objects = () if self.objects is None else (self.objects.files[sample.ref],)
+        return sample.image_path, self.labels[sample.ref], *objects
+
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its labels; raises ``ImageError`` or ``DatasetError`` naming the file."""
         image = read_image(sample.image_path)

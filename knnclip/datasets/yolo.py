@@ -37,11 +37,15 @@ class YoloSegmentation(Dataset):
     format: str = "yolo"
     names: tuple[str | None, ...]  # class name of each index, None where ignored
 
+    def files(self, sample: Sample) -> tuple[Path, ...]:
+        """The image and its label file."""
+        return sample.image_path, self.root / "labels" / f"{sample.image_path.stem}.txt"
+
     def load(self, sample: Sample) -> LabelledImage:
         """Reads one image and its label file; raises ``ImageError`` if the image cannot be read."""
         image = read_image(sample.image_path)
         shape = (int(image.shape[0]), int(image.shape[1]))
-        path = self.root / "labels" / f"{sample.image_path.stem}.txt"
+        _, path = self.files(sample)
         found: list[LabelledMask] = []
         rejected: list[Rejection] = []
         for number, line in enumerate(read_text(path).splitlines() if path.exists() else (), start=1):

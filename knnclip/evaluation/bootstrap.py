@@ -23,7 +23,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the true value lies with a probability of ``LEVEL``; NaN for fewer than two images."""
+    """A bootstrap interval at ``LEVEL``; NaN for fewer than two images."""
 
     low: float
     high: float
@@ -34,13 +34,18 @@ class Bootstrap:
 
     def __init__(self, classes: int) -> None:
         """No image yet."""
+        self._classes = classes
         self._counts = np.zeros((3, DRAWS, classes), dtype=np.int64)  # hit, truth and answered pixels
         self._images = 0
 
-    def add(self, ref: str, confusion: Int64) -> None:
-        """Adds an image with its ``(C, C + 1)`` confusion."""
-        found = np.stack([np.diagonal(confusion), confusion.sum(axis=1), confusion[:, :-1].sum(axis=0)])
-        there = np.flatnonzero(found.any(axis=0))
+    def add(self, ref: str, cells: Int64) -> None:
+        """Adds an image with the ``(K, 3)`` cells of its confusion: truth, answer and pixels."""
+        truth, answer, pixels = cells.T
+        found = np.zeros((3, self._classes + 1), dtype=np.int64)  # the last column is of what is unknown
+        np.add.at(found[0], truth[truth == answer], pixels[truth == answer])
+        np.add.at(found[1], truth, pixels)
+        np.add.at(found[2], answer, pixels)
+        there = np.flatnonzero(found[:, :-1].any(axis=0))
         self._counts[:, :, there] += times_drawn(ref)[None, :, None] * found[:, None, there]
         self._images += 1
 

@@ -75,11 +75,13 @@ def score_panoptic_files(
     categories = _entry(truth, "categories", truth_json)
     column = {int(category["id"]): i for i, category in enumerate(categories)}
     quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
-    said = {annotation["image_id"]: annotation for annotation in _entry(prediction, "annotations", prediction_json)}
+    said = {annotation.get("image_id"): annotation for annotation in _entry(prediction, "annotations", prediction_json)}
     annotations = _entry(truth, "annotations", truth_json)
     on_start(len(annotations))
 
     def count(annotation: dict[str, Any]) -> SegmentCounts:
+        if "image_id" not in annotation:
+            raise DatasetError(f"{truth_json}: an annotation has no 'image_id'; expected a COCO panoptic JSON")
         if annotation["image_id"] not in said:
             raise DatasetError(f"{prediction_json}: has no prediction for image {annotation['image_id']}")
         answer = said[annotation["image_id"]]
@@ -93,6 +95,8 @@ def score_panoptic_files(
             )
         except DatasetError as error:
             raise DatasetError(f"image {annotation['image_id']}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"image {annotation['image_id']}: not as in a COCO panoptic JSON ({error!r})") from error
 
     for found in map_ahead(count, annotations, workers):
         quality.add(found)

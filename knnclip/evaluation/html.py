@@ -17,6 +17,7 @@ from string import Template
 from types import MappingProxyType
 from typing import Any
 
+from knnclip.errors import UsageError
 from knnclip.evaluation.report import COMPARED, SCORES
 from knnclip.images import write_atomically
 
@@ -82,7 +83,7 @@ def _cards(scores: Json) -> str:
     )
     interval = means["miou_interval"]
     cards = [
-        ("mIoU", means["miou"], f"{_percent(interval['low'])} to {_percent(interval['high'])}"),
+        ("mIoU", means["miou"], _between(interval)),
         ("answered", means["coverage"], "share of the scored pixels"),
         ("mIoU, answered pixels alone", means["miou_answered"], "abstaining is free"),
         ("mIoU, classes with truth", means["miou_truth"], ""),
@@ -151,8 +152,8 @@ def _continual(folder: Path, continual: Json) -> list[str]:
         rows.append([number, *(_mean_where_defined(steps, key) for key in scores), *stored])
     return [
         "<h2>Classes arriving in steps</h2>",
-        f"<p class=soft>mIoU after each step, the mean of {len(continual['seeds'])} orders. The memory "
-        "forgets nothing: what an old class loses is what a new one takes.</p>",
+        f"<p class=soft>{_learned(continual)} mIoU after each step, the mean of {len(continual['seeds'])} orders. "
+        "The memory forgets nothing: what an old class loses is what a new one takes.</p>",
         _table(heads, rows, {"rows": ",.0f", "store MB": ",.1f", "seconds": ",.1f"}),
         _charts(folder, CONTINUAL_PNG),
     ]
@@ -165,10 +166,16 @@ def _shots(folder: Path, shots: Json) -> list[str]:
     ]
     return [
         "<h2>Labelled instances of each class</h2>",
-        f"<p class=soft>The mean of {len(shots['seeds'])} seeds.</p>",
+        f"<p class=soft>{_learned(shots)} The mean of {len(shots['seeds'])} draws of the instances.</p>",
         _table(("instances", "mIoU", "stored rows"), rows, {"stored rows": ",.0f"}),
         _charts(folder, SHOTS_PNG),
     ]
+
+
+def _learned(found: Json) -> str:
+    """The data sets, which need not be those of the scores above."""
+    train = ", ".join(found["protocol"].get("train", ()))
+    return escape(f"Learned from {train}, asked on {found['protocol'].get('val')}.")
 
 
 def _pictures(folder: Path, pictures: Sequence[Json]) -> list[str]:
@@ -241,9 +248,18 @@ def _mean_where_defined(found: Sequence[Json], key: str) -> float | None:
     return _mean(there, key) if there else None
 
 
+def _between(interval: Json) -> str:
+    if interval["low"] is None:
+        return "one image has no interval"
+    return f"{_percent(interval['low'])} to {_percent(interval['high'])}"
+
+
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{round(100 * value, 1) + 0.0:.1f}"  # + 0.0: no minus before a zero
 
 
 def _read(file: Path) -> Any:  # noqa: ANN401 - JSON has no type
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    try:
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    except ValueError as error:
+        raise UsageError(f"{file} is damaged ({error}); remove it, or make it anew") from None

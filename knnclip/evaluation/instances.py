@@ -42,7 +42,12 @@ def score_instances(truth: Mapping[str, Any], predictions: Sequence[Mapping[str,
         if key not in truth:
             raise DatasetError(f"the truth has no {key!r}; expected the JSON of a COCO instances set")
     known = {image["id"] for image in truth["images"]}
+    for image in truth["images"]:
+        if "height" not in image or "width" not in image:
+            raise DatasetError(f"image {image['id']} of the truth has no height and width; expected COCO instances")
     for number, result in enumerate(predictions):
+        if not isinstance(result, Mapping):
+            raise DatasetError(f"result {number} is no object; expected COCO results with masks")
         if lacking := [key for key in ("image_id", "category_id", "segmentation", "score") if key not in result]:
             raise DatasetError(f"result {number} has no {lacking[0]!r}; expected COCO results with masks")
         if result["image_id"] not in known:

@@ -3,7 +3,8 @@
 A folder has one file, or one for each shard; a file is a line of JSON for the protocol and one for each image. All
 files of a folder are of one evaluation. Whatever the shards, an image that is in any of them is not scored again, and
 a torn last line, as a machine that went down leaves it, is an image that was not scored. What could not be read is
-noted too, and tried again by the next run.
+noted too, and tried again by the next run. A line carries a stamp of the files that were read for it, so that labels
+which changed since are noticed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from typing import IO, Any
 from knnclip.errors import OutputError, UsageError
 from knnclip.evaluation.record import ImageRecord
 
-PATTERN = "images*.jsonl"
-
 Refusal = tuple[str, str | None, str]
 """A file, the row in it, and why it could not be used."""
 
@@ -35,19 +34,25 @@ class Journal:
     def __init__(self, folder: Path, protocol: Mapping[str, Any], shard: str = "") -> None:
         """Opens or begins the file of a shard.
 
-        ``protocol`` says what was asked, of what and how. ``UsageError`` if the folder has an evaluation by another.
+        ``protocol`` says what was asked, of what and how. ``UsageError`` if the folder has an evaluation by another, or
+        if somebody is writing the same shard.
         """
         self.folder, self.path = folder, folder / (f"images.{shard}.jsonl" if shard else "images.jsonl")
         self.protocol = json.loads(json.dumps(protocol))
+        self.finished: dict[str, str] = {}  # the stamp of each image that was scored
         for file in files_of(folder):
             _check(file, self.protocol)
-        self.finished = {ref for file in files_of(folder) for ref in _refs(file)}
+            self.finished.update((line["ref"], line["stamp"]) for line in _images(file) if "confusion" in line)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.path.open("ab+")
-            self._file.truncate(_whole_lines(self.path))
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror}); choose another folder") from error
+        if not _locked(self._file):
+            self._file.close()
+            raise UsageError(f"{self.path} is being written by another evaluation; wait for it, or use shards")
+        begun = next(_lines(self.path), None) is not None
+        self._file.truncate(_whole_lines(self.path) if begun and self._is_mine() else 0)
         if self._file.seek(0, os.SEEK_END) == 0:
             self._write({"protocol": self.protocol})
 
@@ -59,11 +64,16 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def add(self, ref: str, record: ImageRecord | None, rejected: Sequence[Refusal] = ()) -> None:
+    def add(self, ref: str, stamp: str, record: ImageRecord | None, rejected: Sequence[Refusal] = ()) -> None:
         """Writes what became of an image, None if it could not be read; it is on the disk when this returns."""
-        self._write({"ref": ref, "rejected": list(rejected), **({} if record is None else record.to_json())})
+        content = {} if record is None else record.to_json()
+        self._write({"ref": ref, "stamp": stamp, "rejected": list(rejected), **content})
         if record is not None:
-            self.finished.add(ref)
+            self.finished[ref] = stamp
+
+    def _is_mine(self) -> bool:
+        """Whether the file is of this protocol: it is not where another one was begun and never got to an image."""
+        return bool(next(_lines(self.path))["protocol"] == self.protocol)
 
     def _write(self, content: Mapping[str, Any]) -> None:
         try:
@@ -78,23 +88,30 @@ def records(folder: Path, classes: int) -> Iterator[ImageRecord]:
     """The records of a folder, one at a time and each image once; ``UsageError`` for a damaged file."""
     seen: set[str] = set()
     for file in files_of(folder):
-        for number, content in enumerate(_lines(file)):
-            if number == 0 or "confusion" not in content or content["ref"] in seen:
+        for number, content in enumerate(_images(file), start=2):
+            if "confusion" not in content or content["ref"] in seen:
                 continue
             seen.add(content["ref"])
             try:
                 yield ImageRecord.from_json(content, classes)
-            except (KeyError, ValueError, IndexError, TypeError) as error:
-                raise UsageError(f"{file} line {number + 1} is no record of an image ({error!r}); remove it") from error
+            except (KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
+                raise UsageError(f"{file} line {number} is no record of an image ({error!r}); remove it") from error
 
 
 def refusals(folder: Path) -> dict[str, list[Refusal]]:
-    """What could not be read of each image that was tried, empty where nothing was wrong; the last try counts."""
+    """What could not be read of each image that was tried, empty where nothing was wrong.
+
+    What the line of its score says counts, whatever other tries came to, else the last try.
+    """
     found: dict[str, list[Refusal]] = {}
+    scored: set[str] = set()
     for file in files_of(folder):
-        for number, content in enumerate(_lines(file)):
-            if number:
-                found[content["ref"]] = [(item[0], item[1], item[2]) for item in content["rejected"]]
+        for content in _images(file):
+            ref = content["ref"]
+            if "confusion" in content or ref not in scored:
+                found[ref] = [(item[0], item[1], item[2]) for item in content["rejected"]]
+            if "confusion" in content:
+                scored.add(ref)
     return found
 
 
@@ -102,20 +119,23 @@ def check_protocol(folder: Path, protocol: Mapping[str, Any]) -> None:
     """``UsageError`` if nothing was evaluated in a folder, or by another protocol."""
     files = files_of(folder)
     if not files:
-        raise UsageError(f"{folder} holds no evaluation: no {PATTERN}; evaluate into it first")
+        raise UsageError(f"{folder} holds no evaluation, no images.jsonl; evaluate into it first")
     for file in files:
         _check(file, json.loads(json.dumps(protocol)))
 
 
 def files_of(folder: Path) -> list[Path]:
     """The files of a folder's evaluation."""
-    return sorted(folder.glob(PATTERN))
+    return sorted([*folder.glob("images.jsonl"), *folder.glob("images.*-of-*.jsonl")])
 
 
 def _check(file: Path, protocol: Mapping[str, Any]) -> None:
-    head = next(_lines(file), None)  # none in a file that was only just begun
-    if head is not None and head.get("protocol") != protocol:
-        known = head.get("protocol") or {}
+    """``UsageError`` if images were scored by another protocol; one that never got to an image says nothing."""
+    head = next(_lines(file), None)
+    if head is None or next(_images(file), None) is None:
+        return
+    if head["protocol"] != protocol:
+        known = head["protocol"]
         names = [key for key in {**known, **protocol} if known.get(key) != protocol.get(key)]
         raise UsageError(
             f"{file.parent} holds an evaluation of another {' and '.join(names)}; choose another folder for this one, "
@@ -123,21 +143,39 @@ def _check(file: Path, protocol: Mapping[str, Any]) -> None:
         )
 
 
-def _refs(file: Path) -> Iterator[str]:
-    """The images of a file that were scored."""
-    return (content["ref"] for content in islice(_lines(file), 1, None) if "confusion" in content)
+def _locked(file: IO[bytes]) -> bool:
+    """Takes a file for this process alone until it is closed; False if another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock; there nobody is kept from writing one shard twice
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _images(file: Path) -> Iterator[dict[str, Any]]:
+    """What was written of each image."""
+    return islice(_lines(file), 1, None)
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    """What the file's whole lines hold."""
+    """What the file's whole lines hold: the protocol, then the images. ``UsageError`` names a line that is damaged."""
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
-                yield json.loads(line)
+                content = json.loads(line)
             except ValueError as error:
                 raise UsageError(f"{file} line {number} is damaged ({error}); remove the line to continue") from None
+            kinds = {"protocol": dict} if number == 1 else {"ref": str, "stamp": str, "rejected": list}
+            if not isinstance(content, dict) or any(not isinstance(content.get(key), kinds[key]) for key in kinds):
+                wanted = "protocol of an evaluation" if number == 1 else "record of an image"
+                raise UsageError(f"{file} line {number} is no {wanted}; remove it, or begin anew with --restart")
+            yield content
 
 
 def _whole_lines(file: Path) -> int:

@@ -26,7 +26,7 @@ class ImageRecord:
     segments: SegmentCounts | None = None  # None where the truth does not tell instances apart
     instances: tuple[Annotation, ...] = ()  # the true things
     detections: tuple[Annotation, ...] = ()  # the things of the answer
-    compared: Mapping[str, Int64] = field(default_factory=dict)  # (C, C + 1) of other settings, by their name
+    compared: Mapping[str, Int64] = field(default_factory=dict)  # ``cells_of`` of other settings, by their name
     encode_seconds: float = 0.0  # of cutting the image into masks and encoding them
     label_seconds: float = 0.0  # of search, votes, fusion and assembly
 
@@ -34,9 +34,9 @@ class ImageRecord:
         """Counts as lists of what is not zero: an image has few of a set's classes."""
         content: dict[str, Any] = {
             "ref": self.ref,
-            "confusion": _cells(self.pixels.confusion),
+            "confusion": cells_of(self.pixels.confusion).tolist(),
             "boundary": _rows(self.pixels.boundary),
-            "compared": {name: _cells(matrix) for name, matrix in self.compared.items()},
+            "compared": {name: cells.tolist() for name, cells in self.compared.items()},
             "seconds": [round(self.encode_seconds, 4), round(self.label_seconds, 4)],
         }
         if self.segments is not None:
@@ -51,19 +51,23 @@ class ImageRecord:
         segments = None
         if "segments" in content:
             iou, counts = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
-            for c, total, tp, fp, fn in content["segments"]:
-                iou[c], counts[c] = total, (tp, fp, fn)
+            for c, total, *row in content["segments"]:
+                if min(c, total, *row) < 0:
+                    raise ValueError("a count is negative")
+                iou[c], counts[c] = total, row
             segments = SegmentCounts(iou, counts)
         boundary = np.zeros((classes, 3), dtype=np.int64)
         for c, *row in content["boundary"]:
+            if min(c, *row) < 0:
+                raise ValueError("a count is negative")
             boundary[c] = row
         return cls(
             ref=content["ref"],
-            pixels=PixelCounts(_matrix(content["confusion"], classes), boundary),
+            pixels=PixelCounts(matrix_of(_read_cells(content["confusion"], classes), classes), boundary),
             segments=segments,
             instances=tuple(content.get("instances", ())),
             detections=tuple(content.get("detections", ())),
-            compared={name: _matrix(cells, classes) for name, cells in content["compared"].items()},
+            compared={name: _read_cells(cells, classes) for name, cells in content["compared"].items()},
             encode_seconds=content["seconds"][0],
             label_seconds=content["seconds"][1],
         )
@@ -93,16 +97,25 @@ def miou_of(confusion: NDArray[np.integer]) -> float:
     return float((hit[there] / union).mean()) if there.any() else float("nan")
 
 
-def _cells(matrix: Int64) -> list[list[int]]:
-    return [[row, column, int(matrix[row, column])] for row, column in np.argwhere(matrix).tolist()]
+def cells_of(matrix: Int64) -> Int64:
+    """``(K, 3)``: row, column and count of what is not zero; an image has few of a set's classes."""
+    rows, columns = np.nonzero(matrix)
+    return np.stack([rows, columns, matrix[rows, columns]], axis=1)
+
+
+def matrix_of(cells: Int64, classes: int) -> Int64:
+    """``(C, C + 1)``: the confusion that ``cells_of`` was made from."""
+    matrix = np.zeros((classes, classes + 1), dtype=np.int64)
+    matrix[cells[:, 0], cells[:, 1]] = cells[:, 2]
+    return matrix
 
 
 def _rows(counts: Int64) -> list[list[int]]:
     return [[c, *counts[c].tolist()] for c in np.flatnonzero(counts.any(axis=1)).tolist()]
 
 
-def _matrix(cells: list[list[int]], classes: int) -> Int64:
-    matrix = np.zeros((classes, classes + 1), dtype=np.int64)
-    for row, column, count in cells:
-        matrix[row, column] = count
-    return matrix
+def _read_cells(cells: list[list[int]], classes: int) -> Int64:
+    found = np.array(cells, dtype=np.int64).reshape(-1, 3)
+    if found.size and (found.min() < 0 or found[:, 0].max() >= classes or found[:, 1].max() > classes):
+        raise ValueError("a class or a count is out of range")
+    return found

@@ -14,6 +14,9 @@ from typing import Any
 from knnclip.evaluation.totals import Scores
 from knnclip.images import write_atomically
 
+UNENCODABLE = "backslashreplace"
+"""File names may hold bytes that are no text; in JSON this is the escape that reads them back."""
+
 SCORES, CLASSES, COMPARED = "scores.json", "scores.csv", "compared.csv"
 
 
@@ -87,7 +90,7 @@ def compared_rows(scores: Scores) -> list[dict[str, Any]]:
 
 def write_json(file: Path, content: object) -> None:
     """Writes plain data and dataclasses; NaN, which JSON does not have, becomes null."""
-    write_atomically(file, json.dumps(as_json(content), ensure_ascii=False, indent=1).encode())
+    write_atomically(file, json.dumps(as_json(content), ensure_ascii=False, indent=1).encode("utf-8", UNENCODABLE))
 
 
 def write_csv(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -96,7 +99,7 @@ def write_csv(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(table, fieldnames=list(rows[0]))
     writer.writeheader()
     writer.writerows({key: as_json(value) for key, value in row.items()} for row in rows)
-    write_atomically(file, table.getvalue().encode())
+    write_atomically(file, table.getvalue().encode("utf-8", UNENCODABLE))
 
 
 def as_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type

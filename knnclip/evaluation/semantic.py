@@ -109,7 +109,9 @@ class SemanticConfusion:
     def compute(self) -> SemanticScores:
         """The scores; ``DatasetError`` if no pixel was scored."""
         if not self.matrix.any():
-            raise DatasetError("no pixel of the set is scored: every label is ignored; check its classes and --ignore")
+            raise DatasetError(
+                "no pixel of the set is scored: its truth says nothing or is ignored; check labels and --ignore"
+            )
         c = len(self.class_names)
         hit = np.diagonal(self.matrix)[:c].astype(np.float64)
         truth, answered = self.matrix.sum(axis=1), self.matrix[:, :c].sum(axis=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from knnclip.evaluation.bootstrap import Bootstrap, Interval
 from knnclip.evaluation.instances import InstanceScores, score_instances
 from knnclip.evaluation.panoptic import PanopticQuality, PanopticScores
-from knnclip.evaluation.record import Annotation, ImageRecord
+from knnclip.evaluation.record import Annotation, ImageRecord, cells_of
 from knnclip.evaluation.semantic import SeenScores, SemanticConfusion, SemanticScores, seen_scores
 
 
@@ -57,24 +57,24 @@ class Totals:
         self._compared: dict[str, tuple[SemanticConfusion, Bootstrap]] = {}
         self._instances: list[Sequence[Annotation]] = []
         self._detections: list[Sequence[Annotation]] = []
-        self._images, self._encode_seconds, self._label_seconds = 0, 0.0, 0.0
+        self.images, self._encode_seconds, self._label_seconds = 0, 0.0, 0.0
 
     def add(self, record: ImageRecord) -> None:
         """Adds an image."""
         self.confusion.add(record.pixels)
-        self._bootstrap.add(record.ref, record.pixels.confusion)
-        for name, matrix in record.compared.items():
+        self._bootstrap.add(record.ref, cells_of(record.pixels.confusion))
+        for name, cells in record.compared.items():
             if name not in self._compared:
                 count = len(self.classes.names)
                 self._compared[name] = SemanticConfusion(self.classes.names), Bootstrap(count)
             whole, draws = self._compared[name]
-            whole.matrix += matrix
-            draws.add(record.ref, matrix)
+            whole.matrix[cells[:, 0], cells[:, 1]] += cells[:, 2]
+            draws.add(record.ref, cells)
         if record.segments is not None:
             self._panoptic.add(record.segments)
             self._instances.append(record.instances)
             self._detections.append(record.detections)
-        self._images += 1
+        self.images += 1
         self._encode_seconds += record.encode_seconds
         self._label_seconds += record.label_seconds
 
@@ -82,9 +82,9 @@ class Totals:
         """The scores; ``seen``: the names that a base vocabulary has. ``DatasetError`` if no pixel was scored."""
         semantic = self.confusion.compute()
         return Scores(
-            images=self._images,
-            encode_seconds=self._encode_seconds / self._images,
-            label_seconds=self._label_seconds / self._images,
+            images=self.images,
+            encode_seconds=self._encode_seconds / self.images,
+            label_seconds=self._label_seconds / self.images,
             semantic=semantic,
             interval=self._bootstrap.interval(),
             seen=None if seen is None else seen_scores(semantic, seen),

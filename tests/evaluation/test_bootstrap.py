@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from knnclip.evaluation.bootstrap import DRAWS, Bootstrap, interval_of, times_drawn
+from knnclip.evaluation.record import cells_of
 
 
 def images(rng, count, classes=3, hard=None):
@@ -23,7 +24,7 @@ def images(rng, count, classes=3, hard=None):
 def drawn(confusions):
     bootstrap = Bootstrap(3)
     for ref, matrix in confusions.items():
-        bootstrap.add(ref, matrix)
+        bootstrap.add(ref, cells_of(matrix))
     return bootstrap
 
 

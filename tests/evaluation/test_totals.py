@@ -8,7 +8,7 @@ import pytest
 
 from knnclip.errors import DatasetError
 from knnclip.evaluation.panoptic import SegmentCounts
-from knnclip.evaluation.record import ImageRecord, instance_annotation
+from knnclip.evaluation.record import ImageRecord, cells_of, instance_annotation
 from knnclip.evaluation.report import as_json, class_rows, write_csv, write_scores
 from knnclip.evaluation.semantic import count_pixels
 from knnclip.evaluation.totals import SetClasses, Totals
@@ -19,7 +19,9 @@ CLASSES = SetClasses(("cat", 'dog, "big"\n<b>', "sky"), (True, True, False))
 
 def record(number, rng, *, objects=False):
     truth, answer = (rng.integers(-1, 3, (20, 30)).astype(np.int32) for _ in range(2))
-    made = ImageRecord(f"{number}.jpg", count_pixels(truth, answer, 3), compared={"base": rng.integers(0, 9, (3, 4))})
+    made = ImageRecord(
+        f"{number}.jpg", count_pixels(truth, answer, 3), compared={"base": cells_of(rng.integers(0, 9, (3, 4)))}
+    )
     if not objects:
         return made
     square = np.zeros((40, 50), bool)
