@@ -71,8 +71,9 @@ def test_a_picture_without_masks_or_without_truth_counts(segmenter, sample_data)
     labelled = val.load(val.samples[0])
     corner = np.zeros(labelled.label_map.shape, bool)
     corner[:5, :5] = True
-    analysis = segmenter.analyse(labelled.image, masks=[Mask.from_dense(corner)])
     names = val.class_names
-    for truth in (labelled.label_map, np.full_like(labelled.label_map, -1)):
-        found = confusion_of_cases(segmenter, [make_case(truth, len(names), analysis)], names)
-        np.testing.assert_array_equal(found, counted(segmenter, analysis, truth, names))
+    for masks in ([], [Mask.from_dense(corner)]):
+        analysis = segmenter.analyse(labelled.image, masks=masks)
+        for truth in (labelled.label_map, np.full_like(labelled.label_map, -1)):
+            found = confusion_of_cases(segmenter, [make_case(truth, len(names), analysis)], names)
+            np.testing.assert_array_equal(found, counted(segmenter, analysis, truth, names))

@@ -45,7 +45,7 @@ class Layout:
     format: str
     images: tuple[str, ...]  # templates; an image lies at one of them
     labels: str  # template
-    classes: str  # the list of classes
+    classes: str  # the list of classes; empty where only the set's own configuration has it
     encoding: str  # which of the values in that list the label images hold
     void: frozenset[int]
     splits: tuple[str, ...] = ("",)
@@ -113,10 +113,10 @@ COCO_IMAGES = ("{split}/{name}.jpg", "images/{split}/{name}.jpg")
 BACKGROUND = frozenset({"background"})
 
 
-def _mapillary(version: str, config: str) -> Layout:
+def _mapillary(version: str, config: str, classes: str) -> Layout:
     return Layout(
         "mapillary", ("{split}/images/{name}.jpg",), f"{{split}}/{version}labels/{{name}}.png",
-        "mapillary-1.2", "pixel", frozenset({65}), SPLITS_OF_TRAINING,
+        classes, "pixel", frozenset({65}), SPLITS_OF_TRAINING,
         ObjectLayout(f"{{split}}/{version}instances/{{name}}.png", mapillary_objects, "pixel"), config=config,
     )  # fmt: skip
 
@@ -142,9 +142,9 @@ LAYOUTS: tuple[Layout, ...] = (
         "cityscapes", CITYSCAPES_IMAGES, "gtFine/{split}/{city}/{name}_gtFine_labelTrainIds.png",
         "cityscapes", "train", frozenset({255}), CITYSCAPES_SPLITS, CITYSCAPES_OBJECTS, partly=True,
     ),
-    _mapillary("v2.0/", "config_v2.0.json"),
-    _mapillary("v1.2/", "config_v1.2.json"),
-    _mapillary("", "config.json"),
+    _mapillary("v2.0/", "config_v2.0.json", ""),
+    _mapillary("v1.2/", "config_v1.2.json", "mapillary-1.2"),
+    _mapillary("", "config.json", "mapillary-1.2"),
     Layout(
         "context-59", CONTEXT_IMAGES, "annotations_ctx59/{split}/{name}.png",
         "context-59", "prepared", frozenset({255}), SPLITS_OF_TRAINING, without=BACKGROUND,

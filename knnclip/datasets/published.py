@@ -101,6 +101,8 @@ def _classes(layout: Layout, home: Path) -> tuple[dict[int, ClassLabel], frozens
     """The classes of a layout by their value, from the set's own configuration where it has one; and what is void."""
     if layout.config and (home / layout.config).is_file():
         return _configured(home / layout.config)
+    if not layout.classes:
+        raise DatasetError(f"{home / layout.config} is missing, which lists the classes of these labels; {seen(home)}")
     listed = read_class_list(layout.classes, layout.encoding)
     return {value: label for value, label in listed.items() if label.name not in layout.without}, layout.void
 

@@ -372,3 +372,11 @@ def test_a_configuration_that_is_none_is_an_error(tmp_path):
 
 def test_every_format_is_listed():
     assert set(TREES) == {*FORMATS, "detectron2:NAME", "hf:NAME"}
+
+
+def test_labels_of_a_later_mapillary_need_the_list_that_comes_with_them(tmp_path):
+    """The list of 1.2 would name them wrongly."""
+    mapillary_configured(tmp_path)
+    (tmp_path / "config_v2.0.json").unlink()
+    with pytest.raises(DatasetError, match=r"config_v2\.0\.json is missing"):
+        open_dataset(tmp_path)
