@@ -29,7 +29,7 @@ def near_borders(first: NDArray[np.integer], second: NDArray[np.integer], distan
     # A pixel's nearest other label is one step beyond its nearest pixel that touches another label.
     touches, other = _touches(first), _touches(second)
     touches |= np.add(other, other, out=other)
-    return _spread(_spread(touches, distance_px - 1, axis=0), distance_px - 1, axis=1)
+    return _spread(_spread(touches, distance_px - 1, axis=1), distance_px - 1, axis=0)
 
 
 def _touches(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -46,12 +46,23 @@ def _spread(bits: NDArray[np.uint8], radius: int, axis: int) -> NDArray[np.uint8
     """Each value or-ed with those up to ``radius`` places away along an axis, by windows that double in length."""
     if radius == 0:
         return bits
-    padding = [(0, 0), (0, 0)]
-    padding[axis] = radius, radius
-    window = np.moveaxis(np.pad(bits, padding), axis, 0)
-    length, wanted = 1, 2 * radius + 1
+    height, width = bits.shape
+    # In one long row shifts are contiguous; the zeros between rows are as wide as a window reaches.
+    if axis == 0:
+        padded = np.zeros((height + 2 * radius, width), dtype=np.uint8)
+        padded[radius : radius + height] = bits
+    else:
+        padded = np.zeros((height + 1, width + 2 * radius), dtype=np.uint8)
+        padded[:height, radius : radius + width] = bits
+    stride = width if axis == 0 else 1
+    window = padded.ravel()
+    other = np.empty_like(window)  # two buffers in turns: making new ones takes longer than the work
+    length, wanted, valid = 1, 2 * radius + 1, window.size
     while length < wanted:
         step = min(length, wanted - length)
-        window = window[:-step] | window[step:]
+        valid -= step * stride
+        np.bitwise_or(window[:valid], window[step * stride : step * stride + valid], out=other[:valid])
+        window, other = other, window
         length += step
-    return np.moveaxis(window, 0, axis)
+    row = padded.shape[1]
+    return window[: height * row].reshape(height, row)[:, :width]

@@ -14,10 +14,11 @@ from knnclip.structures import Int64
 def runs(*maps: NDArray[np.integer]) -> tuple[Int64, Int64]:
     """Where in the flattened maps, all of one shape, a run begins in which none of them changes, and its length."""
     flat = [labels.ravel() for labels in maps]
-    changes = np.zeros(max(flat[0].size - 1, 0), dtype=bool)
+    begins = np.zeros(flat[0].size, dtype=bool)
+    begins[:1] = True
     for labels in flat:
-        changes |= labels[1:] != labels[:-1]
-    starts = np.flatnonzero(np.concatenate([np.ones(min(flat[0].size, 1), dtype=bool), changes]))
+        begins[1:] |= labels[1:] != labels[:-1]
+    starts = np.flatnonzero(begins)
     return starts, np.diff(starts, append=flat[0].size)
 
 

@@ -172,9 +172,7 @@ def count_pixels(truth: Int32, prediction: Int32, classes: int) -> PixelCounts:
     matrix = counts.sum(axis=(2, 3))
     both = counts[np.arange(classes), np.arange(1, side), 1, 1]
     true_border, said_border = counts[..., 1].sum(axis=(1, 2)), counts[:, 1:, 1].sum(axis=(0, 2))
-    return PixelCounts(
-        np.concatenate([matrix[:, 1:], matrix[:, :1]], axis=1), np.stack([both, true_border, said_border], axis=1)
-    )
+    return PixelCounts(np.roll(matrix, -1, axis=1), np.array([both, true_border, said_border]).T)
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.generic]) -> NDArray[np.float64]:
