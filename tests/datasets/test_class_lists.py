@@ -36,8 +36,9 @@ def test_a_list_is_whole(name):
 
 def test_every_list_is_read_by_a_layout_and_every_layout_reads_a_list():
     files = {file.name.removesuffix(".txt") for file in FOLDER.iterdir()}
-    assert files == set(LISTS) == {layout.classes for layout in LAYOUTS} | {"coco-panoptic"}
-    for layout in LAYOUTS:
+    listed = [layout for layout in LAYOUTS if layout.classes]  # of the others only their own configuration knows
+    assert files == set(LISTS) == {layout.classes for layout in listed} | {"coco-panoptic"}
+    for layout in listed:
         assert layout.encoding in LISTS[layout.classes][2]
         assert layout.objects is None or layout.objects.encoding in LISTS[layout.classes][2]
 
