@@ -41,15 +41,21 @@ def private_app(tmp_path_factory, chromium):
 @pytest.fixture
 def open_page(chromium, request):
     """Opens pages, and at the end of the test demands that none had an error or asked another machine for anything."""
-    contexts, complaints = [], []
+    contexts, complaints, pages = [], [], []
 
     def opened(address, **settings):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
         contexts.append(context)
         page = context.new_page()
+        pages.append(workbench := Workbench(page))
         page.set_default_timeout(20_000)
-        page.on("console", lambda message: message.type == "error" and complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+
+        def complain(text):
+            if not workbench.left:
+                complaints.append(text)
+
+        page.on("console", lambda message: message.type == "error" and complain(f"console: {message.text}"))
+        page.on("pageerror", lambda error: complain(f"error: {error}"))
         page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         home = address.split("//")[1]
         page.on(
@@ -62,9 +68,11 @@ def open_page(chromium, request):
         )
         page.goto(address)
         page.locator(".wb-canvas").wait_for()
-        return Workbench(page)
+        return workbench
 
     yield opened
+    for workbench in pages:
+        workbench.left = True
     for context in contexts:
         context.close()
     assert complaints == []

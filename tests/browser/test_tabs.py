@@ -122,7 +122,7 @@ def test_export_and_import_give_the_same_answers(workbench, open_page, tmp_path)
             one.open_file(picture)
         assert other.page.locator(".wb-legend").inner_text() == workbench.page.locator(".wb-legend").inner_text()
         assert len(other.legend) > 3
-        other.page.close()
+        other.leave()
 
 
 def test_ingest_a_folder_and_see_what_it_changed(workbench, screenshot):

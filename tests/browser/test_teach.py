@@ -252,4 +252,4 @@ def test_what_one_page_teaches_every_page_knows(tmp_path, open_page, truth):
         assert "heaven" not in two.legend
         assert CONE in two.legend, "undo takes back one's own acts alone"
         for workbench in (one, two):
-            workbench.page.close()
+            workbench.leave()

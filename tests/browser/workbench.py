@@ -10,6 +10,12 @@ class Workbench:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.left = False
+
+    def leave(self):
+        """Closes the page. What it was still loading breaks off, which is no fault of the app."""
+        self.left = True
+        self.page.close()
 
     def wait_for_picture(self):
         expect(self.page.locator(".wb-legend li").first).to_be_visible()
