@@ -75,7 +75,8 @@ def masks_to_use(labelled: LabelledImage, masks: MaskSource) -> list[Mask] | Non
 class Said:
     """An answer in segments, things and stuff by the data set's own flags."""
 
-    ids: Int32  # (H, W): class index + 1 for stuff, C + 1, C + 2, ... for the things in their order, 0 for nothing
+    ids: Int32  # (H, W) segment ids, 0 for nothing
+    infos: tuple[SegmentInfo, ...]
     things: tuple[Annotation, ...]
 
 
@@ -90,14 +91,16 @@ def said_segments(prediction: Int32, confidence: Float32, classes: Sequence[Clas
     stuff = np.array([0 if item.is_thing else i + 1 for i, item in enumerate(classes)] + [0], dtype=np.int32)
     ids = stuff[prediction]
     pieces = label(np.where(ids == 0, prediction, -1), background=-1, connectivity=2)
+    infos = [SegmentInfo(i, i - 1) for i in np.unique(ids[ids > 0]).tolist()]
     things = []
     for mask in masks_from_labels(pieces):
         if mask.area >= smallest_px:
             category = int(mask.select(prediction)[0])
             score = float(np.mean(np.asarray(mask.select(confidence), dtype=np.float64)))
             things.append(instance_annotation(mask, category, score=score))
-            ids[mask.slices][mask.crop] = len(classes) + len(things)
-    return Said(ids, tuple(things))
+            infos.append(SegmentInfo(len(classes) + len(things), category))
+            ids[mask.slices][mask.crop] = infos[-1].segment_id
+    return Said(ids, tuple(infos), tuple(things))
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class _Judge:
             )
             for name, beliefs in zip(self.compared, believed, strict=True):
                 compared[name] = cells_of(case.confusion(beliefs, vocabulary, to_index))
-        segments, said = None, Said(np.zeros((0, 0), dtype=np.int32), ())
+        segments, said = None, Said(np.zeros((0, 0), dtype=np.int32), (), ())
         if self.dataset.has_instances:
             smallest = self.segmenter.preset.assembly.min_piece_px
             said = said_segments(prediction, answer.confidence, self.dataset.classes, smallest)
@@ -152,11 +155,7 @@ class _Judge:
 
     def _segments(self, labelled: LabelledImage, said: Said) -> SegmentCounts:
         truth, true_infos = self._true_segments(labelled)
-        said_ids = np.unique(said.ids[said.ids > 0]).tolist()
-        classes = len(self.dataset.classes)
-        of_thing = {classes + 1 + n: int(item["category_id"]) for n, item in enumerate(said.things)}
-        infos = [SegmentInfo(i, of_thing.get(i, i - 1)) for i in said_ids]
-        return segment_counts(truth, true_infos, said.ids, infos, classes)
+        return segment_counts(truth, true_infos, said.ids, said.infos, len(self.dataset.classes))
 
     def _true_segments(self, labelled: LabelledImage) -> tuple[Int32, list[SegmentInfo]]:
         """``(H, W)`` segment ids: one for each class of stuff, as in COCO panoptic, and one for each thing over it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,6 +66,13 @@ def advance(progress: Progress, task: TaskID) -> None:
     progress.advance(task)
     speed = progress.tasks[task].speed
     progress.update(task, rate=f"{speed:.1f} images/s" if speed else "")
+
+
+@contextmanager
+def images_bar(description: str) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
+    """A bar for images whose number is only told at the start: what to call then, and after each of them."""
+    with progress_bar(description, 0) as (progress, task):
+        yield lambda total: progress.update(task, total=total), lambda: advance(progress, task)
 
 
 def open_data(directory: Path, format: str, ignore: Sequence[str]) -> Dataset:  # noqa: A002 - as the option

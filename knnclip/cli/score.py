@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from knnclip.cli.common import WorkersOption, advance, progress_bar
+from knnclip.cli.common import WorkersOption, images_bar
 
 app = typer.Typer(help="Score prediction files against truth files; no model is needed.", no_args_is_help=True)
 
@@ -25,24 +25,18 @@ def semantic(
     out: JsonOption = None,
     workers: WorkersOption = 2,
 ) -> None:
-    """mIoU, fwIoU, mACC and pACC of folders of index images."""
+    """mIoU in its conventions, boundary IoU, fwIoU, mACC and pACC of folders of index images."""
     from knnclip.datasets.index_masks import VOID, read_classes
     from knnclip.evaluation.files import score_semantic_files
 
     listed = {index: label.name for index, label in read_classes(classes).items()}
     void = {index for index, name in listed.items() if name == VOID} | set(ignore)
     names = {index: name for index, name in listed.items() if index not in void}
-    with progress_bar("score", 0) as (progress, task):
+    with images_bar("score") as (on_start, on_image):
         found = score_semantic_files(
-            pred_dir,
-            truth_dir,
-            names,
-            void,
-            workers=workers,
-            on_start=lambda total: progress.update(task, total=total),
-            on_image=lambda: advance(progress, task),
+            pred_dir, truth_dir, names, void, workers=workers, on_start=on_start, on_image=on_image
         )
-    _show(asdict(found.compute()), "name", out)
+    _show(asdict(found.compute()), out)
 
 
 @app.command()
@@ -57,17 +51,11 @@ def panoptic(
     """PQ, SQ and RQ, of all classes, things and stuff."""
     from knnclip.evaluation.files import score_panoptic_files
 
-    with progress_bar("score", 0) as (progress, task):
+    with images_bar("score") as (on_start, on_image):
         found = score_panoptic_files(
-            pred,
-            pred_dir,
-            truth,
-            truth_dir,
-            workers=workers,
-            on_start=lambda total: progress.update(task, total=total),
-            on_image=lambda: advance(progress, task),
+            pred, pred_dir, truth, truth_dir, workers=workers, on_start=on_start, on_image=on_image
         )
-    _show(asdict(found.compute()), "name", out)
+    _show(asdict(found.compute()), out)
 
 
 @app.command()
@@ -81,10 +69,10 @@ def instances(
 
     scores = asdict(score_instance_files(pred, truth))
     scores["classes"] = [{"name": name, "ap": ap} for name, ap in scores["classes"]]
-    _show(scores, "name", out)
+    _show(scores, out)
 
 
-def _show(scores: dict[str, object], key: str, out: Path | None) -> None:
+def _show(scores: dict[str, object], out: Path | None) -> None:
     """Prints means first, then a row a class, and writes all of it as JSON; NaN becomes null."""
     from rich.console import Console
     from rich.markup import escape
@@ -97,12 +85,14 @@ def _show(scores: dict[str, object], key: str, out: Path | None) -> None:
     if isinstance(rows, list | tuple) and rows:
         table = Table(*(str(column) for column in rows[0]))
         for row in rows:
-            table.add_row(*(escape(str(row[key])) if column == key else _told(row[column]) for column in row))
+            table.add_row(*(escape(str(row["name"])) if column == "name" else _told(row[column]) for column in row))
         console.print(table)
     for name, value in scores.items():
         if name == "classes":
             continue
-        told = "   ".join(f"{k} {_told(v)}" for k, v in value.items() if k != key) if isinstance(value, dict) else None
+        told = (
+            "   ".join(f"{k} {_told(v)}" for k, v in value.items() if k != "name") if isinstance(value, dict) else None
+        )
         console.print(f"{name}: {told or _told(value)}", highlight=False)
     if out is not None:
         write_json(out, scores)
