@@ -13,14 +13,14 @@ from demo import picker
 from demo.reporting import paragraph, rejection_rows, reported
 from demo.session import Evaluated, Picked, Session, Sessions
 from demo.work import at_work, meter, picked
-from knnclip.colors import distinct
 from knnclip.datasets import Rejection
 from knnclip.errors import DatasetError, ImageError
-from knnclip.evaluate import Outcome, add_up, evaluate
-from knnclip.evaluation.charts import confusion_picture, iou_bars
-from knnclip.evaluation.semantic import SemanticConfusion, SemanticScores
+from knnclip.evaluation.judge import Outcome, add_up, evaluate
+from knnclip.evaluation.report.charts import confusion_picture, iou_bars
 from knnclip.images import read_image
-from knnclip.rendering import overlay
+from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
+from knnclip.output.colors import distinct
+from knnclip.output.rendering import overlay
 from knnclip.structures import Image
 
 HEADERS = ["class", "IoU %", "accuracy %", "IoU before %"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from demo.session import LONGEST_PX, Session
-from knnclip.colors import distinct
 from knnclip.images import encode_jpeg, encode_png, ids_as_rgb
-from knnclip.rendering import anchor, evidence_crop
+from knnclip.output.colors import distinct
+from knnclip.output.rendering import anchor, evidence_crop
 from knnclip.store import Store
 from knnclip.structures import Evidence, Image, Mask, Segment
 

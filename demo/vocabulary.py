@@ -13,8 +13,8 @@ from demo.payload import crops, short
 from demo.reporting import check_writable, paragraph, reported
 from demo.session import Session, Sessions
 from demo.uploads import called, uploaded
-from knnclip.colors import distinct
 from knnclip.errors import UsageError
+from knnclip.output.colors import distinct
 from knnclip.store import Store
 from knnclip.structures import Image
 from knnclip.vocabulary import ClassInfo

@@ -6,7 +6,10 @@ Every message says what is wrong, where (file, row, class) and what to do next. 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 
 class KnnclipError(Exception):
@@ -47,3 +50,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     nearest = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     return UsageError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}.")
+
+
+def lookup(kind: str, name: str, registry: Mapping[str, Entry]) -> Entry:
+    """The entry of this name; ``UsageError`` names the ``kind``, the nearest known name and all known names."""
+    if name not in registry:
+        raise unknown_name(kind, name, registry)
+    return registry[name]

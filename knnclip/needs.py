@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from knnclip.parts import read_settings, split_part, split_sum
+from knnclip.parts.text import read_settings, split_part, split_sum
+from knnclip.parts.weights import Need
 from knnclip.presets import Preset
-from knnclip.weights import Need
 
 FCCLIP_MB = 1490
 """Of the published ConvNeXt-L checkpoint."""

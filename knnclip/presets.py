@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from knnclip.assembly import AssemblySettings
-from knnclip.fusion import FusionSettings
-from knnclip.registry import lookup
-from knnclip.retrieval import VoteSettings
+from knnclip.decision.assembly import AssemblySettings
+from knnclip.decision.fusion import FusionSettings
+from knnclip.decision.retrieval import VoteSettings
+from knnclip.errors import lookup
 
 DEFAULT_PRESET = "builtin"
 

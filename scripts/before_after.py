@@ -11,11 +11,11 @@ from pathlib import Path
 from knnclip.datasets import open_dataset
 from knnclip.datasets.sample_data import write_sample_data
 from knnclip.errors import UsageError
-from knnclip.evaluate import add_up, evaluate
-from knnclip.evaluation.semantic import SemanticScores
+from knnclip.evaluation.judge import add_up, evaluate
 from knnclip.images import read_image, write_png
 from knnclip.ingest import IngestSettings, ingest
-from knnclip.rendering import overlay, side_by_side
+from knnclip.metrics.semantic import SemanticScores
+from knnclip.output.rendering import overlay, side_by_side
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Image
 

@@ -23,10 +23,10 @@ import numpy as np
 
 from knnclip.datasets import MIN_AREA_PX, Dataset, Sample, open_dataset
 from knnclip.datasets.sample_data import draw_scene, write_sample_data
-from knnclip.evaluate import add_up, evaluate
-from knnclip.evaluation.semantic import SemanticScores
+from knnclip.decision.retrieval import posterior
+from knnclip.evaluation.judge import add_up, evaluate
 from knnclip.ingest import IngestSettings, Kind, ingest
-from knnclip.retrieval import posterior
+from knnclip.metrics.semantic import SemanticScores
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Mask

@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.evaluation.panoptic import PanopticQuality, SegmentInfo
-from knnclip.evaluation.semantic import SemanticConfusion
 from knnclip.images import ids_as_rgb, ids_from_rgb, read_image, read_index_map
+from knnclip.metrics.panoptic import PanopticQuality, SegmentInfo
+from knnclip.metrics.semantic import SemanticConfusion
 
 CLASSES, SHAPE, IMAGES, ROUNDS = 19, (512, 1024), 12, 15
 

@@ -18,9 +18,9 @@ import numpy as np
 import open_clip
 import torch
 
-from knnclip.device import autocast, pick_device
 from knnclip.networks.fcclip.network import FcClipNetwork, Layout
 from knnclip.networks.fcclip.pixels import padded, resized
+from knnclip.parts.device import autocast, pick_device
 
 PUBLISHED = Layout(
     hidden=256, heads=8, queries=250, encoder_layers=6, encoder_ffn=1024, decoder_layers=9, decoder_ffn=2048, embed=768

@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.classifiers import ZeroShotClassifier, make_classifier
+from knnclip.catalogue import WITH_WEIGHTS
+from knnclip.classifiers import make_classifier
 from knnclip.datasets import MIN_AREA_PX, open_dataset
-from knnclip.encoders import Encoder, make_encoder
-from knnclip.fusion import FusionSettings, fuse
-from knnclip.parts import with_option
+from knnclip.decision.fusion import FusionSettings, fuse
+from knnclip.decision.retrieval import VoteSettings, calibrate, posterior
+from knnclip.encoders import make_encoder
+from knnclip.parts.roles import Encoder, ZeroShotClassifier
+from knnclip.parts.text import with_option
 from knnclip.presets import preset_by_name
-from knnclip.retrieval import VoteSettings, calibrate, posterior
-from knnclip.segmenter import WITH_WEIGHTS
 from knnclip.store import Store
 from knnclip.structures import Float32, ImageReference, Int64, LabelledInstance, Mask
 from knnclip.vocabulary import Vocabulary

@@ -26,7 +26,7 @@ from knnclip.networks.fcclip.classification import TEMPLATES, ensemble, logits, 
 from knnclip.networks.fcclip.naming import TRAINING, to_own
 from knnclip.networks.fcclip.network import FcClipNetwork, Layout
 from knnclip.networks.fcclip.pixels import padded
-from knnclip.weights import load_weights
+from knnclip.parts.weights import load_weights
 
 FLOAT_LIMIT, INTEGER_LIMIT, AREA_LIMIT = 1e-4, 1e-3, 2e-3
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from knnclip.classifiers.base import ZeroShotClassifier
+from knnclip.errors import lookup
 from knnclip.networks import make_detectron2, make_fcclip, make_onnx, make_open_clip, make_universal
-from knnclip.parts import split_part
-from knnclip.registry import lookup
+from knnclip.parts.roles import ZeroShotClassifier
+from knnclip.parts.text import split_part
 
-__all__ = ["CLASSIFIERS", "ZeroShotClassifier", "make_classifier"]
+__all__ = ["CLASSIFIERS", "make_classifier"]
 
 
 CLASSIFIERS: Mapping[str, Callable[[str, str], ZeroShotClassifier]] = MappingProxyType(

@@ -33,7 +33,7 @@ from knnclip.cli.protocols import (
 )
 
 if TYPE_CHECKING:
-    from knnclip.continual import Step
+    from knnclip.evaluation.continual import Step
 
 
 def continual(
@@ -59,8 +59,8 @@ def continual(
     workers: WorkersOption = 2,
 ) -> None:
     """Let classes, or data sets, arrive in steps and score old and new ones after each, on a store of its own."""
-    from knnclip.continual import by_class, by_data_set, run
     from knnclip.errors import UsageError
+    from knnclip.evaluation.continual import by_class, by_data_set, run
 
     if step and then:
         raise UsageError("--step orders the classes of one data set, --then adds data sets; use one of them")
@@ -84,7 +84,7 @@ def continual(
 
 def _groups(names: Sequence[str], steps: int, given: list[str], seeds: int) -> list[list[tuple[str, ...]]]:
     """The steps of each order."""
-    from knnclip.continual import check_groups, in_steps
+    from knnclip.evaluation.continual import check_groups, in_steps
 
     if not given:
         return [in_steps(names, steps, seed) for seed in _seeds(seeds)]
@@ -119,9 +119,9 @@ def _print(runs: list[list[Step]]) -> None:
 
 
 def _write(runs: list[list[Step]], folder: Path, protocol: dict[str, object]) -> None:
-    from knnclip.evaluation.charts import continual_curve
-    from knnclip.evaluation.html import CONTINUAL, CONTINUAL_PNG
-    from knnclip.evaluation.report import write_csv, write_json
+    from knnclip.evaluation.report.charts import continual_curve
+    from knnclip.evaluation.report.page import CONTINUAL, CONTINUAL_PNG
+    from knnclip.evaluation.report.tables import write_csv, write_json
     from knnclip.images import write_png
 
     write_json(folder / CONTINUAL, {"protocol": protocol, "run": run_facts(), "seeds": runs})

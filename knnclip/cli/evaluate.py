@@ -33,8 +33,8 @@ from knnclip.cli.common import (
 
 if TYPE_CHECKING:
     from knnclip.datasets import Dataset
-    from knnclip.evaluation.bootstrap import Interval
     from knnclip.evaluation.totals import Scores
+    from knnclip.metrics.bootstrap import Interval
 
 
 def evaluate(
@@ -76,8 +76,8 @@ def evaluate(
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
     from knnclip.errors import UsageError
-    from knnclip.runs import Evaluation, add_up_folder, read_shard, score_images
-    from knnclip.runs import report as write_report
+    from knnclip.evaluation.runs import Evaluation, add_up_folder, read_shard, score_images
+    from knnclip.evaluation.runs import report as write_report
     from knnclip.segmenter import Segmenter
 
     if (shard is not None or merge) and (report is None or restart or (shard is not None and merge)):

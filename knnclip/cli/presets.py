@@ -29,8 +29,8 @@ def presets(context: typer.Context) -> None:
 @app.command()
 def fetch(name: str) -> None:
     """Download the weights that a preset needs, unless they are here."""
+    from knnclip.catalogue import make_parts
     from knnclip.presets import preset_by_name
-    from knnclip.segmenter import make_parts
 
     parts = make_parts(preset_by_name(name), "cpu")
     typer.echo(f"preset {name} is ready: {parts.encoder.fingerprint}")

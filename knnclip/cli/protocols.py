@@ -16,11 +16,11 @@ import typer
 from knnclip.cli.common import advance, open_data, progress_bar, report_rejections
 
 if TYPE_CHECKING:
+    from knnclip.catalogue import Parts
     from knnclip.datasets import Dataset
+    from knnclip.evaluation.splits import Material
     from knnclip.ingest import IngestSettings
-    from knnclip.material import Material
     from knnclip.presets import Preset
-    from knnclip.segmenter import Parts
 
 ValArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set that is asked.", show_default=False)]
 RowsOption = Annotated[int, typer.Option(min=1, help="Rows of one picture, at most.")]
@@ -64,7 +64,7 @@ class Sides:
 
     def names(self) -> tuple[str, ...]:
         """The classes that both sides have."""
-        from knnclip.material import common_classes
+        from knnclip.evaluation.splits import common_classes
 
         return common_classes(self.train, self.val, self.settings)
 
@@ -94,9 +94,9 @@ def prepare(
     workers: int,
 ) -> Prepared:
     """Encodes the pictures of both sides, with a bar for the progress."""
-    from knnclip.material import encode
+    from knnclip.catalogue import Named, make_parts
+    from knnclip.evaluation.splits import encode
     from knnclip.presets import preset_by_name
-    from knnclip.segmenter import Named, make_parts
 
     chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
     parts = make_parts(chosen, device, cache)
@@ -122,7 +122,7 @@ def steps_bar(total: int) -> Iterator[Callable[[], None]]:
 
 def finish(prepared: Prepared, report: Path | None, protocol: str) -> None:
     """Writes the page anew and says what could not be read, in a file of the protocol's own."""
-    from knnclip.evaluation.html import write_page
+    from knnclip.evaluation.report.page import write_page
 
     if report is not None:
         typer.echo(f"report in {write_page(report)}")
@@ -132,7 +132,7 @@ def finish(prepared: Prepared, report: Path | None, protocol: str) -> None:
 
 def run_facts() -> dict[str, object]:
     """By which command and versions."""
-    from knnclip.runs import versions
+    from knnclip.evaluation.runs import versions
 
     return {"command": shlex.join(sys.argv), "versions": versions()}
 

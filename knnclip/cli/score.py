@@ -27,7 +27,7 @@ def semantic(
 ) -> None:
     """mIoU in its conventions, boundary IoU, fwIoU, mACC and pACC of folders of index images."""
     from knnclip.datasets.index_masks import VOID, read_classes
-    from knnclip.evaluation.files import score_semantic_files
+    from knnclip.metrics.score_files import score_semantic_files
 
     listed = {index: label.name for index, label in read_classes(classes).items()}
     void = {index for index, name in listed.items() if name == VOID} | set(ignore)
@@ -49,7 +49,7 @@ def panoptic(
     workers: WorkersOption = 2,
 ) -> None:
     """PQ, SQ and RQ, of all classes, things and stuff."""
-    from knnclip.evaluation.files import score_panoptic_files
+    from knnclip.metrics.score_files import score_panoptic_files
 
     with images_bar("score") as (on_start, on_image):
         found = score_panoptic_files(
@@ -65,7 +65,7 @@ def instances(
     out: JsonOption = None,
 ) -> None:
     """AP, AP50, AP75, and AP of small, medium and large instances."""
-    from knnclip.evaluation.files import score_instance_files
+    from knnclip.metrics.score_files import score_instance_files
 
     scores = asdict(score_instance_files(pred, truth))
     scores["classes"] = [{"name": name, "ap": ap} for name, ap in scores["classes"]]
@@ -78,7 +78,7 @@ def _show(scores: dict[str, object], out: Path | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from knnclip.evaluation.report import write_json
+    from knnclip.evaluation.report.tables import write_json
 
     rows = scores.get("classes")
     console = Console()

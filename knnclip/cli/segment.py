@@ -33,8 +33,8 @@ def segment(
     workers: WorkersOption = 2,
 ) -> None:
     """Segment images with the store's classes: semantic PNG, COCO panoptic PNG and JSON, overlay PNG each."""
+    from knnclip.output.writing import segment_files
     from knnclip.segmenter import Segmenter
-    from knnclip.writing import segment_files
 
     with (
         Segmenter.open(

@@ -32,7 +32,7 @@ from knnclip.cli.protocols import (
 )
 
 if TYPE_CHECKING:
-    from knnclip.shots import ShotScores
+    from knnclip.evaluation.shots import ShotScores
 
 
 def shots(
@@ -54,7 +54,7 @@ def shots(
     workers: WorkersOption = 2,
 ) -> None:
     """Score stores with 1, 2, 5, ... labelled instances of each class; no store of yours is touched."""
-    from knnclip.shots import read_shots, run_shots
+    from knnclip.evaluation.shots import read_shots, run_shots
 
     chosen = read_shots(counts)
     sides = open_sides([directory], val, format, ignore, max_rows_per_image)
@@ -88,9 +88,9 @@ def _print(runs: list[list[ShotScores]]) -> None:
 
 
 def _write(runs: list[list[ShotScores]], folder: Path, protocol: dict[str, object]) -> None:
-    from knnclip.evaluation.charts import shots_curve
-    from knnclip.evaluation.html import SHOTS, SHOTS_PNG
-    from knnclip.evaluation.report import write_csv, write_json
+    from knnclip.evaluation.report.charts import shots_curve
+    from knnclip.evaluation.report.page import SHOTS, SHOTS_PNG
+    from knnclip.evaluation.report.tables import write_csv, write_json
     from knnclip.images import write_png
 
     write_json(folder / SHOTS, {"protocol": protocol, "run": run_facts(), "seeds": runs})

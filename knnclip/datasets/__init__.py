@@ -7,16 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from knnclip.datasets.base import (
-    MIN_AREA_PX,
-    ClassLabel,
-    Dataset,
-    LabelledImage,
-    LabelledMask,
-    Rejection,
-    Sample,
-    seen,
-)
+from knnclip.datasets.base import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, LabelledMask, Rejection, Sample
 from knnclip.datasets.coco import find_instances, find_lvis, open_coco, open_lvis
 from knnclip.datasets.coco_panoptic import find_panoptic, open_coco_panoptic
 from knnclip.datasets.detectron2 import SCHEME as DETECTRON2
@@ -26,9 +17,9 @@ from knnclip.datasets.hugging_face import SCHEME as HUGGING_FACE
 from knnclip.datasets.hugging_face import is_saved, open_hugging_face
 from knnclip.datasets.index_masks import open_index_masks
 from knnclip.datasets.published import PUBLISHED, open_published, published_format
+from knnclip.datasets.reading import seen
 from knnclip.datasets.yolo import open_yolo
-from knnclip.errors import DatasetError
-from knnclip.registry import lookup
+from knnclip.errors import DatasetError, lookup
 
 __all__ = [
     "FORMATS",

@@ -15,8 +15,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from knnclip.datasets.base import ClassLabel, read_text
-from knnclip.registry import lookup
+from knnclip.datasets.base import ClassLabel
+from knnclip.datasets.reading import read_text
+from knnclip.errors import lookup
 
 FOLDER = files("knnclip") / "datasets" / "classes"
 

@@ -24,14 +24,12 @@ from knnclip.datasets.base import (
     Sample,
     distinct,
     paint,
-    read_text,
-    seen,
-    turn_of,
-    turned,
     unwanted,
 )
 from knnclip.datasets.class_lists import known_classes
+from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_coco
+from knnclip.datasets.reading import read_text, seen
 from knnclip.errors import DatasetError, MaskError
 from knnclip.images import read_image
 

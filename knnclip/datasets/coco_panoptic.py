@@ -24,13 +24,12 @@ from knnclip.datasets.base import (
     Rejection,
     Sample,
     distinct,
-    fitted,
-    read_text,
-    seen,
     unwanted,
 )
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.coco import image_folders
+from knnclip.datasets.orientation import fitted
+from knnclip.datasets.reading import read_text, seen
 from knnclip.errors import DatasetError
 from knnclip.images import ids_from_rgb, read_image
 from knnclip.structures import Mask

@@ -25,9 +25,9 @@ from knnclip.datasets.base import (
     Rejection,
     Sample,
     connected_pieces,
-    fitted,
     paint,
 )
+from knnclip.datasets.orientation import fitted
 from knnclip.datasets.polygons import mask_from_coco
 from knnclip.errors import DatasetError, MaskError, UsageError, unknown_name
 from knnclip.images import read_image

@@ -19,21 +19,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from knnclip.datasets.base import (
-    IGNORED,
-    ClassLabel,
-    Dataset,
-    LabelledImage,
-    LabelledMask,
-    Rejection,
-    Sample,
-    paint,
-    read_text,
-    seen,
-    turn_of,
-    turned,
-)
+from knnclip.datasets.base import IGNORED, ClassLabel, Dataset, LabelledImage, LabelledMask, Rejection, Sample, paint
+from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_polygons
+from knnclip.datasets.reading import read_text, seen
 from knnclip.errors import DatasetError, MaskError
 from knnclip.images import read_image
 from knnclip.structures import Int32, Mask

@@ -16,17 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from knnclip.datasets.base import (
-    ClassLabel,
-    Dataset,
-    LabelledImage,
-    Sample,
-    connected_pieces,
-    read_text,
-    turn_of,
-    unwanted,
-)
+from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, Sample, connected_pieces, unwanted
 from knnclip.datasets.label_images import index_map
+from knnclip.datasets.orientation import turn_of
+from knnclip.datasets.reading import read_text
 from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
 from knnclip.images import read_image, read_index_map, turned_upright
 from knnclip.structures import Int32

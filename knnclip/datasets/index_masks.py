@@ -12,8 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from knnclip.datasets.base import ClassLabel, images_in, read_text, seen, unwanted
+from knnclip.datasets.base import ClassLabel, unwanted
 from knnclip.datasets.label_images import LabelImages
+from knnclip.datasets.reading import images_in, read_text, seen
 from knnclip.errors import DatasetError
 
 VOID = "void"

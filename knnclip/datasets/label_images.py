@@ -8,15 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.datasets.base import (
-    IGNORED,
-    Dataset,
-    LabelledImage,
-    LabelledMask,
-    Sample,
-    connected_pieces,
-    fitted,
-)
+from knnclip.datasets.base import IGNORED, Dataset, LabelledImage, LabelledMask, Sample, connected_pieces
+from knnclip.datasets.orientation import fitted
 from knnclip.errors import DatasetError
 from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32, masks_from_labels

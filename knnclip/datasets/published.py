@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from knnclip.datasets.base import ClassLabel, Rejection, Sample, distinct, read_text, seen, unwanted
+from knnclip.datasets.base import ClassLabel, Rejection, Sample, distinct, unwanted
 from knnclip.datasets.class_lists import read_class_list
 from knnclip.datasets.label_images import LabelImages, ObjectFiles
 from knnclip.datasets.layouts import LAYOUTS, Key, Layout
+from knnclip.datasets.reading import read_text, seen
 from knnclip.errors import DatasetError
 
 PUBLISHED = tuple(dict.fromkeys(layout.format for layout in LAYOUTS))

@@ -13,19 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.datasets.base import (
-    ClassLabel,
-    Dataset,
-    LabelledImage,
-    LabelledMask,
-    Rejection,
-    Sample,
-    images_in,
-    paint,
-    read_text,
-    seen,
-)
+from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, LabelledMask, Rejection, Sample, paint
 from knnclip.datasets.polygons import mask_from_polygons
+from knnclip.datasets.reading import images_in, read_text, seen
 from knnclip.errors import DatasetError, MaskError
 from knnclip.images import read_image
 

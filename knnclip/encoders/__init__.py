@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from knnclip.encoders.base import Encoder
-from knnclip.errors import UsageError
+from knnclip.errors import UsageError, lookup
 from knnclip.networks import make_fcclip, make_open_clip
-from knnclip.parts import read_settings, split_part, split_sum
-from knnclip.registry import lookup
+from knnclip.parts.roles import Encoder
+from knnclip.parts.text import read_settings, split_part, split_sum
 
-__all__ = ["ENCODERS", "Encoder", "make_encoder"]
+__all__ = ["ENCODERS", "make_encoder"]
 
 
 def _descriptor(rest: str, device: str) -> Encoder:  # noqa: ARG001 - it is no network

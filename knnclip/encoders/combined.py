@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knnclip.encoders.base import Encoder
 from knnclip.errors import UsageError
+from knnclip.parts.roles import Encoder
 from knnclip.structures import Fingerprint, Float32, Image, Mask, unit_rows
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from knnclip.encoders.descriptor_scales import SCALES
 from knnclip.encoders.feature_maps import GRADIENT_SIGMAS_PX, Planes, feature_maps, histogram_planes
-from knnclip.pooling import mask_weights, pool_means
+from knnclip.parts.pooling import mask_weights, pool_means
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 
 Float64 = NDArray[np.float64]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knnclip.dense import InputFormat, layout_of, pool_maps
-from knnclip.device import autocast, pick_device
 from knnclip.errors import UsageError, WeightsError, unknown_name
+from knnclip.parts.device import autocast, pick_device
+from knnclip.parts.inputs import InputFormat, layout_of, pool_maps
+from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
-from knnclip.weights import Need, load_weights, network_mb, read_weights, weights_digest
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.evaluation.panoptic import SegmentCounts
-from knnclip.evaluation.semantic import PixelCounts
+from knnclip.metrics.panoptic import SegmentCounts
+from knnclip.metrics.semantic import PixelCounts
 from knnclip.structures import Int64, Mask
 
 Annotation = dict[str, Any]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from knnclip.evaluation.bootstrap import Bootstrap, Interval
-from knnclip.evaluation.instances import InstanceScores, score_instances
-from knnclip.evaluation.panoptic import PanopticQuality, PanopticScores
 from knnclip.evaluation.record import Annotation, ImageRecord, cells_of
-from knnclip.evaluation.semantic import SeenScores, SemanticConfusion, SemanticScores, seen_scores
+from knnclip.metrics.bootstrap import Bootstrap, Interval
+from knnclip.metrics.instances import InstanceScores, score_instances
+from knnclip.metrics.panoptic import PanopticQuality, PanopticScores
+from knnclip.metrics.semantic import SeenScores, SemanticConfusion, SemanticScores, seen_scores
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from knnclip.errors import UsageError
-from knnclip.masks.base import MaskGenerator, PromptableGenerator
+from knnclip.errors import UsageError, lookup
 from knnclip.networks import make_detectron2, make_fcclip, make_onnx, make_universal
-from knnclip.parts import read_settings, split_part
-from knnclip.registry import lookup
+from knnclip.parts.roles import MaskGenerator, PromptableGenerator
+from knnclip.parts.text import read_settings, split_part
 
 if TYPE_CHECKING:
     from knnclip.masks.sam import Sam
 
-__all__ = ["GENERATORS", "PROMPTABLE", "MaskGenerator", "PromptableGenerator", "make_generator", "make_promptable"]
+__all__ = ["GENERATORS", "PROMPTABLE", "make_generator", "make_promptable"]
 
 
 def _regions(rest: str, device: str) -> MaskGenerator:  # noqa: ARG001 - it is no network

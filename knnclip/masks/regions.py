@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.selection import ProposalLimits, best_proposals
+from knnclip.parts.proposals import ProposalLimits, best_proposals
 from knnclip.structures import Float32, Image, Int32, Int64, Proposals, masks_from_labels
 
 WORKING_PX = 480 * 360

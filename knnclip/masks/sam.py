@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from knnclip.device import autocast, pick_device
 from knnclip.errors import MaskError, UsageError
 from knnclip.images import reduce_image
 from knnclip.networks.hub import from_hub
 from knnclip.networks.recent import Recent
-from knnclip.selection import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.device import autocast, pick_device
+from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
 from knnclip.structures import Bool, Box, Float32, Image, Mask, Proposals
 
 WORKING_PX = 1024

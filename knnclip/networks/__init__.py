@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from knnclip.parts import read_settings
+from knnclip.parts.text import read_settings
 
 if TYPE_CHECKING:
     from knnclip.networks.detectron2 import Detectron2Segmenter

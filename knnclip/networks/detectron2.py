@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from knnclip.device import autocast, pick_device
 from knnclip.errors import UsageError, WeightsError
 from knnclip.images import reduce_image
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
-from knnclip.pooling import Layout
-from knnclip.selection import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.device import autocast, pick_device
+from knnclip.parts.pooling import Layout
+from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.weights import load_weights, read_weights
 from knnclip.structures import Bool, Float32, Image, Mask, Proposals
-from knnclip.weights import load_weights, read_weights
 
 INSTALL = (
     "pip install 'git+https://github.com/facebookresearch/detectron2.git' (it compiles; torch must be there first)"

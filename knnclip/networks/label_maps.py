@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knnclip.pooling import Layout, mask_weights
+from knnclip.parts.pooling import Layout, mask_weights
 from knnclip.structures import Float32, Image, Mask, image_shapes_agree
 from knnclip.vocabulary import Vocabulary
 

@@ -14,8 +14,8 @@ import numpy as np
 from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
-from knnclip.pooling import Layout
-from knnclip.selection import ProposalLimits, best_proposals
+from knnclip.parts.pooling import Layout
+from knnclip.parts.proposals import ProposalLimits, best_proposals
 from knnclip.structures import Float32, Image, Int32, Mask, Proposals, masks_from_labels
 
 

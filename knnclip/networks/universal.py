@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knnclip.device import autocast, pick_device
 from knnclip.images import reduce_image
 from knnclip.networks.hub import from_hub
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
-from knnclip.pooling import Layout
-from knnclip.selection import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.device import autocast, pick_device
+from knnclip.parts.pooling import Layout
+from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
 from knnclip.structures import Float32, Image, Mask, Proposals
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from knnclip.evaluation.charts import iou_bars
-from knnclip.evaluation.html import write_page
 from knnclip.evaluation.record import ImageRecord
-from knnclip.evaluation.report import write_scores
-from knnclip.evaluation.semantic import count_pixels
+from knnclip.evaluation.report.charts import iou_bars
+from knnclip.evaluation.report.page import write_page
+from knnclip.evaluation.report.tables import write_scores
 from knnclip.evaluation.totals import SetClasses, Totals
 from knnclip.images import write_png
+from knnclip.metrics.semantic import count_pixels
 
 NAMES = ("sky", "<img src=x onerror=alert(1)>", 'a "quoted", name', "never")
 

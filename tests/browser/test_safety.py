@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from knnclip.rendering import anchor
+from knnclip.output.rendering import anchor
 from knnclip.structures import Mask
 
 pytestmark = pytest.mark.xdist_group("browser")

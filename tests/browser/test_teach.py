@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import expect
 
 from knnclip.datasets import open_dataset
-from knnclip.rendering import anchor
+from knnclip.output.rendering import anchor
 from knnclip.structures import Mask
 from tests.demo.server import served
 

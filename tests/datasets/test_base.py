@@ -4,7 +4,8 @@ import numpy as np
 from PIL import Image as Pil
 
 from knnclip.datasets import ClassLabel, open_dataset
-from knnclip.datasets.base import distinct, seen, unwanted
+from knnclip.datasets.base import distinct, unwanted
+from knnclip.datasets.reading import seen
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
 from tests.datasets.test_published import blocks

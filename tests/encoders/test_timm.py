@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 from timm.models import save_for_hf
 
-from knnclip.dense import InputFormat
 from knnclip.encoders.timm import TimmEncoder, TimmSettings, needed
 from knnclip.errors import MaskError, UsageError, WeightsError
-from knnclip.pooling import mask_weights
+from knnclip.parts.inputs import InputFormat
+from knnclip.parts.pooling import mask_weights
 from knnclip.structures import Mask
 
 CNN, VIT = "test_efficientnet", "test_vit"

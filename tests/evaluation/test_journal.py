@@ -7,9 +7,9 @@ import pytest
 
 from knnclip.errors import UsageError
 from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
-from knnclip.evaluation.panoptic import SegmentCounts
 from knnclip.evaluation.record import ImageRecord, cells_of, instance_annotation, matrix_of, miou_of
-from knnclip.evaluation.semantic import PixelCounts
+from knnclip.metrics.panoptic import SegmentCounts
+from knnclip.metrics.semantic import PixelCounts
 from knnclip.structures import Mask
 
 PROTOCOL = {"data": "here", "masks": "own", "generation": 3}

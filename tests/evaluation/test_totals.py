@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from knnclip.errors import DatasetError
-from knnclip.evaluation.panoptic import SegmentCounts
 from knnclip.evaluation.record import ImageRecord, cells_of, instance_annotation
-from knnclip.evaluation.report import as_json, class_rows, write_csv, write_scores
-from knnclip.evaluation.semantic import count_pixels
+from knnclip.evaluation.report.tables import as_json, class_rows, write_csv, write_scores
 from knnclip.evaluation.totals import SetClasses, Totals
+from knnclip.metrics.panoptic import SegmentCounts
+from knnclip.metrics.semantic import count_pixels
 from knnclip.structures import Mask
 
 CLASSES = SetClasses(("cat", 'dog, "big"\n<b>', "sky"), (True, True, False))

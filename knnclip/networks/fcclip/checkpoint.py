@@ -14,7 +14,7 @@ import torch
 from knnclip.errors import WeightsError
 from knnclip.networks.fcclip.naming import TRAINING, to_official, to_own
 from knnclip.networks.fcclip.network import FcClipNetwork, Layout
-from knnclip.weights import check_fits, read_weights
+from knnclip.parts.weights import check_fits, read_weights
 
 CLIP = "backbone.clip_model."
 STEMS = (CLIP + "visual.trunk.stem.0.weight", CLIP + "visual.conv1.weight")

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from knnclip.device import autocast, pick_device
 from knnclip.errors import WeightsError
 from knnclip.images import reduced_size
 from knnclip.networks.fcclip.checkpoint import load_network
@@ -21,11 +20,12 @@ from knnclip.networks.fcclip.pixels import LONG_PX, SHORT_PX, padded, resized
 from knnclip.networks.fcclip.results import mask_logits
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors
-from knnclip.pooling import mask_weights
-from knnclip.selection import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.device import autocast, pick_device
+from knnclip.parts.pooling import mask_weights
+from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.weights import weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
-from knnclip.weights import weights_digest
 
 WORKING_PX = 1024
 """Masks are made at most so many pixels long on the longer side; the network's own are a quarter of its input."""

@@ -1,7 +1,7 @@
 """Scores and masks -> semantic, panoptic and instance results, as FC-CLIP's own evaluation makes them.
 
-It is what the published figures were measured with. ``knnclip.assembly`` does not replace it: there masks vote for
-pixels together with the store.
+It is what the published figures were measured with. ``knnclip.decision.assembly`` does not replace it: there masks vote
+for pixels together with the store.
 """
 
 from __future__ import annotations

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knnclip.dense import InputFormat, pool_maps
-from knnclip.device import autocast, pick_device
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.networks.hub import is_cached
 from knnclip.networks.open_clip.towers import Tower
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors, templates
+from knnclip.parts.device import autocast, pick_device
+from knnclip.parts.inputs import InputFormat, pool_maps
+from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
-from knnclip.weights import Need, load_weights, network_mb, read_weights, weights_digest
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""Neighbours, and what a base classifier says, into an answer."""

@@ -1,0 +1,101 @@
+"""A labelled picture reduced to what any answer about it can be scored by.
+
+Whether an answer is right only depends on the truth under each atom of the masks. So once a picture is cut and encoded,
+another store or other settings are scored from a few thousand counts instead of from its pixels: exactly, and without a
+forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knnclip.decision.assembly import scores_of_atoms, share_of_masks
+from knnclip.segmenter import Analysis, Segmenter
+from knnclip.structures import UNKNOWN, Beliefs, Bool, Float32, Int32, Int64
+from knnclip.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A picture of A atoms under N masks, and its truth over C classes, of which P occur."""
+
+    classes: int  # C
+    present: Int64  # (P,) index of each class that occurs
+    truth_px: Int64  # (A, P) pixels of these classes in each atom; where the truth says nothing counts nowhere
+    covers: Bool  # (A, N) which masks lie over which atoms
+    scores: Float32  # (N,) of the masks
+    embeddings: Float32  # (N, D)
+    descriptions: Float32 | None  # (N, E)
+
+    def confusion(self, beliefs: Beliefs, vocabulary: Vocabulary, to_index: Int32) -> Int64:
+        """``(C, C + 1)`` pixel counts of what these beliefs come to, unknown in the last column.
+
+        Equal to counting the pixels of the semantic map. ``to_index``: see ``index_of_class``.
+        """
+        winner = scores_of_atoms(share_of_masks(self.covers, self.scores), beliefs.final).argmax(axis=1)
+        answer = to_index[np.append(vocabulary.class_ids, UNKNOWN)[winner]]
+        counted = np.zeros((self.classes + 1, len(self.present)), dtype=np.int64)  # -1, unknown, is the last row
+        np.add.at(counted, answer, self.truth_px)
+        matrix = np.zeros((self.classes, self.classes + 1), dtype=np.int64)
+        matrix[self.present] = counted.T
+        return matrix
+
+
+def make_case(truth: Int32, classes: int, analysis: Analysis) -> Case:
+    """The case of a picture with its truth, ``(H, W)`` indices below ``classes``, negative where it says nothing."""
+    atoms = analysis.atoms
+    there = truth >= 0
+    present, column = np.unique(truth[there], return_inverse=True)
+    cells = atoms.labels[there].astype(np.int64) * len(present) + column.ravel()
+    return Case(
+        classes=classes,
+        present=present.astype(np.int64),
+        truth_px=np.bincount(cells, minlength=len(atoms) * len(present)).reshape(len(atoms), len(present)),
+        covers=atoms.covers,
+        scores=analysis.proposals.scores,
+        embeddings=analysis.embeddings,
+        descriptions=analysis.descriptions,
+    )
+
+
+def index_of_class(vocabulary: Vocabulary, called: Sequence[Sequence[str]], at_least: int = 0) -> Int32:
+    """``(largest class id + 1,)``, or ``at_least`` so many: the data set's index of each class id of the store.
+
+    -1 for unknown and for what the data set does not have. ``called`` are the names of each class of the data set, its
+    own first. Equal names meet first, then what a synonym of the store names, then what a synonym of the data set does;
+    a class meets one at most.
+    """
+    table = np.full(max([at_least - 1, UNKNOWN, *vocabulary.class_ids.tolist()]) + 1, -1, dtype=np.int32)
+    met: set[int] = set()  # indices of the data set
+    own_names = {info.name: info for info in vocabulary}
+    rounds = ((own_names.get, 0, 1), (vocabulary.find, 0, 1), (vocabulary.find, 1, None))
+    for find, first, end in rounds:
+        for index, names in enumerate(called):
+            found = next((info for info in map(find, names[first:end]) if info is not None), None)
+            if index not in met and found is not None and table[found.class_id] < 0:
+                table[found.class_id] = index
+                met.add(index)
+    return table
+
+
+def class_ids_of(vocabulary: Vocabulary, called: Sequence[Sequence[str]]) -> list[int]:
+    """The class id of the store for each class of a data set, ``UNKNOWN`` where it has none; see ``index_of_class``."""
+    table = index_of_class(vocabulary, called)
+    ids = [UNKNOWN] * len(called)
+    for class_id in np.flatnonzero(table >= 0).tolist():
+        ids[table[class_id]] = class_id
+    return ids
+
+
+def confusion_of_cases(segmenter: Segmenter, cases: Sequence[Case], class_names: Sequence[str]) -> Int64:
+    """``(C, C + 1)``: what the store as it is now makes of all cases together."""
+    vocabulary = segmenter.store.vocabulary()
+    to_index = index_of_class(vocabulary, [(name,) for name in class_names])
+    total = np.zeros((len(class_names), len(class_names) + 1), dtype=np.int64)
+    for case in cases:
+        (beliefs,) = segmenter.beliefs(case.embeddings, case.descriptions, vocabulary, [segmenter.preset])
+        total += case.confusion(beliefs, vocabulary, to_index)
+    return total

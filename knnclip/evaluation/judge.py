@@ -1,0 +1,183 @@
+"""A labelled data set -> scores: the segmenter's answers against the truth, image by image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from knnclip.datasets import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, Rejection, Sample
+from knnclip.errors import DatasetError, ImageError, UsageError
+from knnclip.evaluation.cases import index_of_class, make_case
+from knnclip.evaluation.record import Annotation, ImageRecord, cells_of, instance_annotation
+from knnclip.metrics.panoptic import SegmentCounts, SegmentInfo, segment_counts
+from knnclip.metrics.semantic import SemanticConfusion, count_pixels
+from knnclip.parallel import map_ahead
+from knnclip.presets import Preset
+from knnclip.segmenter import Segmenter
+from knnclip.structures import Float32, Int32, Int64, Mask, masks_from_labels
+
+MaskSource = Literal["own", "oracle"]
+MASK_SOURCES: tuple[MaskSource, ...] = ("own", "oracle")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one image."""
+
+    sample: Sample
+    record: ImageRecord | None  # None where it could not be read
+    rejected: tuple[Rejection, ...]
+
+
+def evaluate(
+    segmenter: Segmenter,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    masks: MaskSource = "own",
+    compared: Mapping[str, Preset] | None = None,
+    workers: int = 2,
+) -> Iterator[Outcome]:
+    """The segmenter's answers counted against the truth, in the order of the samples, as they are asked for.
+
+    ``masks="oracle"`` puts the ground-truth masks in place of the generator's: it separates what retrieval gets wrong
+    from what the masks miss. ``compared`` are other settings by a name of your own, whose vote and fusion answer the
+    same masks. A class of the store that the data set does not have counts as unknown, hence as a miss.
+    """
+    if masks not in MASK_SOURCES:
+        raise UsageError(f"masks are one of {', '.join(MASK_SOURCES)}, found {masks!r}")
+    return map_ahead(_Judge(segmenter, dataset, masks, compared or {}), samples, workers)
+
+
+def add_up(outcomes: Iterable[Outcome], class_names: Sequence[str]) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
+    """The confusion of all images together, and what could not be read."""
+    confusion = SemanticConfusion(class_names)
+    rejected: list[Rejection] = []
+    for outcome in outcomes:
+        if outcome.record is not None:
+            confusion.add(outcome.record.pixels)
+        rejected.extend(outcome.rejected)
+    return confusion, tuple(rejected)
+
+
+def masks_to_use(labelled: LabelledImage, masks: MaskSource) -> list[Mask] | None:
+    """What takes the place of the generator's masks; None leaves them."""
+    if masks == "own":
+        return None
+    return [item.mask for item in labelled.instances if not item.is_crowd and item.mask.area >= MIN_AREA_PX]
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """An answer in segments, things and stuff by the data set's own flags."""
+
+    ids: Int32  # (H, W) segment ids, 0 for nothing
+    infos: tuple[SegmentInfo, ...]
+    things: tuple[Annotation, ...]
+
+
+def said_segments(prediction: Int32, confidence: Float32, classes: Sequence[ClassLabel], smallest_px: int) -> Said:
+    """Stuff is one segment a class, a thing a connected piece (8-connectivity) of at least so many pixels.
+
+    ``prediction``: ``(H, W)`` class indices, -1 for unknown; ``confidence``: ``(H, W)``, whose mean over a piece is its
+    score. The store may take for stuff what the data set counts: the truth must be met in the data set's way.
+    """
+    from skimage.measure import label
+
+    stuff = np.array([0 if item.is_thing else i + 1 for i, item in enumerate(classes)] + [0], dtype=np.int32)
+    ids = stuff[prediction]
+    pieces = label(np.where(ids == 0, prediction, -1), background=-1, connectivity=2)
+    infos = [SegmentInfo(i, i - 1) for i in np.unique(ids[ids > 0]).tolist()]
+    things = []
+    for mask in masks_from_labels(pieces):
+        if mask.area >= smallest_px:
+            category = int(mask.select(prediction)[0])
+            score = float(np.mean(np.asarray(mask.select(confidence), dtype=np.float64)))
+            things.append(instance_annotation(mask, category, score=score))
+            infos.append(SegmentInfo(len(classes) + len(things), category))
+            ids[mask.slices][mask.crop] = infos[-1].segment_id
+    return Said(ids, tuple(infos), tuple(things))
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Scores one image after the other against a data set."""
+
+    segmenter: Segmenter
+    dataset: Dataset
+    masks: MaskSource
+    compared: Mapping[str, Preset]
+
+    def __call__(self, sample: Sample) -> Outcome:
+        try:
+            labelled = self.dataset.load(sample)
+        except (ImageError, DatasetError) as error:
+            return Outcome(sample, None, (Rejection(sample.ref, None, str(error)),))
+        start = time.perf_counter()
+        analysis = self.segmenter.analyse(labelled.image, masks=masks_to_use(labelled, self.masks))
+        encoded = time.perf_counter()
+        answer = self.segmenter.label(analysis)
+        labelled_at = time.perf_counter()
+        classes = len(self.dataset.class_names)
+        vocabulary = self.segmenter.store.vocabulary()
+        # A class that came or went since the answer was given is none of the data set's.
+        to_index = index_of_class(vocabulary, self.dataset.called, at_least=int(answer.semantic.max()) + 1)
+        prediction = to_index[answer.semantic]
+        compared: dict[str, Int64] = {}
+        if self.compared:
+            case = make_case(labelled.label_map, classes, analysis)
+            believed = self.segmenter.beliefs(
+                case.embeddings, case.descriptions, vocabulary, list(self.compared.values())
+            )
+            for name, beliefs in zip(self.compared, believed, strict=True):
+                compared[name] = cells_of(case.confusion(beliefs, vocabulary, to_index))
+        segments, said = None, Said(np.zeros((0, 0), dtype=np.int32), (), ())
+        if self.dataset.has_instances:
+            smallest = self.segmenter.preset.assembly.min_piece_px
+            said = said_segments(prediction, answer.confidence, self.dataset.classes, smallest)
+            segments = self._segments(labelled, said)
+        detects = self.dataset.has_instances and self.dataset.exhaustive
+        record = ImageRecord(
+            ref=sample.ref,
+            pixels=count_pixels(labelled.label_map, prediction, classes),
+            segments=segments,
+            instances=self._instances(labelled) if detects else (),
+            detections=said.things if detects else (),
+            compared=compared,
+            encode_seconds=encoded - start,
+            label_seconds=labelled_at - encoded,
+        )
+        return Outcome(sample, record, labelled.rejected)
+
+    def _segments(self, labelled: LabelledImage, said: Said) -> SegmentCounts:
+        truth, true_infos = self._true_segments(labelled)
+        return segment_counts(truth, true_infos, said.ids, said.infos, len(self.dataset.classes))
+
+    def _true_segments(self, labelled: LabelledImage) -> tuple[Int32, list[SegmentInfo]]:
+        """``(H, W)`` segment ids: one for each class of stuff, as in COCO panoptic, and one for each thing over it."""
+        classes = self.dataset.classes
+        index = {label.name: i for i, label in enumerate(classes)}
+        # The last is for what is not labelled. A pixel of a thing that belongs to no instance is void.
+        stuff = np.array([0 if label.is_thing else i + 1 for i, label in enumerate(classes)] + [0], dtype=np.int32)
+        truth = stuff[labelled.label_map]
+        infos = [SegmentInfo(i + 1, i) for i, label in enumerate(classes) if not label.is_thing]
+        things = [item for item in labelled.instances if classes[index[item.class_name]].is_thing]
+        # Crowds lie below all, and smaller ones on larger ones, as in the label map.
+        things.sort(key=lambda item: (not item.is_crowd, 0 if self.dataset.stacked else -item.mask.area))
+        for number, item in enumerate(things, start=len(classes) + 1):
+            truth[item.mask.slices][item.mask.crop] = number
+            infos.append(SegmentInfo(number, index[item.class_name], item.is_crowd))
+        there = np.bincount(truth.ravel(), minlength=len(classes) + len(things) + 1)
+        return truth, [info for info in infos if there[info.segment_id]]
+
+    def _instances(self, labelled: LabelledImage) -> tuple[Annotation, ...]:
+        things = {label.name: i for i, label in enumerate(self.dataset.classes) if label.is_thing}
+        return tuple(
+            instance_annotation(item.mask, things[item.class_name], iscrowd=int(item.is_crowd))
+            for item in labelled.instances
+            if item.class_name in things
+        )

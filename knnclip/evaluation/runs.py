@@ -1,0 +1,216 @@
+"""One evaluation from its protocol to its report: what the command line and the batch script share.
+
+``score_images`` counts images into a folder's journal, as often and in as many shards as it takes; ``report`` makes the
+scores and the page from what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knnclip.datasets import Dataset, Rejection, Sample
+from knnclip.errors import DatasetError, StoreError, UsageError
+from knnclip.evaluation.cases import class_ids_of
+from knnclip.evaluation.comparison import settings_to_compare
+from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
+from knnclip.evaluation.judge import MaskSource, evaluate
+from knnclip.evaluation.report.charts import confusion_picture, iou_bars
+from knnclip.evaluation.report.illustrate import illustrate
+from knnclip.evaluation.report.page import BARS_PNG, CONFUSION_PNG, write_page
+from knnclip.evaluation.report.tables import COMPARED, write_scores
+from knnclip.evaluation.totals import Scores, SetClasses, Totals
+from knnclip.images import write_png
+from knnclip.metrics.semantic import SemanticConfusion
+from knnclip.segmenter import Segmenter
+
+PACKAGES = ("knnclip", "numpy", "torch", "faiss-gpu", "faiss-cpu", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is asked of a store."""
+
+    segmenter: Segmenter
+    dataset: Dataset
+    samples: Sequence[Sample]
+    masks: MaskSource = "own"
+    compared: Sequence[str] = ()  # see ``knnclip.evaluation.comparison``
+
+    @property
+    def classes(self) -> SetClasses:
+        """The classes that are scored."""
+        return SetClasses(self.dataset.class_names, tuple(label.is_thing for label in self.dataset.classes))
+
+    def protocol(self) -> dict[str, Any]:
+        """What decides the scores: two runs of one protocol are one evaluation."""
+        preset, store, root = self.segmenter.preset, self.segmenter.store, self.dataset.root
+        return {
+            "data": str(root.resolve() if root.exists() else root),
+            "format": self.dataset.format,
+            "classes": list(self.dataset.class_names),
+            "masks": self.masks,
+            "store": str(store.path.resolve()),
+            "store_generation": store.generation,
+            "stored_rows": store.info()["instances"],
+            "encoder": str(store.fingerprint),
+            "preset": preset.name,
+            "generator": preset.masks,
+            "classifier": preset.classifier,
+            "vote": str(preset.vote),
+            "fusion": str(preset.fusion),
+            "compared": list(settings_to_compare(self.compared, preset)),
+            "knnclip": version("knnclip"),
+        }
+
+
+def score_images(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    restart: bool = False,
+    workers: int = 2,
+    on_start: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    on_image: Callable[[], None] = lambda: None,
+) -> None:
+    """Scores the images that the folder does not have yet, of one shard, ``(i, n)``, of n.
+
+    ``restart`` throws away what is there; without it a folder of another protocol is a ``UsageError``. ``StoreError``
+    if the store changed meanwhile: the figures would be of no state that it ever had.
+    """
+    number, of = shard
+    if not 0 <= number < of:
+        raise UsageError(f"the shards of {of} are 0 to {of - 1}, found {number}")
+    Totals(evaluation.classes)  # refuses what cannot be scored before hours are spent on it
+    if restart:
+        for file in files_of(folder):
+            file.unlink()
+    protocol = evaluation.protocol()
+    compared = settings_to_compare(evaluation.compared, evaluation.segmenter.preset)
+    samples = list({sample.ref: sample for sample in evaluation.samples}.values())[number::of]
+    with Journal(folder, protocol, "" if of == 1 else f"{number}-of-{of}") as journal:
+        todo = [sample for sample in samples if sample.ref not in journal.finished]
+        _check_unchanged(evaluation.dataset, samples, journal)
+        on_start(len(samples) - len(todo), len(samples))
+        outcomes = evaluate(
+            evaluation.segmenter,
+            evaluation.dataset,
+            todo,
+            masks=evaluation.masks,
+            compared=compared,
+            workers=workers,
+        )
+        for outcome in outcomes:
+            if evaluation.segmenter.store.generation != protocol["store_generation"]:
+                raise StoreError(
+                    f"store {protocol['store']} changed while it was evaluated; evaluate when nobody teaches it, or a "
+                    "copy of it (knnclip store export)"
+                )
+            refused = [(item.file, item.row, item.reason) for item in outcome.rejected]
+            journal.add(outcome.sample.ref, stamp(evaluation.dataset, outcome.sample), outcome.record, refused)
+            on_image()
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """``i/n`` -> i and n; ``UsageError`` for anything else."""
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit()):
+        raise UsageError(f"a shard is i/n, as 0/4, found {text!r}")
+    return int(number), int(of)
+
+
+def report(
+    evaluation: Evaluation, folder: Path, *, seen: Collection[str] | None = None, command: str = ""
+) -> tuple[Scores, tuple[Rejection, ...]]:
+    """Scores what the folder has, writes everything that people look at, and returns what could not be read.
+
+    ``seen``: the names that a base vocabulary has. ``UsageError`` if an image was not tried yet.
+    """
+    scores, confusion, rejected = add_up_folder(evaluation, folder, seen)
+    run = {
+        "command": command,
+        "images_not_read": len({sample.ref for sample in evaluation.samples}) - scores.images,
+        "seen": sorted(seen or ()),
+        "ms_per_image": {
+            "masks and embeddings": round(1000 * scores.encode_seconds),
+            "search, votes and assembly": round(1000 * scores.label_seconds),
+        },
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+    for stale in (folder / COMPARED, *(folder / "pictures").glob("*.jpg")):
+        stale.unlink(missing_ok=True)
+    write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_rows=_stored_rows(evaluation))
+    write_png(folder / BARS_PNG, iou_bars(scores.semantic))
+    write_png(folder / CONFUSION_PNG, confusion_picture(confusion))
+    illustrate(evaluation.segmenter, evaluation.dataset, evaluation.samples, folder, evaluation.masks)
+    write_page(folder)
+    return scores, rejected
+
+
+def add_up_folder(
+    evaluation: Evaluation, folder: Path, seen: Collection[str] | None = None
+) -> tuple[Scores, SemanticConfusion, tuple[Rejection, ...]]:
+    """The scores of the journal in a folder; ``UsageError`` if an image of the samples was not tried yet."""
+    check_protocol(folder, evaluation.protocol())
+    tried = refusals(folder)
+    wanted = {sample.ref for sample in evaluation.samples}
+    if missing := wanted - tried.keys():
+        raise UsageError(
+            f"{len(missing)} of {len(wanted)} images are not scored yet in {folder}, for example {min(missing)}; "
+            "run the evaluation again, or the shards that are missing"
+        )
+    totals = Totals(evaluation.classes)
+    for record in records(folder, len(evaluation.classes.names)):
+        if record.ref in wanted:
+            totals.add(record)
+    rejected = [Rejection(*refusal) for ref in sorted(wanted) for refusal in tried[ref]]
+    if not totals.images:
+        raise DatasetError(f"none of the {len(wanted)} images could be read; the first: {rejected[0].reason}")
+    return totals.compute(seen), totals.confusion, evaluation.dataset.rejected + tuple(rejected)
+
+
+def stamp(dataset: Dataset, sample: Sample) -> str:
+    """The sizes and times of the files that an image and its truth are read from, hashed."""
+    digest = hashlib.blake2b(digest_size=8)
+    for file in dataset.files(sample):
+        with suppress(OSError):  # a set may keep its images elsewhere than in files
+            found = file.stat()
+            digest.update(f"{found.st_size} {found.st_mtime_ns} ".encode())
+    return digest.hexdigest()
+
+
+def _check_unchanged(dataset: Dataset, samples: Sequence[Sample], journal: Journal) -> None:
+    """``UsageError`` if an image or its labels are not those that were scored."""
+    for sample in samples:
+        if journal.finished.get(sample.ref, now := stamp(dataset, sample)) != now:
+            raise UsageError(
+                f"{sample.ref} or its labels changed since {journal.folder} was begun; choose another folder, "
+                "or let it begin anew with --restart"
+            )
+
+
+def versions() -> dict[str, str]:
+    """The packages that decide figures, as far as they are installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _stored_rows(evaluation: Evaluation) -> list[int]:
+    """How many rows the store has of each class of the data set."""
+    vocabulary = evaluation.segmenter.store.vocabulary()
+    rows = evaluation.segmenter.store.census(vocabulary).rows
+    columns = vocabulary.columns(np.array(class_ids_of(vocabulary, evaluation.dataset.called), dtype=np.int64))
+    return [0 if column < 0 else int(rows[column]) for column in columns.tolist()]

@@ -1,0 +1,148 @@
+"""Prediction files against truth files: anybody's results, no model needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.errors import DatasetError
+from knnclip.images import ids_from_rgb, read_index_map
+from knnclip.metrics.instances import InstanceScores, score_instances
+from knnclip.metrics.panoptic import PanopticQuality, SegmentCounts, segment_counts, segment_infos
+from knnclip.metrics.semantic import PixelCounts, SemanticConfusion, count_pixels
+from knnclip.parallel import map_ahead
+
+Started = Callable[[int], None]
+"""Told how many images there are."""
+
+
+def score_semantic_files(
+    prediction_dir: Path,
+    truth_dir: Path,
+    class_names: Mapping[int, str],
+    ignore: Collection[int] = (),
+    *,
+    workers: int = 2,
+    on_start: Started = lambda total: None,  # noqa: ARG005
+    on_image: Callable[[], None] = lambda: None,
+) -> SemanticConfusion:
+    """Folders of index PNGs with the same names. ``class_names`` by index; indices in ``ignore`` are not scored.
+
+    An index of the prediction that is no class is an unknown answer, hence a miss; in the truth it is an error.
+    """
+    confusion = SemanticConfusion(list(class_names.values()))
+    indices = list(class_names)
+    files = _images(truth_dir)
+    on_start(len(files))
+
+    def count(truth_file: Path) -> PixelCounts:
+        prediction_file = prediction_dir / truth_file.name
+        if not prediction_file.is_file():
+            raise DatasetError(f"{prediction_file} does not exist; each file of {truth_dir} needs one of its name")
+        truth, prediction = _index_map(truth_file), _index_map(prediction_file)
+        if truth.shape != prediction.shape:
+            raise DatasetError(f"{prediction_file}: has shape {prediction.shape}, the truth {truth.shape}")
+        for value in set(np.unique(truth).tolist()) - set(indices) - set(ignore):
+            raise DatasetError(f"{truth_file}: index {value} is neither a class nor ignored; pass it with --ignore")
+        table = np.full(int(max(truth.max(), prediction.max(), *indices)) + 1, -1, dtype=np.int32)
+        table[indices] = np.arange(len(indices))
+        true = np.where(np.isin(truth, list(ignore)), -1, table[truth]).astype(np.int32)
+        return count_pixels(true, table[prediction], len(indices))
+
+    for found in map_ahead(count, files, workers):
+        confusion.add(found)
+        on_image()
+    return confusion
+
+
+def score_panoptic_files(
+    prediction_json: Path,
+    prediction_dir: Path,
+    truth_json: Path,
+    truth_dir: Path,
+    *,
+    workers: int = 2,
+    on_start: Started = lambda total: None,  # noqa: ARG005
+    on_image: Callable[[], None] = lambda: None,
+) -> PanopticQuality:
+    """COCO panoptic JSON and PNGs. Every image of the truth needs a prediction."""
+    truth, prediction = _json(truth_json), _json(prediction_json)
+    categories = _entry(truth, "categories", truth_json)
+    column = {int(category["id"]): i for i, category in enumerate(categories)}
+    quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
+    said = {annotation.get("image_id"): annotation for annotation in _entry(prediction, "annotations", prediction_json)}
+    annotations = _entry(truth, "annotations", truth_json)
+    on_start(len(annotations))
+
+    def count(annotation: dict[str, Any]) -> SegmentCounts:
+        if "image_id" not in annotation:
+            raise DatasetError(f"{truth_json}: an annotation has no 'image_id'; expected a COCO panoptic JSON")
+        if annotation["image_id"] not in said:
+            raise DatasetError(f"{prediction_json}: has no prediction for image {annotation['image_id']}")
+        answer = said[annotation["image_id"]]
+        try:
+            return segment_counts(
+                _panoptic_map(truth_dir / annotation["file_name"]),
+                segment_infos(annotation["segments_info"], column),
+                _panoptic_map(prediction_dir / answer["file_name"]),
+                segment_infos(answer["segments_info"], column),
+                len(categories),
+            )
+        except DatasetError as error:
+            raise DatasetError(f"image {annotation['image_id']}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"image {annotation['image_id']}: not as in a COCO panoptic JSON ({error!r})") from error
+
+    for found in map_ahead(count, annotations, workers):
+        quality.add(found)
+        on_image()
+    return quality
+
+
+def score_instance_files(prediction_json: Path, truth_json: Path) -> InstanceScores:
+    """A COCO results JSON against a COCO instances JSON."""
+    results = _json(prediction_json)
+    if not isinstance(results, list):
+        raise DatasetError(f"{prediction_json}: is no list; expected COCO results")
+    return score_instances(_json(truth_json), results)
+
+
+def _images(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+    if not files:
+        raise DatasetError(f"{folder} holds no PNG files; expected one index image a picture")
+    return files
+
+
+def _index_map(file: Path) -> NDArray[np.int64]:
+    return read_index_map(file).astype(np.int64)
+
+
+def _panoptic_map(file: Path) -> NDArray[np.int32]:
+    from PIL import Image as Pil
+
+    try:
+        return ids_from_rgb(np.asarray(Pil.open(file).convert("RGB")))
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read as a panoptic PNG ({error}); check the file") from None
+
+
+def _json(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read ({error.strerror}); check the path") from None
+    except ValueError as error:
+        raise DatasetError(f"{file}: is not JSON ({error}); check the file") from None
+
+
+def _entry(content: Any, key: str, file: Path) -> list[dict[str, Any]]:  # noqa: ANN401
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        raise DatasetError(f"{file}: has no list {key!r}; expected a COCO panoptic JSON")
+    found: list[dict[str, Any]] = content[key]
+    return found

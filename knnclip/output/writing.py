@@ -1,0 +1,189 @@
+"""Results -> files: semantic PNG, COCO panoptic PNG and JSON, overlays, and segments with their evidence as JSON.
+
+The folder of results holds
+
+    semantic/NAME.png    class id of each pixel, 0 for unknown (8-bit, 16-bit from class id 256 on)
+    panoptic/NAME.png    segment id of each pixel as R + 256 G + 65536 B, 0 where no named segment lies
+    panoptic.json        the COCO panoptic annotations of all images, with the classes as categories
+    segments/NAME.json   every segment, the unknown ones too, with its probabilities and its evidence
+    overlay/NAME.png     the picture for people
+    evidence/NAME.ID.png the stored instances behind a segment, where asked for
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knnclip.datasets import Rejection
+from knnclip.errors import ImageError, UsageError
+from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_atomically, write_png
+from knnclip.output.colors import distinct
+from knnclip.output.rendering import evidence_sheet, overlay
+from knnclip.parallel import map_ahead
+from knnclip.segmenter import Segmenter
+from knnclip.structures import UNKNOWN, Image, Int32, Segment, Segmentation
+from knnclip.vocabulary import Vocabulary
+
+EVIDENCE_SHEETS = 12
+"""At most so many segments of an image, the largest, get an evidence sheet."""
+
+Json = dict[str, Any]
+
+
+def segment_files(
+    segmenter: Segmenter,
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    evidence: bool = False,
+    workers: int = 2,
+    on_start: Callable[[int], None] = lambda total: None,  # noqa: ARG005
+    on_image: Callable[[], None] = lambda: None,
+) -> tuple[Rejection, ...]:
+    """Segments image files (folders stand for the images in them) into ``out``; returns what could not be read."""
+    files = image_files(paths)
+    names = unique_names(files)
+    on_start(len(files))
+    vocabulary = segmenter.store.vocabulary()
+    images: list[Json] = []
+    annotations: list[Json] = []
+    rejected: list[Rejection] = []
+
+    def answer(file: Path) -> tuple[Image, Segmentation] | Rejection:
+        try:
+            image = read_image(file)
+        except ImageError as error:
+            return Rejection(str(file), None, str(error))
+        return image, segmenter.segment(image)
+
+    for image_id, (file, name, result) in enumerate(
+        zip(files, names, map_ahead(answer, files, workers), strict=True), start=1
+    ):
+        on_image()
+        if isinstance(result, Rejection):
+            rejected.append(result)
+            continue
+        image, segmentation = result
+        write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
+        write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
+        write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, distinct(vocabulary)))
+        _write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
+        if evidence:
+            _write_evidence(segmenter, image, segmentation, out / "evidence", name)
+        height, width = segmentation.shape
+        images.append({"id": image_id, "file_name": str(file), "width": width, "height": height})
+        annotations.append(panoptic_annotation(segmentation, image_id, f"{name}.png"))
+    _write_json(
+        out / "panoptic.json", {"images": images, "annotations": annotations, "categories": categories(vocabulary)}
+    )
+    return tuple(rejected)
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """The files themselves, and the images of folders by name; ``UsageError`` for a folder without images."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+        if not inside:
+            raise UsageError(f"folder {path} holds no image; images end with {', '.join(sorted(IMAGE_SUFFIXES))}")
+        files += inside
+    return files
+
+
+def unique_names(files: Sequence[Path]) -> list[str]:
+    """A name for each file's results: its stem, numbered where several files share one."""
+    taken: set[str] = set()
+    names = []
+    for file in files:
+        numbered = (f"{file.stem}~{number}" for number in count(2))
+        names.append(next(name for name in chain([file.stem], numbered) if name not in taken))
+        taken.add(names[-1])
+    return names
+
+
+def panoptic_rgb(segmentation: Segmentation) -> Image:
+    """COCO's panoptic picture: each named segment's id as R + 256 G + 65536 B; 0 for unknown."""
+    return ids_as_rgb(_named_ids(segmentation))
+
+
+def panoptic_annotation(segmentation: Segmentation, image_id: int, file_name: str) -> Json:
+    """The entry of one image in a COCO panoptic file; it lists exactly the segments of ``panoptic_rgb``."""
+    infos = []
+    for segment in segmentation.segments:
+        if segment.class_id != UNKNOWN:
+            x0, y0, x1, y1 = segment.mask.box_xyxy
+            infos.append(
+                {
+                    "id": segment.segment_id,
+                    "category_id": segment.class_id,
+                    "area": segment.mask.area,
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "iscrowd": 0,
+                    "score": round(segment.confidence, 4),
+                }
+            )
+    return {"image_id": image_id, "file_name": file_name, "segments_info": infos}
+
+
+def categories(vocabulary: Vocabulary) -> list[Json]:
+    """The classes in COCO panoptic form."""
+    return [
+        {"id": info.class_id, "name": info.name, "isthing": int(info.is_thing), "color": list(info.color)}
+        for info in sorted(vocabulary, key=lambda info: info.class_id)
+    ]
+
+
+def segment_json(segment: Segment) -> Json:
+    """A segment with why it is what it is."""
+    return {
+        "segment_id": segment.segment_id,
+        "class": segment.class_name,
+        "is_thing": segment.is_thing,
+        "decision": segment.decision,
+        "confidence": round(segment.confidence, 4),
+        "area_px": segment.mask.area,
+        "box_xyxy": list(segment.mask.box_xyxy),
+        "scores": [
+            {"class": score.class_name, "base": score.base, "retrieval": score.retrieval, "final": score.final}
+            for score in segment.scores
+        ],
+        "evidence": [
+            {
+                "instance_id": item.instance_id,
+                "similarity": round(item.similarity, 4),
+                "class": item.class_name,
+                "image": item.image_ref,
+                "box_xyxy": list(item.box_xyxy),
+                "source_id": item.source_id,
+            }
+            for item in segment.evidence
+        ],
+    }
+
+
+def _named_ids(segmentation: Segmentation) -> Int32:
+    table = np.zeros(len(segmentation.segments) + 1, dtype=np.int32)
+    for segment in segmentation.segments:
+        if segment.class_id != UNKNOWN:
+            table[segment.segment_id] = segment.segment_id
+    return table[segmentation.panoptic]
+
+
+def _write_evidence(segmenter: Segmenter, image: Image, segmentation: Segmentation, folder: Path, name: str) -> None:
+    largest = sorted(segmentation.segments, key=lambda segment: -segment.mask.area)[:EVIDENCE_SHEETS]
+    for segment in largest:
+        thumbnails = segmenter.store.thumbnails({item.image_ref for item in segment.evidence})
+        write_png(folder / f"{name}.{segment.segment_id}.png", evidence_sheet(image, segment, thumbnails))
+
+
+def _write_json(path: Path, content: object) -> None:
+    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1).encode())

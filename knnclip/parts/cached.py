@@ -1,0 +1,131 @@
+"""Parts that keep what they made of a picture: the same picture asked again costs a file, not a forward pass.
+
+A result is a function of the part, the pixels and the masks, so its file is named by the hash of these and of knnclip's
+version; what no longer belongs to anything may be deleted at any time. A mask generator or classifier is known by its
+text, so a file of weights that changed under the same name needs another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.images import pixel_digest, write_atomically
+from knnclip.parts.roles import Encoder, MaskGenerator, ZeroShotClassifier
+from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals
+from knnclip.vocabulary import Vocabulary
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class CachedGenerator:
+    """A mask generator whose proposals are kept."""
+
+    generator: MaskGenerator
+    part: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The generator's."""
+        return self.generator.name
+
+    def generate(self, image: Image) -> Proposals:
+        """As the generator's."""
+
+        def make() -> Arrays:
+            proposals = self.generator.generate(image)
+            counts = [mask.encode() for mask in proposals.masks]
+            return {
+                "boxes": np.array([mask.box_xyxy for mask in proposals.masks], dtype=np.int32).reshape(-1, 4),
+                "counts": np.frombuffer(b"".join(counts), dtype=np.uint8),
+                "lengths": np.array([len(part) for part in counts], dtype=np.int64),
+                "scores": proposals.scores,
+            }
+
+        kept = _kept(self.folder, make, "masks", self.part, pixel_digest(image))
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        ends = np.cumsum(kept["lengths"]).tolist()
+        counts = kept["counts"].tobytes()
+        masks = tuple(
+            Mask.decode(counts[end - length : end], (x0, y0, x1, y1), shape)
+            for (x0, y0, x1, y1), length, end in zip(
+                kept["boxes"].tolist(), kept["lengths"].tolist(), ends, strict=True
+            )
+        )
+        return Proposals(shape, masks, np.asarray(kept["scores"], dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class CachedEncoder:
+    """An encoder whose embeddings are kept."""
+
+    encoder: Encoder
+    folder: Path
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The encoder's."""
+        return self.encoder.fingerprint
+
+    def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """As the encoder's."""
+        key = str(self.encoder.fingerprint), pixel_digest(image), masks_digest(masks)
+        kept = _kept(self.folder, lambda: {"rows": self.encoder.encode(image, masks)}, "encoder", *key)
+        return np.asarray(kept["rows"], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class CachedClassifier:
+    """A classifier whose descriptions are kept; names are asked anew."""
+
+    classifier: ZeroShotClassifier
+    part: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The classifier's."""
+        return self.classifier.name
+
+    def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """As the classifier's."""
+        key = self.part, pixel_digest(image), masks_digest(masks)
+        kept = _kept(self.folder, lambda: {"rows": self.classifier.describe(image, masks)}, "classifier", *key)
+        return np.asarray(kept["rows"], dtype=np.float32)
+
+    def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
+        """As the classifier's."""
+        return self.classifier.classify(descriptions, vocabulary)
+
+
+def masks_digest(masks: Sequence[Mask]) -> str:
+    """The hash of masks, their order included."""
+    digest = hashlib.sha256()
+    for mask in masks:
+        digest.update(repr((mask.box_xyxy, mask.shape)).encode())
+        digest.update(np.packbits(mask.crop).tobytes())
+    return digest.hexdigest()
+
+
+def _kept(folder: Path, make: Callable[[], Arrays], *key: str) -> Arrays:
+    name = hashlib.sha256("\n".join([version("knnclip"), *key]).encode()).hexdigest()
+    file = folder / key[0] / name[:2] / f"{name[2:]}.npz"
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            return dict(found)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or damaged: it is made again
+        made = make()
+    content = io.BytesIO()
+    np.savez(content, **made)  # type: ignore[arg-type]
+    write_atomically(file, content.getvalue())
+    return made

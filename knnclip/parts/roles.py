@@ -1,0 +1,69 @@
+"""The roles that a frozen part can play on the path from image to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Mask, Proposals
+from knnclip.vocabulary import Vocabulary
+
+
+@runtime_checkable
+class MaskGenerator(Protocol):
+    """Cuts an image into class-agnostic masks. Frozen: the same image gives the same masks, bit for bit."""
+
+    @property
+    def name(self) -> str:
+        """The name under which the registry knows it."""
+
+    def generate(self, image: Image) -> Proposals:
+        """The masks of one ``(H, W, 3) uint8`` RGB image; none for an image in which nothing can be told apart."""
+
+
+@runtime_checkable
+class PromptableGenerator(Protocol):
+    """Turns a rough gesture of a person into a mask."""
+
+    def masks_from_point(self, image: Image, point_xy: tuple[int, int]) -> list[Mask]:
+        """What may be meant by a click at a pixel: the part, the whole, ...; none if it cannot tell from a point."""
+
+    def mask_from_box(self, image: Image, box_xyxy: Box) -> Mask:
+        """The object inside a drawn box; ``MaskError`` if the box has no pixel in the image."""
+
+    def mask_from_scribble(self, image: Image, foreground: Bool, background: Bool | None = None) -> Mask:
+        """The object under an ``(H, W)`` scribble, without what a second scribble marks as not the object."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns each mask of an image into one unit vector. Frozen: the same input gives the same vector, bit for bit."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What makes its vectors comparable with stored ones."""
+
+    def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, D) float32`` unit rows for the N masks of one ``(H, W, 3) uint8`` RGB image, ``(0, D)`` for none.
+
+        The vector of a mask depends on the image and on that mask alone, not on the other masks.
+        Raises ``MaskError`` if a mask was made for another image size.
+        """
+
+
+@runtime_checkable
+class ZeroShotClassifier(Protocol):
+    """Gives each mask a probability for each class of any vocabulary, without examples.
+
+    What it must know of an image is taken once; a vocabulary that changed is asked about without the image.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name under which the registry knows it."""
+
+    def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, E) float32``: what ``classify`` needs of each of the N masks of one ``(H, W, 3) uint8`` RGB image."""
+
+    def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
+        """P_base: ``(N, C) float32``, rows in [0, 1] summing to at most 1; what is missing is "none of these"."""

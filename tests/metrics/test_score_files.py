@@ -1,0 +1,165 @@
+"""Scoring files without a model, through the installed command."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image as Pil
+from pycocotools import mask as coco
+
+from knnclip.errors import DatasetError
+from knnclip.metrics.instances import score_instances
+from knnclip.metrics.score_files import score_semantic_files
+from tests.end_to_end.command import run
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Pil.fromarray(array).save(path)
+
+
+@pytest.fixture
+def semantic(tmp_path):
+    """Two images; in the prediction one class is half wrong and some pixels are no class."""
+    truth = np.zeros((8, 10), np.uint8)
+    truth[:, 5:] = 2
+    truth[0] = 255
+    said = truth.copy()
+    said[4:, 5:] = 0
+    said[7, :5] = 77
+    for name in ("a.png", "b.png"):
+        save(tmp_path / "truth" / name, truth)
+        save(tmp_path / "said" / name, said)
+    (tmp_path / "classes.txt").write_text("0 road\n2 car\n")
+    return tmp_path
+
+
+def test_semantic_scores_are_the_hand_counted_ones(semantic):
+    run("score", "semantic", "--pred-dir", semantic / "said", "--truth-dir", semantic / "truth", "--classes",
+        semantic / "classes.txt", "--ignore", "255", "--json", semantic / "s.json")  # fmt: skip
+    scores = json.loads((semantic / "s.json").read_text())
+    road, car = (row["iou"] for row in scores["classes"])
+    assert road == pytest.approx(30 / (35 + 20))  # 35 true, 30 found, 20 cars called road
+    assert car == pytest.approx(15 / 35)
+    assert scores["coverage"] == pytest.approx(65 / 70)
+    assert scores["miou"] == pytest.approx((road + car) / 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda root: (root / "said" / "b.png").unlink(), "b.png does not exist"),
+        (lambda root: save(root / "said" / "b.png", np.zeros((3, 3), np.uint8)), r"has shape \(3, 3\)"),
+        (lambda root: save(root / "truth" / "b.png", np.full((8, 10), 9, np.uint8)), "index 9 is neither"),
+        (lambda root: [file.unlink() for file in (root / "truth").iterdir()], "holds no PNG files"),
+    ],
+)
+def test_semantic_files_that_do_not_fit_are_errors(semantic, spoil, message):
+    spoil(semantic)
+    with pytest.raises(DatasetError, match=message):
+        score_semantic_files(semantic / "said", semantic / "truth", {0: "road", 2: "car"}, {255})
+
+
+@pytest.fixture
+def panoptic(tmp_path):
+    ids = np.zeros((10, 12), np.int64)
+    ids[:5], ids[5:, :6] = 70_000, 300
+    rgb = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=2).astype(np.uint8)
+    save(tmp_path / "png" / "x.png", rgb)
+    categories = [{"id": 7, "name": "sky", "isthing": 0}, {"id": 9, "name": "cat", "isthing": 1}]
+    segments = [{"id": 70_000, "category_id": 7}, {"id": 300, "category_id": 9}]
+    content = {
+        "categories": categories,
+        "annotations": [{"image_id": 1, "file_name": "x.png", "segments_info": segments}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    return tmp_path, content
+
+
+def score_panoptic(root, said, code=0):
+    (root / "said.json").write_text(json.dumps(said))
+    return run("score", "panoptic", "--pred", root / "said.json", "--pred-dir", root / "png", "--truth",
+               root / "truth.json", "--truth-dir", root / "png", "--json", root / "s.json", code=code)  # fmt: skip
+
+
+def test_panoptic_files(panoptic):
+    root, content = panoptic
+    score_panoptic(root, content)
+    scores = json.loads((root / "s.json").read_text())
+    assert (scores["all"]["pq"], scores["things"]["tp"], scores["stuff"]["tp"]) == (1, 1, 1)
+    content["annotations"][0]["segments_info"][1]["category_id"] = 7
+    score_panoptic(root, content)
+    scores = json.loads((root / "s.json").read_text())
+    assert scores["things"]["pq"] == 0
+    assert scores["stuff"]["pq"] == pytest.approx(1 / 1.5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda c: c["annotations"].clear(), "has no prediction for image 1"),
+        (lambda c: c["annotations"][0]["segments_info"].pop(), "pixels of segment 300"),
+        (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=3), "category 3"),
+        (lambda c: c["annotations"][0].update(file_name="none.png"), "none.png: cannot be read"),
+        (lambda c: c.pop("annotations"), "has no list 'annotations'"),
+    ],
+)
+def test_panoptic_files_that_do_not_fit_are_errors(panoptic, spoil, message):
+    root, content = panoptic
+    spoil(content)
+    done = score_panoptic(root, content, code=2)
+    assert message in done.stderr
+
+
+def squares(boxes, size=(120, 150)):
+    found = []
+    for x, y, side in boxes:
+        dense = np.zeros(size, np.uint8, order="F")
+        dense[y : y + side, x : x + side] = 1
+        encoded = coco.encode(dense)
+        found.append({**encoded, "counts": encoded["counts"].decode()})
+    return found
+
+
+def truth_of(boxes):
+    annotations = [
+        {"id": i + 1, "image_id": 1, "category_id": 1 + i % 2, "segmentation": mask, "area": float(coco.area(mask)),
+         "bbox": coco.toBbox(mask).tolist(), "iscrowd": 0}
+        for i, mask in enumerate(squares(boxes))
+    ]  # fmt: skip
+    return {
+        "images": [{"id": 1, "width": 150, "height": 120}],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+        "annotations": annotations,
+    }
+
+
+def test_instances():
+    boxes = [(2, 2, 20), (60, 2, 50), (2, 60, 20)]
+    truth = truth_of(boxes)
+    perfect = [
+        {"image_id": 1, "category_id": 1 + i % 2, "segmentation": mask, "score": 0.9}
+        for i, mask in enumerate(squares(boxes))
+    ]
+    scores = score_instances(truth, perfect)
+    assert (scores.ap, scores.ap50, scores.ap_small, scores.ap_medium) == pytest.approx((1, 1, 1, 1))
+    assert np.isnan(scores.ap_large)
+    assert dict(scores.classes) == pytest.approx({"cat": 1, "dog": 1})
+    # IoU 0.81: found at seven of the ten thresholds, 0.5 to 0.8.
+    smaller = [perfect[0], {**perfect[1], "segmentation": squares([(60, 2, 45)])[0]}, perfect[2]]
+    assert dict(score_instances(truth, smaller).classes)["dog"] == pytest.approx(0.7)
+    assert score_instances(truth, []).ap == 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "results", "message"),
+    [
+        ({}, [], "has no 'images'"),
+        (truth_of([]), [], "no instance to be found"),
+        (truth_of([(2, 2, 20)]), [{"image_id": 1}], "result 0 has no 'category_id'"),
+        (truth_of([(2, 2, 20)]), [{"image_id": 9, "category_id": 1, "segmentation": {}, "score": 1}], "image 9"),
+    ],
+)
+def test_instances_that_cannot_be_scored_are_errors(truth, results, message):
+    with pytest.raises(DatasetError, match=message):
+        score_instances(truth, results)

@@ -1,0 +1,52 @@
+"""Colours of classes: apart for every kind of sight, and steady."""
+
+import numpy as np
+import pytest
+
+from knnclip.output.colors import CLEAR_DISTANCE, clearance, distinct
+from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
+
+
+def vocabulary(count):
+    names = [f"class {i}" for i in range(count)]
+    return Vocabulary.of(ClassInfo(i + 1, name, True, default_color(name)) for i, name in enumerate(names))
+
+
+def colors(classes):
+    return np.array([info.color for info in classes])
+
+
+@pytest.mark.parametrize(
+    ("pair", "least", "most"),
+    [
+        (((0, 0, 0), (255, 255, 255)), 0.99, 1.01),
+        (((10, 20, 30), (10, 20, 30)), 0.0, 0.0),
+        (((200, 60, 60), (120, 110, 40)), 0.0, 0.09),  # red and olive: the same to a protanope or deuteranope
+        (((0, 114, 178), (230, 159, 0)), 0.15, 1.0),  # the blue and orange that everybody tells apart
+    ],
+)
+def test_clearance_is_that_of_the_sight_that_confuses_most(pair, least, most):
+    assert least <= clearance(np.array(pair)) <= most
+
+
+def test_a_dozen_classes_are_told_apart_by_everybody():
+    assert clearance(colors(vocabulary(12))) < CLEAR_DISTANCE / 2, "names alone give colours that are confused"
+    assert clearance(colors(distinct(vocabulary(12)))) >= CLEAR_DISTANCE
+
+
+def test_a_new_class_recolours_none():
+    before = {info.name: info.color for info in distinct(vocabulary(30))}
+    after = {info.name: info.color for info in distinct(vocabulary(31))}
+    assert before.items() <= after.items()
+
+
+def test_clear_colours_and_everything_else_are_kept():
+    given = Vocabulary.of(
+        [ClassInfo(4, "sea", False, (0, 114, 178), ("ocean",)), ClassInfo(9, "sun", True, (230, 159, 0))]
+    )
+    assert distinct(given) == given
+    assert distinct(Vocabulary(())) == Vocabulary(())
+
+
+def test_more_classes_than_colours_still_have_one_each():
+    assert len(distinct(vocabulary(400))) == 400

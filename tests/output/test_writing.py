@@ -1,0 +1,79 @@
+"""Files of results."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image as Pil
+
+from knnclip.errors import OutputError, UsageError
+from knnclip.images import write_atomically, write_png
+from knnclip.output.writing import image_files, panoptic_annotation, panoptic_rgb, segment_files, unique_names
+from knnclip.segmenter import Segmenter
+from knnclip.structures import UNKNOWN, Mask, Segment, Segmentation
+
+
+def test_folders_stand_for_the_images_in_them(tmp_path):
+    for name in ("b.png", "a.JPG", "notes.txt"):
+        (tmp_path / name).touch()
+    alone = tmp_path / "notes.txt"
+    assert image_files([tmp_path, alone]) == [tmp_path / "a.JPG", tmp_path / "b.png", alone]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no image"):
+        image_files([tmp_path / "empty"])
+
+
+def test_equal_names_of_different_folders_do_not_overwrite_each_other(tmp_path):
+    files = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png", tmp_path / "b.png", tmp_path / "a~2.png"]
+    names = unique_names(files)
+    assert names[0] == "a"
+    assert len(set(names)) == len(files)
+
+
+def test_the_panoptic_picture_and_its_list_agree():
+    panoptic = np.zeros((4, 1000), np.int32)
+    panoptic[0], panoptic[1], panoptic[2] = 1, 70_000, 2
+    named = {1: 5, 2: UNKNOWN, 70_000: 300}
+    segments = [
+        Segment(i, named.get(i, UNKNOWN), "x", True, 0.5, "retrieval", Mask.from_dense(panoptic == i), (), ())
+        if i in named
+        else Segment(i, UNKNOWN, None, True, 0.5, "unknown", Mask.from_dense(np.ones((4, 1000))), (), ())
+        for i in range(1, 70_001)
+    ]
+    segmentation = Segmentation(panoptic, panoptic, np.ones(panoptic.shape, np.float32), tuple(segments))
+    rgb = panoptic_rgb(segmentation).astype(int)
+    ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+    assert ids[:, 0].tolist() == [1, 70_000, 0, 0]
+    infos = panoptic_annotation(segmentation, 7, "x.png")["segments_info"]
+    assert [(info["id"], info["category_id"], info["area"]) for info in infos] == [(1, 5, 1000), (70_000, 300, 1000)]
+    assert infos[1]["bbox"] == [0, 1, 1000, 1]
+
+
+def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
+    image = next((sample_data / "val" / "images").iterdir())
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        for i in range(300):
+            segmenter.store.add_class(f"class {i}")
+        segmenter.teach(image, (0, 0, 320, 60), "../<sky>")
+        class_id = segmenter.store.vocabulary().by_name("../<sky>").class_id
+        assert segment_files(segmenter, [image], tmp_path / "out") == ()
+    semantic = np.asarray(Pil.open(tmp_path / "out" / "semantic" / f"{image.stem}.png"))
+    assert class_id > 255
+    assert class_id in semantic
+    written = json.loads((tmp_path / "out" / "segments" / f"{image.stem}.json").read_text())
+    assert "../<sky>" in {segment["class"] for segment in written}
+    assert {"id": class_id, "name": "../<sky>"}.items() <= json.loads((tmp_path / "out" / "panoptic.json").read_text())[
+        "categories"
+    ][-1].items()
+
+
+def test_what_cannot_be_written_leaves_nothing_and_names_the_file(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"x\.png cannot be written"):
+        write_png(tmp_path / "file" / "x.png", np.zeros((2, 2), np.uint8))
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "inside").touch()
+    with pytest.raises(OutputError, match="folder cannot be written"):
+        write_atomically(target, b"content")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
