@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import gradio as gr
@@ -12,7 +12,7 @@ import numpy as np
 from demo import picker
 from demo.reporting import paragraph, rejection_rows, reported
 from demo.session import Evaluated, Picked, Session, Sessions
-from demo.work import at_work, meter, picked
+from demo.work import Meter, at_work, picked
 from knnclip.datasets import Rejection
 from knnclip.errors import DatasetError, ImageError
 from knnclip.evaluation.judge import Outcome, add_up, evaluate
@@ -21,6 +21,7 @@ from knnclip.images import read_image
 from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
 from knnclip.output.colors import distinct
 from knnclip.output.rendering import overlay
+from knnclip.progress import SILENT, Progress
 from knnclip.structures import Image
 
 HEADERS = ["class", "IoU %", "accuracy %", "IoU before %"]
@@ -47,7 +48,7 @@ def build(sessions: Sessions) -> None:
         session = sessions.of(request.session_hash)
         chosen = picked(session, "evaluate")
         before = session.evaluated if session.evaluated and session.evaluated.identity == chosen.identity else None
-        confusion, refused = evaluate_picked(session, chosen, meter(progress, len(chosen.dataset.samples)))
+        confusion, refused = evaluate_picked(session, chosen, Meter(progress))
         now, original = remember(session, chosen, confusion)
         rows = rejection_rows((*chosen.dataset.rejected, *refused))
         earlier = None if before is None else before.scores
@@ -72,14 +73,14 @@ def build(sessions: Sessions) -> None:
 
 
 def evaluate_picked(
-    session: Session, chosen: Picked, on_image: Callable[[], None] = lambda: None
+    session: Session, chosen: Picked, progress: Progress = SILENT
 ) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
     """Runs the evaluation of a session until it is done or stopped."""
 
     def outcomes() -> Iterator[Outcome]:
         for outcome in evaluate(session.segmenter, chosen.dataset, chosen.dataset.samples):
             yield outcome
-            on_image()
+            progress.advance()
             if session.stop.is_set():
                 return
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gradio as gr
 
 from demo import picker
 from demo.reporting import check_writable, paragraph, rejection_rows, reported
 from demo.session import Picked, Session, Sessions
-from demo.work import at_work, meter, picked
+from demo.work import Meter, at_work, picked
 from knnclip.ingest import IngestReport, IngestSettings, ingest
+from knnclip.progress import SILENT, Progress
 
 
 def build(sessions: Sessions) -> None:
@@ -27,7 +26,7 @@ def build(sessions: Sessions) -> None:
         check_writable(sessions.options.read_only)
         session = sessions.of(request.session_hash)
         chosen = picked(session, "ingest")
-        report = ingest_picked(session, chosen, only, meter(progress, len(chosen.dataset.samples)))
+        report = ingest_picked(session, chosen, only, Meter(progress))
         rows = rejection_rows((*chosen.dataset.rejected, *report.rejected))
         return paragraph(described(chosen, report)), gr.Dataframe(rows, visible=bool(rows))
 
@@ -38,9 +37,7 @@ def build(sessions: Sessions) -> None:
     stop.click(end, None, None, api_visibility="private", queue=False)
 
 
-def ingest_picked(
-    session: Session, chosen: Picked, only: list[str], on_image: Callable[[], None] = lambda: None
-) -> IngestReport:
+def ingest_picked(session: Session, chosen: Picked, only: list[str], progress: Progress = SILENT) -> IngestReport:
     """Runs the ingest of a session until it is done or stopped."""
     with at_work(session):
         return ingest(
@@ -48,7 +45,7 @@ def ingest_picked(
             chosen.dataset,
             chosen.dataset.samples,
             IngestSettings(only=tuple(only)),
-            on_image=on_image,
+            progress=progress,
             stop=session.stop.is_set,
             identity=chosen.identity,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gradio as gr
@@ -24,19 +24,26 @@ def at_work(session: Session) -> Iterator[None]:
         session.work.release()
 
 
-def meter(progress: gr.Progress, total: int) -> Callable[[], None]:
-    """A function to be called after each image: it shows the count, the rate and the time left."""
-    start, done = time.monotonic(), 0
-    progress((0, total), desc="starting", unit="images")
+class Meter:
+    """``Progress`` in the page: the count, the rate and the time left."""
 
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        rate = done / max(time.monotonic() - start, 1e-6)
-        left = round((total - done) / rate)
-        progress((done, total), desc=f"{rate:.1f} images/s, {left // 60}:{left % 60:02d} left", unit="images")
+    def __init__(self, page: gr.Progress) -> None:
+        """Shows it in ``page``."""
+        self._page = page
+        self._begun, self._total, self._earlier, self._done = time.monotonic(), 0, 0, 0
 
-    return tick
+    def start(self, total: int, done: int = 0) -> None:
+        """Shows how many there are."""
+        self._begun, self._total, self._earlier, self._done = time.monotonic(), total, done, done
+        self._page((done, total), desc="starting", unit="images")
+
+    def advance(self) -> None:
+        """Shows one more."""
+        self._done += 1
+        rate = (self._done - self._earlier) / max(time.monotonic() - self._begun, 1e-6)
+        left = round((self._total - self._done) / rate)
+        text = f"{rate:.1f} images/s, {left // 60}:{left % 60:02d} left"
+        self._page((self._done, self._total), desc=text, unit="images")
 
 
 def picked(session: Session, purpose: str) -> Picked:

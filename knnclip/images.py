@@ -7,8 +7,6 @@ decided in one place.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.errors import ImageError, OutputError
+from knnclip.errors import ImageError
+from knnclip.files import write_atomically
 from knnclip.structures import Image
 
 if TYPE_CHECKING:
@@ -164,31 +163,6 @@ def ids_from_rgb(rgb: Image) -> NDArray[np.int32]:
 def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
     """Writes what ``encode_png`` makes."""
     write_atomically(path, encode_png(pixels))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there as a whole or not at all; makes its folder. ``OutputError`` if it cannot."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); make room or choose another folder") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _opened(path: str | Path, max_pixels: int, content: bytes | None = None) -> PilImage:

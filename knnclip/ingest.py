@@ -18,6 +18,7 @@ import numpy as np
 from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
 from knnclip.parallel import map_ahead
+from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY, Segmenter
 from knnclip.structures import LabelledInstance, Mask, Origin
 
@@ -66,7 +67,7 @@ def ingest(
     settings: IngestSettings,
     *,
     workers: int = 2,
-    on_image: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
     stop: Callable[[], bool] = lambda: False,
     identity: str | None = None,
 ) -> IngestReport:
@@ -75,7 +76,7 @@ def ingest(
     ``identity`` is what a later run must have in common with this one to continue it, beside the settings: the path of
     the data set if nothing else is said.
 
-    ``on_image`` is called after each image; where ``stop`` then says so the rest is left for the next run.
+    Where ``stop`` says so after an image, the rest is left for the next run.
     What cannot be read is reported in ``rejected`` and skipped; an unreadable image is tried again by the next run.
     """
     _check_classes(dataset, settings)
@@ -100,6 +101,7 @@ def ingest(
     )
     finished = store.finished_images(source)
     todo = [sample for sample in samples if sample.ref not in finished]
+    progress.start(len(samples), len(samples) - len(todo))
     rows, images = 0, 0
     rejected: list[Rejection] = []
 
@@ -115,7 +117,7 @@ def ingest(
         if instances is not None:
             rows += len(store.add(instances, source, finished_images=[sample.ref]))
             images += 1
-        on_image()
+        progress.advance()
         if stop():
             break
     return IngestReport(source, images, len(samples) - len(todo), rows, tuple(rejected))

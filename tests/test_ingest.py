@@ -10,6 +10,7 @@ from knnclip.errors import UsageError
 from knnclip.ingest import IngestSettings, ingest, majority, take_turns
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask
+from tests.progress import Listener
 
 MASK = Mask.from_dense(np.ones((2, 2)))
 
@@ -65,14 +66,17 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_a_run_that_is_stopped_keeps_what_it_stored_and_the_next_one_goes_on(tmp_path, sample_data):
     train = open_dataset(sample_data / "train")
     with Segmenter.open(tmp_path / "s") as segmenter:
-        done = []
+        listener = Listener()
         first = ingest(
             segmenter, train, train.samples[:4], IngestSettings(), workers=1,
-            on_image=lambda: done.append(1), stop=lambda: len(done) == 2,
+            progress=listener, stop=lambda: listener.items == 2,
         )  # fmt: skip
         assert (first.images, first.already) == (2, 0)
         assert {item.image_ref for item in segmenter.store.instances()} == {s.ref for s in train.samples[:2]}
-        second = ingest(segmenter, train, train.samples[:4], IngestSettings())
+        assert listener.started == (4, 0)
+        rest = Listener()
+        second = ingest(segmenter, train, train.samples[:4], IngestSettings(), progress=rest)
+        assert (rest.started, rest.items) == ((4, 2), 2)
         assert (second.images, second.already, second.source_id) == (2, 2, first.source_id)
 
 

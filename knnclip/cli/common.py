@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
 from knnclip.errors import DatasetError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from knnclip.datasets import Dataset, Rejection, Sample
 
 EXIT_REJECTED = 3
@@ -43,36 +41,44 @@ CacheOption = Annotated[
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 
 
-@contextmanager
-def progress_bar(description: str, total: int, *, done: int = 0) -> Iterator[tuple[Progress, TaskID]]:
-    """A bar on standard error with the count, the rate and the time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+class Bar:
+    """``Progress`` as a bar on standard error with the count, the rate and the time left, while the context lasts."""
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress, progress.add_task(description, total=total, completed=done, rate="")
+    def __init__(self, description: str, unit: str = "images") -> None:
+        """Nothing is drawn before the context is entered."""
+        self._description, self._unit = description, unit
 
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-def advance(progress: Progress, task: TaskID) -> None:
-    """One image further, with the rate brought up to date."""
-    progress.advance(task)
-    speed = progress.tasks[task].speed
-    progress.update(task, rate=f"{speed:.1f} images/s" if speed else "")
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(self._description, total=None, rate="")
+        self._bar.start()
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
 
-@contextmanager
-def images_bar(description: str) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
-    """A bar for images whose number is only told at the start: what to call then, and after each of them."""
-    with progress_bar(description, 0) as (progress, task):
-        yield lambda total: progress.update(task, total=total), lambda: advance(progress, task)
+    def start(self, total: int, done: int = 0) -> None:
+        """Shows how many there are."""
+        self._bar.update(self._task, total=total, completed=done)
+
+    def advance(self) -> None:
+        """One further, with the rate brought up to date."""
+        self._bar.advance(self._task)
+        speed = self._bar.tasks[self._task].speed
+        self._bar.update(self._task, rate=f"{speed:.1f} {self._unit}/s" if speed else "")
 
 
 def open_data(directory: Path, format: str, ignore: Sequence[str]) -> Dataset:  # noqa: A002 - as the option
@@ -107,7 +113,7 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
 
     Without rejections an earlier run's file is removed: it would be taken for this run's.
     """
-    from knnclip.images import write_atomically
+    from knnclip.files import write_atomically
 
     if not rejected:
         path.unlink(missing_ok=True)

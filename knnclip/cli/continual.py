@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from knnclip.cli.common import (
+    Bar,
     CacheOption,
     DatasetArgument,
     DeviceOption,
@@ -29,7 +30,6 @@ from knnclip.cli.protocols import (
     prepare,
     run_facts,
     spread,
-    steps_bar,
 )
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def continual(
     orders = [by_class(prepared.material, order) for order in groups] or [
         by_data_set(prepared.material, seed) for seed in _seeds(seeds)
     ]
-    with steps_bar(sum(map(len, orders))) as advance:
-        runs = [run(prepared.preset, prepared.parts, prepared.material, order, on_step=advance) for order in orders]
+    with Bar("steps", "steps") as bar:
+        bar.start(sum(map(len, orders)))
+        runs = [run(prepared.preset, prepared.parts, prepared.material, order, progress=bar) for order in orders]
     _print(runs)
     if report is not None:
         protocol = prepared.protocol(train, val, max_rows_per_image)
@@ -121,7 +122,7 @@ def _print(runs: list[list[Step]]) -> None:
 def _write(runs: list[list[Step]], folder: Path, protocol: dict[str, object]) -> None:
     from knnclip.evaluation.report.charts import continual_curve
     from knnclip.evaluation.report.page import CONTINUAL, CONTINUAL_PNG
-    from knnclip.evaluation.report.tables import write_csv, write_json
+    from knnclip.files import write_csv, write_json
     from knnclip.images import write_png
 
     write_json(folder / CONTINUAL, {"protocol": protocol, "run": run_facts(), "seeds": runs})

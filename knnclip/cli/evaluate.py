@@ -13,6 +13,7 @@ import typer
 
 from knnclip.cli.common import (
     DEFAULT_STORE,
+    Bar,
     CacheOption,
     DatasetArgument,
     DeviceOption,
@@ -24,9 +25,7 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
-    advance,
     open_data,
-    progress_bar,
     report_rejections,
     select_samples,
 )
@@ -102,15 +101,14 @@ def evaluate(
         folder = report or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         evaluation = Evaluation(segmenter, dataset, samples, masks, compare)  # type: ignore[arg-type]
         if not merge:
-            with progress_bar(f"evaluate {dataset.format}", len(samples)) as (progress, task):
+            with Bar(f"evaluate {dataset.format}") as bar:
                 score_images(
                     evaluation,
                     folder,
                     shard=part,
                     restart=restart,
                     workers=workers,
-                    on_start=lambda done, total: progress.update(task, completed=done, total=total),
-                    on_image=lambda: advance(progress, task),
+                    progress=bar,
                 )
         if shard is not None:
             return

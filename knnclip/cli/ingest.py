@@ -10,6 +10,7 @@ import typer
 
 from knnclip.cli.common import (
     DEFAULT_STORE,
+    Bar,
     DatasetArgument,
     DeviceOption,
     FormatOption,
@@ -20,9 +21,7 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
-    advance,
     open_data,
-    progress_bar,
     report_rejections,
     select_samples,
 )
@@ -71,9 +70,9 @@ def ingest(
             max_masks=max_masks,
             device=device,
         ) as segmenter,
-        progress_bar(f"ingest {dataset.format}", len(samples)) as (progress, task),
+        Bar(f"ingest {dataset.format}") as bar,
     ):
-        report = run(segmenter, dataset, samples, settings, workers=workers, on_image=lambda: advance(progress, task))
+        report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
     seconds = time.perf_counter() - start
     typer.echo(
         f"stored {report.rows} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from knnclip.cli.common import advance, open_data, progress_bar, report_rejections
+from knnclip.cli.common import Bar, open_data, report_rejections
 
 if TYPE_CHECKING:
     from knnclip.catalogue import Parts
@@ -100,7 +99,7 @@ def prepare(
 
     chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
     parts = make_parts(chosen, device, cache)
-    with progress_bar("encode", sum(len(dataset.samples) for dataset in (*sides.train, sides.val))) as (progress, task):
+    with Bar("encode") as bar:
         material = encode(
             chosen,
             parts,
@@ -108,16 +107,9 @@ def prepare(
             sides.val,
             sides.settings,
             workers=workers,
-            on_image=lambda: advance(progress, task),
+            progress=bar,
         )
     return Prepared(chosen, parts, material)
-
-
-@contextmanager
-def steps_bar(total: int) -> Iterator[Callable[[], None]]:
-    """A bar for the steps of all seeds."""
-    with progress_bar("steps", total) as (progress, task):
-        yield lambda: progress.advance(task)
 
 
 def finish(prepared: Prepared, report: Path | None, protocol: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from knnclip.cli.common import WorkersOption, images_bar
+from knnclip.cli.common import Bar, WorkersOption
 
 app = typer.Typer(help="Score prediction files against truth files; no model is needed.", no_args_is_help=True)
 
@@ -32,10 +32,8 @@ def semantic(
     listed = {index: label.name for index, label in read_classes(classes).items()}
     void = {index for index, name in listed.items() if name == VOID} | set(ignore)
     names = {index: name for index, name in listed.items() if index not in void}
-    with images_bar("score") as (on_start, on_image):
-        found = score_semantic_files(
-            pred_dir, truth_dir, names, void, workers=workers, on_start=on_start, on_image=on_image
-        )
+    with Bar("score") as bar:
+        found = score_semantic_files(pred_dir, truth_dir, names, void, workers=workers, progress=bar)
     _show(asdict(found.compute()), out)
 
 
@@ -51,10 +49,8 @@ def panoptic(
     """PQ, SQ and RQ, of all classes, things and stuff."""
     from knnclip.metrics.score_files import score_panoptic_files
 
-    with images_bar("score") as (on_start, on_image):
-        found = score_panoptic_files(
-            pred, pred_dir, truth, truth_dir, workers=workers, on_start=on_start, on_image=on_image
-        )
+    with Bar("score") as bar:
+        found = score_panoptic_files(pred, pred_dir, truth, truth_dir, workers=workers, progress=bar)
     _show(asdict(found.compute()), out)
 
 
@@ -78,7 +74,7 @@ def _show(scores: dict[str, object], out: Path | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from knnclip.evaluation.report.tables import write_json
+    from knnclip.files import write_json
 
     rows = scores.get("classes")
     console = Console()

@@ -9,14 +9,13 @@ import typer
 
 from knnclip.cli.common import (
     DEFAULT_STORE,
+    Bar,
     DeviceOption,
     MaxMasksOption,
     MinAreaOption,
     StoreOption,
     WeightsOption,
     WorkersOption,
-    advance,
-    progress_bar,
     report_rejections,
 )
 
@@ -40,7 +39,7 @@ def segment(
         Segmenter.open(
             store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
         ) as segmenter,
-        progress_bar("segment", 0) as (progress, task),
+        Bar("segment") as bar,
     ):
         rejected = segment_files(
             segmenter,
@@ -48,8 +47,7 @@ def segment(
             out,
             evidence=evidence,
             workers=workers,
-            on_start=lambda total: progress.update(task, total=total),
-            on_image=lambda: advance(progress, task),
+            progress=bar,
         )
     typer.echo(f"results in {out}")
     report_rejections(rejected, out / "rejected.jsonl")

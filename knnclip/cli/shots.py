@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from knnclip.cli.common import (
+    Bar,
     CacheOption,
     DatasetArgument,
     DeviceOption,
@@ -28,7 +29,6 @@ from knnclip.cli.protocols import (
     prepare,
     run_facts,
     spread,
-    steps_bar,
 )
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ def shots(
     prepared = prepare(
         sides, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
     )
-    with steps_bar(seeds * len(chosen)) as advance:
+    with Bar("steps", "steps") as bar:
+        bar.start(seeds * len(chosen))
         runs = [
-            run_shots(prepared.preset, prepared.parts, prepared.material, chosen, seed, on_step=advance)
+            run_shots(prepared.preset, prepared.parts, prepared.material, chosen, seed, progress=bar)
             for seed in range(seeds)
         ]
     _print(runs)
@@ -90,7 +91,7 @@ def _print(runs: list[list[ShotScores]]) -> None:
 def _write(runs: list[list[ShotScores]], folder: Path, protocol: dict[str, object]) -> None:
     from knnclip.evaluation.report.charts import shots_curve
     from knnclip.evaluation.report.page import SHOTS, SHOTS_PNG
-    from knnclip.evaluation.report.tables import write_csv, write_json
+    from knnclip.files import write_csv, write_json
     from knnclip.images import write_png
 
     write_json(folder / SHOTS, {"protocol": protocol, "run": run_facts(), "seeds": runs})

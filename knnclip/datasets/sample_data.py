@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
-from knnclip.images import write_atomically, write_png
+from knnclip.files import write_atomically
+from knnclip.images import write_png
 from knnclip.structures import Image
 from knnclip.vocabulary import Color
 

@@ -13,7 +13,7 @@ of the classes of step i after step t, T steps in all:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from knnclip.catalogue import Parts
 from knnclip.errors import UsageError, unknown_name
 from knnclip.evaluation.splits import Material, scratch_segmenter
 from knnclip.presets import Preset
+from knnclip.progress import SILENT, Progress
 from knnclip.structures import LabelledInstance
 
 NAN = float("nan")
@@ -95,9 +96,9 @@ def run(
     material: Material,
     arrivals: Sequence[Arrival],
     *,
-    on_step: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[Step]:
-    """The steps, on a store of their own that is gone afterwards."""
+    """The steps, on a store of their own that is gone afterwards; ``progress`` advances with each."""
     steps: list[Step] = []
     table = np.full((len(arrivals), len(arrivals)), np.nan)  # a[t, i]
     with scratch_segmenter(preset, parts) as segmenter:
@@ -123,7 +124,7 @@ def run(
                     seconds=time.perf_counter() - start,
                 )
             )
-            on_step()
+            progress.advance()
     return steps
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +30,7 @@ from knnclip.evaluation.report.tables import COMPARED, write_scores
 from knnclip.evaluation.totals import Scores, SetClasses, Totals
 from knnclip.images import write_png
 from knnclip.metrics.semantic import SemanticConfusion
+from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
 
 PACKAGES = ("knnclip", "numpy", "torch", "faiss-gpu", "faiss-cpu", "pycocotools")
@@ -79,8 +80,7 @@ def score_images(
     shard: tuple[int, int] = (0, 1),
     restart: bool = False,
     workers: int = 2,
-    on_start: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
-    on_image: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> None:
     """Scores the images that the folder does not have yet, of one shard, ``(i, n)``, of n.
 
@@ -100,7 +100,7 @@ def score_images(
     with Journal(folder, protocol, "" if of == 1 else f"{number}-of-{of}") as journal:
         todo = [sample for sample in samples if sample.ref not in journal.finished]
         _check_unchanged(evaluation.dataset, samples, journal)
-        on_start(len(samples) - len(todo), len(samples))
+        progress.start(len(samples), len(samples) - len(todo))
         outcomes = evaluate(
             evaluation.segmenter,
             evaluation.dataset,
@@ -117,7 +117,7 @@ def score_images(
                 )
             refused = [(item.file, item.row, item.reason) for item in outcome.rejected]
             journal.add(outcome.sample.ref, stamp(evaluation.dataset, outcome.sample), outcome.record, refused)
-            on_image()
+            progress.advance()
 
 
 def read_shard(text: str) -> tuple[int, int]:

@@ -6,7 +6,7 @@ them. The instances of a class are shuffled by a seed and stored in that order, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ from knnclip.catalogue import Parts
 from knnclip.errors import UsageError
 from knnclip.evaluation.splits import Material, scratch_segmenter
 from knnclip.presets import Preset
+from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY
 from knnclip.structures import LabelledInstance
 
@@ -52,9 +53,9 @@ def run_shots(
     shots: Sequence[int],
     seed: int,
     *,
-    on_step: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[ShotScores]:
-    """The scores for rising numbers of shots, on a store of their own that is gone afterwards."""
+    """The scores for rising numbers of shots, on a store that is gone afterwards; ``progress`` advances with each."""
     rng = np.random.default_rng(seed)
     classes = []
     for name in material.class_names:
@@ -70,7 +71,7 @@ def run_shots(
                 segmenter.store.add(rows, source)
             stored = int(segmenter.store.info()["instances"])
             scores.append(ShotScores(count, material.scores(segmenter).miou, stored))
-            on_step()
+            progress.advance()
     return scores
 
 

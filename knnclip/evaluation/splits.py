@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from knnclip.ingest import IngestSettings, labelled_instances
 from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
 from knnclip.parallel import map_ahead
 from knnclip.presets import Preset
+from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import LabelledInstance
@@ -55,7 +56,7 @@ def encode(
     settings: IngestSettings,
     *,
     workers: int = 2,
-    on_image: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> Material:
     """Encodes all sets; ``DatasetError`` if those to learn from have no class that the asked one has.
 
@@ -82,6 +83,7 @@ def encode(
             analysis = segmenter.analyse(labelled.image)
             return make_case(table[labelled.label_map], len(names), analysis), labelled.rejected
 
+        progress.start(sum(len(dataset.samples) for dataset in (*train, val)))
         learned = []
         for dataset in train:
             rows: Rows = {}
@@ -90,13 +92,13 @@ def encode(
                     if instance.class_name in place:
                         rows.setdefault(instance.class_name, []).append(instance)
                 rejected += refused
-                on_image()
+                progress.advance()
             learned.append(rows)
         asked = []
         for case, refused in map_ahead(ask, val.samples, workers):
             asked += [] if case is None else [case]
             rejected += refused
-            on_image()
+            progress.advance()
     return Material(names, tuple(learned), tuple(asked), tuple(rejected))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,7 @@ from knnclip.metrics.instances import InstanceScores, score_instances
 from knnclip.metrics.panoptic import PanopticQuality, SegmentCounts, segment_counts, segment_infos
 from knnclip.metrics.semantic import PixelCounts, SemanticConfusion, count_pixels
 from knnclip.parallel import map_ahead
-
-Started = Callable[[int], None]
-"""Told how many images there are."""
+from knnclip.progress import SILENT, Progress
 
 
 def score_semantic_files(
@@ -28,8 +26,7 @@ def score_semantic_files(
     ignore: Collection[int] = (),
     *,
     workers: int = 2,
-    on_start: Started = lambda total: None,  # noqa: ARG005
-    on_image: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> SemanticConfusion:
     """Folders of index PNGs with the same names. ``class_names`` by index; indices in ``ignore`` are not scored.
 
@@ -38,7 +35,7 @@ def score_semantic_files(
     confusion = SemanticConfusion(list(class_names.values()))
     indices = list(class_names)
     files = _images(truth_dir)
-    on_start(len(files))
+    progress.start(len(files))
 
     def count(truth_file: Path) -> PixelCounts:
         prediction_file = prediction_dir / truth_file.name
@@ -56,7 +53,7 @@ def score_semantic_files(
 
     for found in map_ahead(count, files, workers):
         confusion.add(found)
-        on_image()
+        progress.advance()
     return confusion
 
 
@@ -67,8 +64,7 @@ def score_panoptic_files(
     truth_dir: Path,
     *,
     workers: int = 2,
-    on_start: Started = lambda total: None,  # noqa: ARG005
-    on_image: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> PanopticQuality:
     """COCO panoptic JSON and PNGs. Every image of the truth needs a prediction."""
     truth, prediction = _json(truth_json), _json(prediction_json)
@@ -77,7 +73,7 @@ def score_panoptic_files(
     quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
     said = {annotation.get("image_id"): annotation for annotation in _entry(prediction, "annotations", prediction_json)}
     annotations = _entry(truth, "annotations", truth_json)
-    on_start(len(annotations))
+    progress.start(len(annotations))
 
     def count(annotation: dict[str, Any]) -> SegmentCounts:
         if "image_id" not in annotation:
@@ -100,7 +96,7 @@ def score_panoptic_files(
 
     for found in map_ahead(count, annotations, workers):
         quality.add(found)
-        on_image()
+        progress.advance()
     return quality
 
 

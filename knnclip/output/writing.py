@@ -13,7 +13,7 @@ The folder of results holds
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ import numpy as np
 
 from knnclip.datasets import Rejection
 from knnclip.errors import ImageError, UsageError
-from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_atomically, write_png
+from knnclip.files import write_atomically
+from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import distinct
 from knnclip.output.rendering import evidence_sheet, overlay
 from knnclip.parallel import map_ahead
+from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Image, Int32, Segment, Segmentation
 from knnclip.vocabulary import Vocabulary
@@ -43,13 +45,12 @@ def segment_files(
     *,
     evidence: bool = False,
     workers: int = 2,
-    on_start: Callable[[int], None] = lambda total: None,  # noqa: ARG005
-    on_image: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> tuple[Rejection, ...]:
     """Segments image files (folders stand for the images in them) into ``out``; returns what could not be read."""
     files = image_files(paths)
     names = unique_names(files)
-    on_start(len(files))
+    progress.start(len(files))
     vocabulary = segmenter.store.vocabulary()
     images: list[Json] = []
     annotations: list[Json] = []
@@ -65,7 +66,7 @@ def segment_files(
     for image_id, (file, name, result) in enumerate(
         zip(files, names, map_ahead(answer, files, workers), strict=True), start=1
     ):
-        on_image()
+        progress.advance()
         if isinstance(result, Rejection):
             rejected.append(result)
             continue

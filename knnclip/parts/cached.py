@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.images import pixel_digest, write_atomically
+from knnclip.files import write_atomically
+from knnclip.images import pixel_digest
 from knnclip.parts.roles import Encoder, MaskGenerator, ZeroShotClassifier
 from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals
 from knnclip.vocabulary import Vocabulary

@@ -21,8 +21,9 @@ from knnclip.ingest import IngestSettings, ingest
 from knnclip.metrics.semantic import count_pixels
 from knnclip.segmenter import Segmenter
 from tests.end_to_end.command import error_of, run
+from tests.progress import Listener
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate_miou.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate_miou.py"
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +47,13 @@ class StopError(Exception):
 
 
 def interrupted(evaluation, folder, images):
-    seen = []
-
-    def count():
-        seen.append(1)
-        if len(seen) == images:
+    def stop():
+        if listener.items == images:
             raise StopError
 
+    listener = Listener(stop)
     with pytest.raises(StopError):
-        score_images(evaluation, folder, on_image=count)
+        score_images(evaluation, folder, progress=listener)
 
 
 def test_an_interrupted_evaluation_continues_and_comes_to_the_same(asked, tmp_path):
@@ -62,9 +61,9 @@ def test_an_interrupted_evaluation_continues_and_comes_to_the_same(asked, tmp_pa
     interrupted(asked, tmp_path / "parts", 2)
     with pytest.raises(UsageError, match="3 of 5 images are not scored yet"):
         add_up_folder(asked, tmp_path / "parts")
-    started = []
-    score_images(asked, tmp_path / "parts", on_start=lambda *counts: started.append(counts))
-    assert started == [(2, 5)]
+    rest = Listener()
+    score_images(asked, tmp_path / "parts", progress=rest)
+    assert (rest.started, rest.items) == ((5, 2), 3)
     whole, parts = (add_up_folder(asked, tmp_path / name)[0] for name in ("whole", "parts"))
     assert whole.semantic == parts.semantic
     assert whole.interval == parts.interval
@@ -123,7 +122,9 @@ def test_a_store_that_changes_meanwhile_is_no_store_to_be_quoted(store, sample_d
     with Segmenter.open(tmp_path / "store") as segmenter:
         evaluation = Evaluation(segmenter, val, val.samples[:5])
         with pytest.raises(StoreError, match="changed while it was evaluated"):
-            score_images(evaluation, tmp_path / "o", on_image=lambda: segmenter.store.add_class("never seen before"))
+            score_images(
+                evaluation, tmp_path / "o", progress=Listener(lambda: segmenter.store.add_class("never seen before"))
+            )
 
 
 def test_a_set_of_one_class_is_refused_before_anything_is_done(store, sample_data, tmp_path):

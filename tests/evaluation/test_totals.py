@@ -8,8 +8,9 @@ import pytest
 
 from knnclip.errors import DatasetError
 from knnclip.evaluation.record import ImageRecord, cells_of, instance_annotation
-from knnclip.evaluation.report.tables import as_json, class_rows, write_csv, write_scores
+from knnclip.evaluation.report.tables import class_rows, write_scores
 from knnclip.evaluation.totals import SetClasses, Totals
+from knnclip.files import as_json, write_csv
 from knnclip.metrics.panoptic import SegmentCounts
 from knnclip.metrics.semantic import count_pixels
 from knnclip.structures import Mask

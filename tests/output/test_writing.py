@@ -7,7 +7,8 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip.errors import OutputError, UsageError
-from knnclip.images import write_atomically, write_png
+from knnclip.files import write_atomically
+from knnclip.images import write_png
 from knnclip.output.writing import image_files, panoptic_annotation, panoptic_rgb, segment_files, unique_names
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask, Segment, Segmentation

@@ -20,8 +20,8 @@ from knnclip.evaluation.journal import records
 from knnclip.evaluation.judge import MaskSource, masks_to_use
 from knnclip.evaluation.record import miou_of
 from knnclip.evaluation.report.page import PICTURES, Picture
-from knnclip.evaluation.report.tables import write_json
-from knnclip.images import encode_jpeg, write_atomically
+from knnclip.files import write_atomically, write_json
+from knnclip.images import encode_jpeg
 from knnclip.output.colors import distinct
 from knnclip.output.rendering import error_map, evidence_sheet, overlay, side_by_side
 from knnclip.segmenter import Segmenter

@@ -19,7 +19,7 @@ from typing import Any
 
 from knnclip.errors import UsageError
 from knnclip.evaluation.report.tables import COMPARED, SCORES
-from knnclip.images import write_atomically
+from knnclip.files import write_atomically
 
 PAGE = "report.html"
 PICTURES, CONTINUAL, SHOTS = "pictures.json", "continual.json", "shots.json"

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from knnclip.evaluation.totals import Scores
-from knnclip.images import write_atomically
-
-UNENCODABLE = "backslashreplace"
-"""File names may hold bytes that are no text; in JSON this is the escape that reads them back."""
+from knnclip.files import write_csv, write_json
 
 SCORES, CLASSES, COMPARED = "scores.json", "scores.csv", "compared.csv"
 
@@ -86,28 +79,3 @@ def compared_rows(scores: Scores) -> list[dict[str, Any]]:
         }
         for found in sorted(scores.compared, key=lambda found: -found.semantic.miou)
     ]
-
-
-def write_json(file: Path, content: object) -> None:
-    """Writes plain data and dataclasses; NaN, which JSON does not have, becomes null."""
-    write_atomically(file, json.dumps(as_json(content), ensure_ascii=False, indent=1).encode("utf-8", UNENCODABLE))
-
-
-def write_csv(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a row for each; all have the same columns."""
-    table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows({key: as_json(value) for key, value in row.items()} for row in rows)
-    write_atomically(file, table.getvalue().encode("utf-8", UNENCODABLE))
-
-
-def as_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type
-    """The value as ``json`` writes it: dataclasses as objects, tuples as lists, NaN as null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, Mapping):
-        return {str(key): as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

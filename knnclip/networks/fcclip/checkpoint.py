@@ -72,7 +72,7 @@ def convert(path: str | Path, out: str | Path, clip: str = "") -> int:
     """Writes a checkpoint as safetensors under the same names, after it was seen to fit; how many tensors it has."""
     from safetensors.torch import save
 
-    from knnclip.images import write_atomically
+    from knnclip.files import write_atomically
 
     weights = read_checkpoint(path)
     with torch.device("meta"):
