@@ -19,7 +19,7 @@ from demo.payload import Json
 from demo.picker import open_folder, open_zip
 from demo.reporting import check_writable, reported_to_clients
 from demo.session import Session, Sessions
-from demo.uploads import called, uploaded_file
+from demo.uploads import errors_name, uploaded_file
 from demo.vocabulary import counts, export_store
 from knnclip.store import Store
 
@@ -123,7 +123,7 @@ def build(sessions: Sessions) -> None:
         """Add the instances of an exported store; returns how many were new."""
         check_writable(sessions.options.read_only)
         path, name = uploaded_file(file)  # type: ignore[arg-type]
-        with called(path, name):
+        with errors_name(path, name):
             return Store.import_file(of(request).segmenter.store.path, path)
 
     def ingest_folder(folder: str, only: list[str], request: gr.Request) -> str:

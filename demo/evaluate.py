@@ -19,7 +19,7 @@ from knnclip.evaluation.judge import Outcome, add_up, evaluate
 from knnclip.evaluation.report.charts import confusion_picture, iou_bars
 from knnclip.images import read_image
 from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
-from knnclip.output.colors import distinct
+from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import overlay
 from knnclip.progress import SILENT, Progress
 from knnclip.structures import Image
@@ -93,7 +93,7 @@ def remember(session: Session, chosen: Picked, confusion: SemanticConfusion) -> 
     scores = confusion.compute()
     image = _first_readable(chosen)
     segmentation = session.segmenter.segment(image)
-    vocabulary = distinct(session.segmenter.store.vocabulary())
+    vocabulary = with_distinct_colors(session.segmenter.store.vocabulary())
     answer = overlay(image, segmentation, vocabulary)[: image.shape[0]]  # without its legend, to lie on one another
     session.evaluated = Evaluated(chosen.identity, scores, answer)
     return session.evaluated, image

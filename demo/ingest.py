@@ -55,7 +55,7 @@ def described(chosen: Picked, report: IngestReport) -> str:
     """What a run did, in a sentence."""
     failed = len({item.file for item in report.rejected})
     left = len(chosen.dataset.samples) - report.images - report.already - failed
-    text = f"Stored {report.rows:,} instances of {report.images:,} images as source {report.source_id}."
+    text = f"Stored {report.instances:,} instances of {report.images:,} images as source {report.source_id}."
     if report.already:
         text += f" {report.already:,} images had been stored before."
     if left > 0:

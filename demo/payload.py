@@ -10,7 +10,7 @@ import numpy as np
 
 from demo.session import LONGEST_PX, Session
 from knnclip.images import encode_jpeg, encode_png, ids_as_rgb
-from knnclip.output.colors import distinct
+from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import anchor, evidence_crop
 from knnclip.store import Store
 from knnclip.structures import Evidence, Image, Mask, Segment
@@ -26,7 +26,7 @@ def view(session: Session, *, with_picture: bool) -> Json:
     answer, analysis = session.answer, session.opened()
     if answer is None:
         raise RuntimeError("a picture under work always has an answer")
-    colors = {info.class_id: info.color for info in distinct(session.segmenter.store.vocabulary())}
+    colors = {info.class_id: info.color for info in with_distinct_colors(session.segmenter.store.vocabulary())}
     message: Json = {
         "kind": "view",
         "version": session.version,

@@ -12,7 +12,7 @@ import gradio as gr
 
 from demo.reporting import paragraph, reported
 from demo.session import Picked, Session, Sessions
-from demo.uploads import called, uploaded
+from demo.uploads import errors_name, uploaded
 from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.archive import extract_zip
 from knnclip.errors import DatasetError, UsageError
@@ -74,7 +74,7 @@ def open_zip(session: Session, file: Path, name: str, purpose: str) -> Picked:
     folder.mkdir()
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
-    with called(folder, name), called(file, name):
+    with errors_name(folder, name), errors_name(file, name):
         return Picked(open_dataset(extract_zip(file, folder)), f"{name}#{digest}")
 
 

@@ -51,4 +51,4 @@ def paragraph(text: str) -> str:
 
 def rejection_rows(rejected: Iterable[Rejection]) -> list[list[str]]:
     """The rows of a table of what could not be read."""
-    return [[item.file, str(item.row or ""), item.reason] for item in rejected]
+    return [[item.file, str(item.place or ""), item.reason] for item in rejected]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from demo.uploads import called
+from demo.uploads import errors_name
 from knnclip.datasets import Dataset
 from knnclip.errors import ImageError, UsageError
 from knnclip.history import History
@@ -111,7 +111,7 @@ class Session:
         """Makes an image file the picture under work; ``ImageError`` if it is none or too large."""
         if path.stat().st_size > MAX_PICTURE_BYTES:
             raise ImageError(f"{name} has more than {MAX_PICTURE_BYTES // 2**20} MB; save it smaller")
-        with called(path, name):
+        with errors_name(path, name):
             image = reduce_image(read_image(path), LONGEST_PX)
         digest = pixel_digest(image).removeprefix("sha256:")[:12]
         self._show(self.segmenter.analyse(image, ref=f"{name}#{digest}"))

@@ -30,7 +30,7 @@ def uploaded_file(file: Mapping[str, object] | None) -> tuple[Path, str]:
 
 
 @contextmanager
-def called(path: Path, name: str) -> Iterator[None]:
+def errors_name(path: Path, name: str) -> Iterator[None]:
     """Errors within speak of a file by the name that its owner knows, not by where the server keeps it."""
     try:
         yield

@@ -12,9 +12,9 @@ import numpy as np
 from demo.payload import crops, short
 from demo.reporting import check_writable, paragraph, reported
 from demo.session import Session, Sessions
-from demo.uploads import called, uploaded
+from demo.uploads import errors_name, uploaded
 from knnclip.errors import UsageError
-from knnclip.output.colors import distinct
+from knnclip.output.colors import with_distinct_colors
 from knnclip.store import Store
 from knnclip.structures import Image
 from knnclip.vocabulary import ClassInfo
@@ -156,7 +156,7 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
     def import_it(file: str, part: str, by: str, request: gr.Request) -> tuple[object, ...]:
         check_writable(sessions.options.read_only)
         session = sessions.of(request.session_hash)
-        with called(Path(file), Path(file).name):
+        with errors_name(Path(file), Path(file).name):
             count = Store.import_file(session.segmenter.store.path, uploaded(file))
         return show(session, part, by, f"Imported {count:,} instances.")
 
@@ -190,14 +190,14 @@ def counts(session: Session, info: ClassInfo) -> tuple[int, int]:
     vocabulary = store.vocabulary()
     census = store.census(vocabulary)
     column = int(vocabulary.columns(np.array([info.class_id]))[0])
-    return int(census.rows[column]), int(census.images[column])
+    return int(census.instances[column]), int(census.images[column])
 
 
 def listed(session: Session, part: str, by: str) -> list[ClassInfo]:
     """The classes whose name or synonym has a part, in the order asked for."""
     store = session.segmenter.store
     vocabulary = store.vocabulary()
-    rows = dict(zip(vocabulary.class_ids.tolist(), store.census(vocabulary).rows.tolist(), strict=True))
+    rows = dict(zip(vocabulary.class_ids.tolist(), store.census(vocabulary).instances.tolist(), strict=True))
     found = [
         info for info in vocabulary if any(part.casefold() in name.casefold() for name in (info.name, *info.synonyms))
     ]
@@ -224,7 +224,7 @@ def class_title(session: Session, info: ClassInfo) -> str:
 def class_pictures(session: Session, classes: list[ClassInfo]) -> list[tuple[Image, str]]:
     """A picture of each class, its own colour where no instance has one, and its name and count."""
     store = session.segmenter.store
-    colors = {info.class_id: info.color for info in distinct(store.vocabulary())}
+    colors = {info.class_id: info.color for info in with_distinct_colors(store.vocabulary())}
     examples = store.examples()
     evidence = store.evidence(examples.values())
     pictures = dict(zip(evidence, crops(store, evidence.values()), strict=True))

@@ -22,7 +22,7 @@ WITH_WEIGHTS = ("timm", "openclip")
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class FrozenParts:
     """What a preset's names stand for."""
 
     generator: MaskGenerator
@@ -31,7 +31,7 @@ class Parts:
     classifier: ZeroShotClassifier | None
 
 
-def make_parts(preset: Preset, device: str, cache: str | Path | None = None) -> Parts:
+def make_parts(preset: Preset, device: str, cache: str | Path | None = None) -> FrozenParts:
     """Makes the parts of a preset. One that is named for several roles is made once, and works once for each image.
 
     With a folder as ``cache`` they keep there what they make of an image, see ``knnclip.parts.cached``.
@@ -45,7 +45,7 @@ def make_parts(preset: Preset, device: str, cache: str | Path | None = None) -> 
         new = made[part] = make(part, device)
         return new
 
-    parts = Parts(
+    parts = FrozenParts(
         once(preset.masks, MaskGenerator, make_generator),  # type: ignore[type-abstract]
         once(preset.promptable, PromptableGenerator, make_promptable),  # type: ignore[type-abstract]
         once(preset.encoder, Encoder, make_encoder),  # type: ignore[type-abstract]
@@ -54,7 +54,7 @@ def make_parts(preset: Preset, device: str, cache: str | Path | None = None) -> 
     return parts if cache is None else cached(parts, preset, cache)
 
 
-def cached(parts: Parts, preset: Preset, folder: str | Path) -> Parts:
+def cached(parts: FrozenParts, preset: Preset, folder: str | Path) -> FrozenParts:
     """The parts of a preset, keeping in a folder what they make of an image; see ``knnclip.parts.cached``."""
     folder = Path(folder)
     classifier = parts.classifier
@@ -67,7 +67,7 @@ def cached(parts: Parts, preset: Preset, folder: str | Path) -> Parts:
 
 
 @dataclass(frozen=True)
-class Named:
+class PartOverrides:
     """The parts that are named beside a preset; what is None is the preset's."""
 
     masks: str | None = None

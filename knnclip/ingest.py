@@ -36,13 +36,13 @@ class IngestSettings:
     kind: Kind = "both"  # the annotated segments, the generator's own masks labelled by the truth under them, or both
     only: tuple[str, ...] = ()  # class names to store; empty: all
     exclude: tuple[str, ...] = ()  # class names not to store
-    max_rows_per_image: int = 150
+    max_instances_per_image: int = 150
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UsageError(f"what to ingest is one of {', '.join(KINDS)}, found {self.kind!r}")
-        if self.max_rows_per_image < 1:
-            raise UsageError(f"at least 1 row an image is stored, found {self.max_rows_per_image}")
+        if self.max_instances_per_image < 1:
+            raise UsageError(f"at least 1 row an image is stored, found {self.max_instances_per_image}")
 
     def wants(self, class_name: str) -> bool:
         """Whether instances of this class are stored."""
@@ -56,7 +56,7 @@ class IngestReport:
     source_id: int
     images: int  # read and stored in this run
     already: int  # finished by an earlier run of the same ingest
-    rows: int  # stored in this run
+    instances: int  # stored in this run
     rejected: tuple[Rejection, ...]
 
 
@@ -139,7 +139,7 @@ def labelled_instances(
             name, purity = majority(mask, labelled)
             if name is not None and purity >= MIN_PURITY:
                 kept.append((mask, name, purity, "proposal"))
-    chosen = take_turns([row for row in kept if settings.wants(row[1])], settings.max_rows_per_image)
+    chosen = take_turns([row for row in kept if settings.wants(row[1])], settings.max_instances_per_image)
     analysis = segmenter.analyse(labelled.image, masks=[mask for mask, *_ in chosen], ref=ref)
     return [
         LabelledInstance(vector, name, analysis.reference, mask, purity, origin)

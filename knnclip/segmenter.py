@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from knnclip.catalogue import Named, Parts, make_parts
+from knnclip.catalogue import FrozenParts, PartOverrides, make_parts
 from knnclip.decision.assembly import assemble
 from knnclip.decision.atoms import Atoms, partition
 from knnclip.decision.explanation import explain, shown_instances
@@ -75,7 +75,7 @@ class Segmenter:
     >>> result = segmenter.segment("next-street.jpg")
     """
 
-    def __init__(self, store: Store, preset: Preset, parts: Parts) -> None:
+    def __init__(self, store: Store, preset: Preset, parts: FrozenParts) -> None:
         """Use ``Segmenter.open``. ``parts`` are the preset's; ``StoreError`` if the store is of another encoder."""
         self.store = store
         self.preset = preset
@@ -110,7 +110,7 @@ class Segmenter:
         is a folder that keeps what they make of an image, for whoever asks about the same images again.
         """
         path = Path(path)
-        named = Named(masks, encoder, classifier, weights, {"min_area": min_area, "max_masks": max_masks})
+        named = PartOverrides(masks, encoder, classifier, weights, {"min_area": min_area, "max_masks": max_masks})
         if not read_only and not path.exists():
             return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device, cache)
         store = Store.open(path, read_only=read_only)
@@ -122,7 +122,7 @@ class Segmenter:
                     f"or choose another store for {preset!r}"
                 )
             own_masks, own_encoder, own_classifier = (store.get_setting(name) for name in PARTS)
-            remembered = Named(own_masks, own_encoder, own_classifier)
+            remembered = PartOverrides(own_masks, own_encoder, own_classifier)
             known = named.into(remembered.into(preset_by_name(stored)))
             return cls(store, known, make_parts(known, device, cache))
         except BaseException:

@@ -207,7 +207,7 @@ class Posterior:
 class Census:
     """What a store holds of the C classes of a vocabulary."""
 
-    rows: Int64  # (C,) stored instances
+    instances: Int64  # (C,) stored
     images: Int64  # (C,) distinct images with at least one of them
 
 

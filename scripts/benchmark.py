@@ -86,9 +86,9 @@ def scored(
 ) -> Measured:
     """A new store of ``stored`` asked for ``asked``."""
     kind: Kind = "truth" if masks == "oracle" else "both"
-    settings = IngestSettings(kind, max_rows_per_image=setup.rows // len(stored))
+    settings = IngestSettings(kind, max_instances_per_image=setup.rows // len(stored))
     with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
-        rows = ingest(segmenter, database, stored, settings).rows
+        rows = ingest(segmenter, database, stored, settings).instances
         start = time.perf_counter()
         outcomes = evaluate(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
         confusion, _ = add_up(outcomes, queries.class_names)

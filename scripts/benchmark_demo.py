@@ -141,7 +141,7 @@ def many_clients(folder: Path, clients: int, seconds: int, table: Table) -> list
     problems = [error for visitor in visitors for error in visitor.errors]
     acknowledged = {source for visitor in visitors for source in visitor.sources}
     with Store.open(store, read_only=True) as opened:
-        stored = {source.source_id for source in opened.sources() if source.rows} - before
+        stored = {source.source_id for source in opened.sources() if source.instances} - before
         problems += opened.verify()
     table.add_row("acknowledged / stored teachings", f"{len(acknowledged)} / {len(stored)}", "")
     if acknowledged != stored:

@@ -76,10 +76,10 @@ def test_an_instance_removed_comes_back(taught):
 def test_what_comes_back_belongs_to_its_source(taught):
     segmenter, history, _, _ = taught
     victim = next(iter(segmenter.store.instances()))
-    sources = [(info.source_id, info.rows) for info in segmenter.store.sources()]
+    sources = [(info.source_id, info.instances) for info in segmenter.store.sources()]
     history.remove(victim.instance_id)
     history.undo()
-    assert [(info.source_id, info.rows) for info in segmenter.store.sources()] == sources
+    assert [(info.source_id, info.instances) for info in segmenter.store.sources()] == sources
 
 
 def test_a_new_act_ends_what_can_be_redone(taught):

@@ -46,10 +46,10 @@ def test_majority_counts_ignored_pixels_against_purity():
 def test_what_is_stored_is_what_was_asked_for(tmp_path, sample_data, kind):
     train = open_dataset(sample_data / "train")
     with Segmenter.open(tmp_path / "s") as segmenter:
-        settings = IngestSettings(kind=kind, exclude=("sky",), max_rows_per_image=40)
+        settings = IngestSettings(kind=kind, exclude=("sky",), max_instances_per_image=40)
         report = ingest(segmenter, train, train.samples[:2], settings)
         stored = list(segmenter.store.instances())
-    assert len(stored) == report.rows <= 80
+    assert len(stored) == report.instances <= 80
     assert {item.origin for item in stored} == {"truth", "proposal"} & (
         {"truth": {"truth"}, "proposals": {"proposal"}, "both": {"truth", "proposal"}}[kind]
     )
@@ -57,7 +57,7 @@ def test_what_is_stored_is_what_was_asked_for(tmp_path, sample_data, kind):
     assert {item.image_ref for item in stored} == {"images/train_000.png", "images/train_001.png"}
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "all"}, {"max_rows_per_image": 0}])
+@pytest.mark.parametrize("wrong", [{"kind": "all"}, {"max_instances_per_image": 0}])
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(UsageError):
         IngestSettings(**wrong)
@@ -88,5 +88,5 @@ def test_data_of_one_identity_is_one_source_wherever_it_lies(tmp_path, sample_da
         for root in (sample_data / "val", moved):
             val = open_dataset(root)
             runs.append(ingest(segmenter, val, val.samples[:2], IngestSettings(), identity="val.zip 1234"))
-        assert (runs[1].source_id, runs[1].already, runs[1].rows) == (runs[0].source_id, 2, 0)
+        assert (runs[1].source_id, runs[1].already, runs[1].instances) == (runs[0].source_id, 2, 0)
         assert segmenter.store.sources()[0].description == "masks val.zip 1234"

@@ -37,7 +37,7 @@ def list_classes(store: StoreArgument) -> None:
         vocabulary = opened.vocabulary()
         census = opened.census(vocabulary)
     table = Table("id", "class", "kind", "instances", "images")
-    for info, rows, images in zip(vocabulary, census.rows, census.images, strict=True):
+    for info, rows, images in zip(vocabulary, census.instances, census.images, strict=True):
         name = Text(info.name) + Text("".join(f" = {synonym}" for synonym in info.synonyms), style="dim")
         table.add_row(str(info.class_id), name, "thing" if info.is_thing else "stuff", f"{rows:,}", f"{images:,}")
     Console().print(table)

@@ -118,7 +118,7 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     if not rejected:
         path.unlink(missing_ok=True)
         return
-    lines = [json.dumps({"file": r.file, "row": r.row, "reason": r.reason}, ensure_ascii=False) for r in rejected]
+    lines = [json.dumps({"file": r.file, "place": r.place, "reason": r.reason}, ensure_ascii=False) for r in rejected]
     write_atomically(path, "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
     typer.echo(
         f"{len(rejected)} rejected, listed in {path}; the first: {rejected[0].file}: {rejected[0].reason}", err=True

@@ -26,7 +26,7 @@ from knnclip.cli.protocols import (
     RowsOption,
     ValArgument,
     finish,
-    open_sides,
+    open_splits,
     prepare,
     run_facts,
     spread,
@@ -49,7 +49,7 @@ def continual(
     seeds: Annotated[int, typer.Option(min=0, help="So many shuffled orders; 0: the set's own.")] = 3,
     format: FormatOption = "auto",  # noqa: A002 - the option's name
     ignore: IgnoreOption = [],  # noqa: B006
-    max_rows_per_image: RowsOption = 150,
+    max_instances_per_image: RowsOption = 150,
     preset: PresetOption = "builtin",
     encoder: EncoderOption = None,
     weights: WeightsOption = None,
@@ -65,10 +65,10 @@ def continual(
     if step and then:
         raise UsageError("--step orders the classes of one data set, --then adds data sets; use one of them")
     train = [directory, *then]
-    sides = open_sides(train, val, format, ignore, max_rows_per_image)
-    groups = [] if then else _groups(sides.names(), steps, step, seeds)
+    splits = open_splits(train, val, format, ignore, max_instances_per_image)
+    groups = [] if then else _groups(splits.names(), steps, step, seeds)
     prepared = prepare(
-        sides, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
+        splits, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
     )
     orders = [by_class(prepared.material, order) for order in groups] or [
         by_data_set(prepared.material, seed) for seed in _seeds(seeds)
@@ -78,7 +78,7 @@ def continual(
         runs = [run(prepared.preset, prepared.parts, prepared.material, order, progress=bar) for order in orders]
     _print(runs)
     if report is not None:
-        protocol = prepared.protocol(train, val, max_rows_per_image)
+        protocol = prepared.protocol(train, val, max_instances_per_image)
         _write(runs, report, protocol | {"steps": len(orders[0]), "orders": len(orders)})
     finish(prepared, report, "continual")
 

@@ -36,7 +36,7 @@ def ingest(
     exclude: Annotated[list[str], typer.Option(help="Do not store this class; may be repeated.")] = [],  # noqa: B006
     images: ImagesOption = [],  # noqa: B006
     ignore: IgnoreOption = [],  # noqa: B006
-    max_rows_per_image: Annotated[
+    max_instances_per_image: Annotated[
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
     preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
@@ -56,7 +56,7 @@ def ingest(
 
     dataset = open_data(directory, format, ignore)
     samples = select_samples(dataset, images)
-    settings = IngestSettings(kind, tuple(only), tuple(exclude), max_rows_per_image)  # type: ignore[arg-type]
+    settings = IngestSettings(kind, tuple(only), tuple(exclude), max_instances_per_image)  # type: ignore[arg-type]
     start = time.perf_counter()
     with (
         Segmenter.open(
@@ -75,7 +75,7 @@ def ingest(
         report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
     seconds = time.perf_counter() - start
     typer.echo(
-        f"stored {report.rows} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"
+        f"stored {report.instances} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"
         + (f"; {report.already} images were already stored" if report.already else "")
     )
     report_rejections(dataset.rejected + report.rejected, Path(store) / "rejected.jsonl")

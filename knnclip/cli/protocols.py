@@ -15,9 +15,9 @@ import typer
 from knnclip.cli.common import Bar, open_data, report_rejections
 
 if TYPE_CHECKING:
-    from knnclip.catalogue import Parts
+    from knnclip.catalogue import FrozenParts
     from knnclip.datasets import Dataset
-    from knnclip.evaluation.splits import Material
+    from knnclip.evaluation.splits import EncodedSplits
     from knnclip.ingest import IngestSettings
     from knnclip.presets import Preset
 
@@ -32,11 +32,11 @@ ReportOption = Annotated[
 
 @dataclass(frozen=True)
 class Prepared:
-    """The pictures of both sides, cut and encoded."""
+    """The pictures of both splits, cut and encoded."""
 
     preset: Preset
-    parts: Parts
-    material: Material
+    parts: FrozenParts
+    material: EncodedSplits
 
     def protocol(self, train: Sequence[Path], val: Path, max_rows: int) -> dict[str, object]:
         """What decides the figures of both protocols."""
@@ -45,7 +45,7 @@ class Prepared:
             "val": str(val),
             "classes": list(self.material.class_names),
             "images_asked": len(self.material.asked),
-            "max_rows_per_image": max_rows,
+            "max_instances_per_image": max_rows,
             "preset": self.preset.name,
             "encoder": str(self.parts.encoder.fingerprint),
             "vote": str(self.preset.vote),
@@ -54,7 +54,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Sides:
+class Splits:
     """The data sets to learn from, and the one to be asked."""
 
     train: Sequence[Dataset]
@@ -62,28 +62,28 @@ class Sides:
     settings: IngestSettings
 
     def names(self) -> tuple[str, ...]:
-        """The classes that both sides have."""
+        """The classes that both splits have."""
         from knnclip.evaluation.splits import common_classes
 
         return common_classes(self.train, self.val, self.settings)
 
 
-def open_sides(
+def open_splits(
     train: Sequence[Path],
     val: Path,
     format: str,  # noqa: A002 - the option's name
     ignore: Sequence[str],
     max_rows: int,
-) -> Sides:
+) -> Splits:
     """Opens the data sets, before anything is made of their pictures."""
     from knnclip.ingest import IngestSettings
 
     *learned, asked = (open_data(folder, format, ignore) for folder in (*train, val))
-    return Sides(learned, asked, IngestSettings(max_rows_per_image=max_rows))
+    return Splits(learned, asked, IngestSettings(max_instances_per_image=max_rows))
 
 
 def prepare(
-    sides: Sides,
+    splits: Splits,
     *,
     preset: str,
     encoder: str | None,
@@ -92,20 +92,20 @@ def prepare(
     cache: Path | None,
     workers: int,
 ) -> Prepared:
-    """Encodes the pictures of both sides, with a bar for the progress."""
-    from knnclip.catalogue import Named, make_parts
+    """Encodes the pictures of both splits, with a bar for the progress."""
+    from knnclip.catalogue import PartOverrides, make_parts
     from knnclip.evaluation.splits import encode
     from knnclip.presets import preset_by_name
 
-    chosen = Named(encoder=encoder, weights=weights).into(preset_by_name(preset))
+    chosen = PartOverrides(encoder=encoder, weights=weights).into(preset_by_name(preset))
     parts = make_parts(chosen, device, cache)
     with Bar("encode") as bar:
         material = encode(
             chosen,
             parts,
-            sides.train,
-            sides.val,
-            sides.settings,
+            splits.train,
+            splits.val,
+            splits.settings,
             workers=workers,
             progress=bar,
         )

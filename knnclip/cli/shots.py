@@ -25,7 +25,7 @@ from knnclip.cli.protocols import (
     RowsOption,
     ValArgument,
     finish,
-    open_sides,
+    open_splits,
     prepare,
     run_facts,
     spread,
@@ -44,7 +44,7 @@ def shots(
     seeds: Annotated[int, typer.Option(min=1, help="So many draws of the instances.")] = 3,
     format: FormatOption = "auto",  # noqa: A002 - the option's name
     ignore: IgnoreOption = [],  # noqa: B006
-    max_rows_per_image: RowsOption = 150,
+    max_instances_per_image: RowsOption = 150,
     preset: PresetOption = "builtin",
     encoder: EncoderOption = None,
     weights: WeightsOption = None,
@@ -57,9 +57,9 @@ def shots(
     from knnclip.evaluation.shots import read_shots, run_shots
 
     chosen = read_shots(counts)
-    sides = open_sides([directory], val, format, ignore, max_rows_per_image)
+    splits = open_splits([directory], val, format, ignore, max_instances_per_image)
     prepared = prepare(
-        sides, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
+        splits, preset=preset, encoder=encoder, weights=weights, device=device, cache=cache, workers=workers
     )
     with Bar("steps", "steps") as bar:
         bar.start(seeds * len(chosen))
@@ -69,7 +69,7 @@ def shots(
         ]
     _print(runs)
     if report is not None:
-        _write(runs, report, prepared.protocol([directory], val, max_rows_per_image) | {"seeds": seeds})
+        _write(runs, report, prepared.protocol([directory], val, max_instances_per_image) | {"seeds": seeds})
     finish(prepared, report, "shots")
 
 

@@ -29,7 +29,7 @@ def info(store: StoreArgument) -> None:
     table = Table("source", "kind", "made", "what", "instances")
     for source in sources:
         table.add_row(
-            str(source.source_id), source.kind, source.created, escape(source.description), f"{source.rows:,}"
+            str(source.source_id), source.kind, source.created, escape(source.description), f"{source.instances:,}"
         )
     console.print(table)
 

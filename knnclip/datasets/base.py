@@ -25,7 +25,7 @@ class Rejection:
     """Something that could not be used, and why."""
 
     file: str
-    row: str | None  # line, annotation id or index within the file
+    place: str | None  # line, annotation id or index within the file
     reason: str
 
 
@@ -92,7 +92,7 @@ class Dataset(ABC):
         return tuple(label.name for label in self.classes)
 
     @property
-    def called(self) -> tuple[tuple[str, ...], ...]:
+    def class_aliases(self) -> tuple[tuple[str, ...], ...]:
         """The names and synonyms of each class, its own name first."""
         return tuple((label.name, *label.synonyms) for label in self.classes)
 
@@ -124,7 +124,7 @@ def unwanted(value: int, label: ClassLabel, ignore: Collection[str]) -> bool:
     return not {str(value), label.name, *label.synonyms}.isdisjoint(ignore)
 
 
-def distinct(labels: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
+def without_shared_synonyms(labels: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
     """The classes without the synonyms that would also name another class."""
     labels = tuple(labels)
     owners = Counter(name for label in labels for name in {label.name, *label.synonyms})

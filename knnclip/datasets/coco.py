@@ -22,9 +22,9 @@ from knnclip.datasets.base import (
     LabelledMask,
     Rejection,
     Sample,
-    distinct,
     paint,
     unwanted,
+    without_shared_synonyms,
 )
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.orientation import turn_of, turned
@@ -161,7 +161,7 @@ def _opened(format: str, root: Path, file: Path, ignore: Collection[str]) -> Coc
         exhaustive=format != "lvis",
         root=root,
         file=file,
-        classes=distinct(kept.values()),
+        classes=without_shared_synonyms(kept.values()),
         samples=tuple(samples),
         rejected=tuple(rejected),
         names={key: label.name for key, label in kept.items()},

@@ -23,8 +23,8 @@ from knnclip.datasets.base import (
     LabelledMask,
     Rejection,
     Sample,
-    distinct,
     unwanted,
+    without_shared_synonyms,
 )
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.coco import image_folders
@@ -123,7 +123,7 @@ def _opened(root: Path, file: Path, ignore: Collection[str]) -> CocoPanoptic:
     kept = {number: label for number, label in labels.items() if not unwanted(number, label, ignore)}
     return CocoPanoptic(
         root=root,
-        classes=distinct(kept.values()),
+        classes=without_shared_synonyms(kept.values()),
         samples=tuple(samples),
         rejected=tuple(rejected),
         file=file,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from knnclip.datasets.base import ClassLabel, Rejection, Sample, distinct, unwanted
+from knnclip.datasets.base import ClassLabel, Rejection, Sample, unwanted, without_shared_synonyms
 from knnclip.datasets.class_lists import read_class_list
 from knnclip.datasets.label_images import LabelImages, ObjectFiles
 from knnclip.datasets.layouts import LAYOUTS, Key, Layout
@@ -124,4 +124,4 @@ def _configured(file: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{file} does not list the labels of Mapillary Vistas ({error}); fetch it again") from None
     void = frozenset(range(len(labels))) - frozenset(classes)
-    return dict(zip(classes, distinct(classes.values()), strict=True)), void
+    return dict(zip(classes, without_shared_synonyms(classes.values()), strict=True)), void

@@ -117,7 +117,7 @@ def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Censu
 
     trust = p[rows, preferred] ** np.float32(calibration.exponent)
     taken = trust * witnesses / (witnesses + HALF_BELIEVED)
-    supported = census.rows > 0
+    supported = census.instances > 0
     alike = _alike(retrieved, levels, census)
     rescued = alike * (taken + (1 - taken) * trust)
     same = np.clip(1 - (1 - similarity) / np.maximum(1 - typical, NEARLY_SAME), 0, 1)
@@ -152,6 +152,6 @@ def _alike(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
     full = np.where(known, floor, np.float32(1))
     empty = np.where(known, floor - REACH * (typical - floor), np.float32(UNLIKE))
     reached = (np.maximum(similarity, -1) - empty) / np.maximum(full - empty, np.float32(1e-6))
-    chosen = 1 - max(int(np.count_nonzero(census.rows)), 1) ** -0.5
+    chosen = 1 - max(int(np.count_nonzero(census.instances)), 1) ** -0.5
     alike: Float32 = np.maximum(np.clip(reached, 0, 1), np.where(known, 0, chosen)).astype(np.float32)
     return alike

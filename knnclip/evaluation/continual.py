@@ -20,9 +20,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.catalogue import Parts
+from knnclip.catalogue import FrozenParts
 from knnclip.errors import UsageError, unknown_name
-from knnclip.evaluation.splits import Material, scratch_segmenter
+from knnclip.evaluation.splits import EncodedSplits, scratch_segmenter
 from knnclip.presets import Preset
 from knnclip.progress import SILENT, Progress
 from knnclip.structures import LabelledInstance
@@ -74,12 +74,12 @@ def check_groups(names: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
             raise UsageError(f"each class arrives in one step; {name!r} is in {named.count(name)}")
 
 
-def by_class(material: Material, groups: Sequence[Sequence[str]]) -> list[Arrival]:
+def by_class(material: EncodedSplits, groups: Sequence[Sequence[str]]) -> list[Arrival]:
     """Groups of classes with their rows of all data sets."""
     return [Arrival(tuple(group), tuple(row for name in group for row in material.rows(name))) for group in groups]
 
 
-def by_data_set(material: Material, seed: int | None) -> list[Arrival]:
+def by_data_set(material: EncodedSplits, seed: int | None) -> list[Arrival]:
     """Each data set in a step of its own, in the given order or shuffled by a seed."""
     arrivals: list[Arrival] = []
     known: set[str] = set()
@@ -92,8 +92,8 @@ def by_data_set(material: Material, seed: int | None) -> list[Arrival]:
 
 def run(
     preset: Preset,
-    parts: Parts,
-    material: Material,
+    parts: FrozenParts,
+    material: EncodedSplits,
     arrivals: Sequence[Arrival],
     *,
     progress: Progress = SILENT,

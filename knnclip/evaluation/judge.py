@@ -125,7 +125,7 @@ class _Judge:
         classes = len(self.dataset.class_names)
         vocabulary = self.segmenter.store.vocabulary()
         # A class that came or went since the answer was given is none of the data set's.
-        to_index = index_of_class(vocabulary, self.dataset.called, at_least=int(answer.semantic.max()) + 1)
+        to_index = index_of_class(vocabulary, self.dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
         prediction = to_index[answer.semantic]
         compared: dict[str, Int64] = {}
         if self.compared:

@@ -115,7 +115,7 @@ def score_images(
                     f"store {protocol['store']} changed while it was evaluated; evaluate when nobody teaches it, or a "
                     "copy of it (knnclip store export)"
                 )
-            refused = [(item.file, item.row, item.reason) for item in outcome.rejected]
+            refused = [(item.file, item.place, item.reason) for item in outcome.rejected]
             journal.add(outcome.sample.ref, stamp(evaluation.dataset, outcome.sample), outcome.record, refused)
             progress.advance()
 
@@ -211,6 +211,6 @@ def versions() -> dict[str, str]:
 def _stored_rows(evaluation: Evaluation) -> list[int]:
     """How many rows the store has of each class of the data set."""
     vocabulary = evaluation.segmenter.store.vocabulary()
-    rows = evaluation.segmenter.store.census(vocabulary).rows
-    columns = vocabulary.columns(np.array(class_ids_of(vocabulary, evaluation.dataset.called), dtype=np.int64))
+    rows = evaluation.segmenter.store.census(vocabulary).instances
+    columns = vocabulary.columns(np.array(class_ids_of(vocabulary, evaluation.dataset.class_aliases), dtype=np.int64))
     return [0 if column < 0 else int(rows[column]) for column in columns.tolist()]

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from knnclip.catalogue import Parts
+from knnclip.catalogue import FrozenParts
 from knnclip.errors import UsageError
-from knnclip.evaluation.splits import Material, scratch_segmenter
+from knnclip.evaluation.splits import EncodedSplits, scratch_segmenter
 from knnclip.presets import Preset
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY
@@ -48,8 +48,8 @@ def read_shots(text: str) -> list[int]:
 
 def run_shots(
     preset: Preset,
-    parts: Parts,
-    material: Material,
+    parts: FrozenParts,
+    material: EncodedSplits,
     shots: Sequence[int],
     seed: int,
     *,

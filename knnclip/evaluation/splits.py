@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.catalogue import Parts
+from knnclip.catalogue import FrozenParts
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError
 from knnclip.evaluation.cases import Case, confusion_of_cases, make_case
@@ -29,7 +29,7 @@ Rows = dict[str, list[LabelledInstance]]
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class EncodedSplits:
     """What the protocols work on."""
 
     class_names: tuple[str, ...]  # of the asked set, which some set to learn from has too
@@ -50,14 +50,14 @@ class Material:
 
 def encode(
     preset: Preset,
-    parts: Parts,
+    parts: FrozenParts,
     train: Sequence[Dataset],
     val: Dataset,
     settings: IngestSettings,
     *,
     workers: int = 2,
     progress: Progress = SILENT,
-) -> Material:
+) -> EncodedSplits:
     """Encodes all sets; ``DatasetError`` if those to learn from have no class that the asked one has.
 
     Classes that only one side has are left out, and their pixels are not scored.
@@ -99,7 +99,7 @@ def encode(
             asked += [] if case is None else [case]
             rejected += refused
             progress.advance()
-    return Material(names, tuple(learned), tuple(asked), tuple(rejected))
+    return EncodedSplits(names, tuple(learned), tuple(asked), tuple(rejected))
 
 
 def common_classes(train: Sequence[Dataset], val: Dataset, settings: IngestSettings) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def common_classes(train: Sequence[Dataset], val: Dataset, settings: IngestSetti
 
 
 @contextmanager
-def scratch_segmenter(preset: Preset, parts: Parts) -> Iterator[Segmenter]:
+def scratch_segmenter(preset: Preset, parts: FrozenParts) -> Iterator[Segmenter]:
     """A segmenter on an empty store in a temporary folder."""
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -39,7 +39,7 @@ _CONES_TO_LAB = np.array(
 )  # fmt: skip
 
 
-def distinct(vocabulary: Vocabulary) -> Vocabulary:
+def with_distinct_colors(vocabulary: Vocabulary) -> Vocabulary:
     """The same classes in colours that differ for every kind of sight, as far as there are enough colours.
 
     Classes choose in the order in which the store got to know them, so that a new one never recolours an older one: a

@@ -24,7 +24,7 @@ from knnclip.datasets import Rejection
 from knnclip.errors import ImageError, UsageError
 from knnclip.files import write_atomically
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
-from knnclip.output.colors import distinct
+from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import evidence_sheet, overlay
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
@@ -73,7 +73,7 @@ def segment_files(
         image, segmentation = result
         write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
         write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
-        write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, distinct(vocabulary)))
+        write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, with_distinct_colors(vocabulary)))
         _write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
         if evidence:
             _write_evidence(segmenter, image, segmentation, out / "evidence", name)

@@ -35,7 +35,7 @@ class SourceInfo:
     description: str
     key: str | None  # what makes two acts the same, so that the second continues the first
     created: str  # ISO 8601, UTC
-    rows: int  # instances that are in the store now
+    instances: int  # that are in the store now
     finished_images: int
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image as Pil
 
 from knnclip.datasets import ClassLabel, open_dataset
-from knnclip.datasets.base import distinct, unwanted
+from knnclip.datasets.base import unwanted, without_shared_synonyms
 from knnclip.datasets.reading import seen
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
@@ -12,7 +12,7 @@ from tests.datasets.test_published import blocks
 
 
 def test_a_synonym_that_names_another_class_is_left_out():
-    labels = distinct(
+    labels = without_shared_synonyms(
         [
             ClassLabel("cap", True, None, ("hat", "lid", "cover", "cover")),
             ClassLabel("hat", True, None, ("bonnet",)),

@@ -36,7 +36,7 @@ def test_categories_have_gaps(tmp_path):
     labelled = dataset.load(dataset.samples[0])
     assert [item.class_name for item in labelled.instances] == ["toothbrush"]
     assert labelled.label_map[15, 15] == 2
-    assert [item.row for item in labelled.rejected] == ["annotation 2"]
+    assert [item.place for item in labelled.rejected] == ["annotation 2"]
 
 
 def test_two_splits_in_a_folder_are_named(tmp_path):
@@ -81,7 +81,7 @@ def test_lvis(lvis):
         ("aerosol_can", "spray_can", "spray can"), ("cap_(headwear)",), (),
     ]  # fmt: skip
     assert [sample.ref for sample in dataset.samples] == ["val2017/000000397133.jpg", "train2017/000000000009.jpg"]
-    assert [item.row for item in dataset.rejected] == ["image 3"]
+    assert [item.place for item in dataset.rejected] == ["image 3"]
     labelled = dataset.load(dataset.samples[0])
     assert [item.class_name for item in labelled.instances] == ["cap (headwear)"]
     assert (labelled.label_map == IGNORED).sum() == 40 * 60 - 100, "what is not annotated is unknown"

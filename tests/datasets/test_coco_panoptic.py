@@ -45,13 +45,13 @@ def test_coco_panoptic(panoptic):
     assert dataset.has_instances
     assert [label.is_thing for label in dataset.classes] == [True, False]
     assert [label.color for label in dataset.classes] == [(220, 20, 60), (250, 141, 255)]
-    assert [rejection.row for rejection in dataset.rejected] == ["image 10"]
+    assert [rejection.place for rejection in dataset.rejected] == ["image 10"]
     labelled = dataset.load(dataset.samples[0])
     assert labelled.label_map[0, ::15].tolist() == [-1, 0, 1, -1]
     assert [(item.class_name, item.is_crowd) for item in labelled.instances] == [
         ("person", False), ("rug", False), ("person", True),
     ]  # fmt: skip
-    assert [rejection.row for rejection in labelled.rejected] == ["segment 77", "segment 300"]
+    assert [rejection.place for rejection in labelled.rejected] == ["segment 77", "segment 300"]
     for name in ("rug", "rug-merged", "200"):
         assert open_dataset(panoptic, ignore=[name]).class_names == ("person",)
 

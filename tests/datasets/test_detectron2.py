@@ -75,7 +75,7 @@ def test_an_instance_set(catalog):
     assert [item.class_name for item in labelled.instances] == ["car"]
     assert labelled.label_map[10, 10] == 1
     assert labelled.label_map[39, 59] == -1
-    assert [rejection.row for rejection in labelled.rejected] == ["annotation 1"]
+    assert [rejection.place for rejection in labelled.rejected] == ["annotation 1"]
 
 
 def test_what_is_not_registered_is_an_error(catalog):

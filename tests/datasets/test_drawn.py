@@ -48,7 +48,7 @@ def test_labelme(labelme):
     ball = next(item.mask.area for item in labelled.instances if item.class_name == "ball")
     assert ball == pytest.approx(np.pi * 25, rel=0.1)
     assert labelled.label_map[25, 45] == 2
-    assert [rejection.row for rejection in labelled.rejected] == ["shape 5", "shape 6", "shape 7"]
+    assert [rejection.place for rejection in labelled.rejected] == ["shape 5", "shape 6", "shape 7"]
 
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
@@ -76,7 +76,7 @@ def cvat(tmp_path):
 def test_cvat(cvat):
     dataset = open_dataset(cvat, ignore=["sunny"])
     assert (dataset.format, dataset.class_names) == ("cvat", ("car", "cat", "road", "sign"))
-    assert [rejection.row for rejection in dataset.rejected] == ["image gone.jpg"]
+    assert [rejection.place for rejection in dataset.rejected] == ["image gone.jpg"]
     labelled = dataset.load(dataset.samples[0])
     names = np.array([*dataset.class_names, "nothing"])[labelled.label_map]
     # What is higher lies on top, whatever its size.
@@ -113,7 +113,7 @@ def test_a_broken_image_of_cvat_is_counted(cvat):
     (cvat / "annotations.xml").write_text(CVAT.replace("</annotations>", broken))
     dataset = open_dataset(cvat)
     assert [sample.ref for sample in dataset.samples] == ["images/one.jpg"]
-    assert [rejection.row for rejection in dataset.rejected] == ["image gone.jpg", "image two.jpg"]
+    assert [rejection.place for rejection in dataset.rejected] == ["image gone.jpg", "image two.jpg"]
 
 
 @pytest.mark.parametrize(

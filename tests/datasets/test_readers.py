@@ -160,13 +160,13 @@ def test_broken_coco_annotations_are_rejected_and_the_others_stand(coco, annotat
     assert [i.class_name for i in labelled.instances] == ["cat"]
     (rejection,) = labelled.rejected
     assert reason in rejection.reason
-    assert rejection.row == "annotation 0"
+    assert rejection.place == "annotation 0"
     assert rejection.file.endswith("instances.json")
 
 
 def test_missing_images_and_stray_annotations_are_rejected_on_opening(coco):
     root = coco([{"image_id": 7}], images=({"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}))
-    assert sorted(item.row for item in open_dataset(root).rejected) == ["annotation at 0", "image 2"]
+    assert sorted(item.place for item in open_dataset(root).rejected) == ["annotation at 0", "image 2"]
 
 
 def test_image_paths_out_of_the_folder_are_missing(coco, tmp_path):
@@ -214,7 +214,7 @@ def test_yolo_polygons(yolo):
 def test_broken_yolo_lines_are_rejected_with_their_number(yolo, line, reason):
     labelled = load_first(yolo(["0 0 0 1 0 1 1", line]))
     assert len(labelled.instances) == 1
-    assert labelled.rejected[0].row == "line 2"
+    assert labelled.rejected[0].place == "line 2"
     assert reason in labelled.rejected[0].reason
 
 

@@ -95,7 +95,7 @@ def naive(base, posterior, known, count, votes):
         g = min(max((s - (floor - 2 * (typical - floor))) / (2 * (typical - floor)), 0), 1)
         h = min(max((s - typical) / (1 - typical), 0), 1)
         mu, nu = g * (lam + (1 - lam) * t), g * lam * (votes.reliability + (1 - votes.reliability) * h**2)
-        inside = [k for k in range(len(p)) if count.rows[k] > 0]
+        inside = [k for k in range(len(p)) if count.instances[k] > 0]
         m = sum(base[i, k] for k in inside)
         v = 1 - base[i].sum()
         u = 1 - m - v

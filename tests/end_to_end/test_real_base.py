@@ -25,7 +25,7 @@ def drive(shared_data, base, tmp_path_factory):
     """A store of 5,000 rows of a drive without its buildings, and two frames of it one second apart."""
     dataset = open_dataset(shared_data / "camvid" / "train")
     frames = [sample for sample in dataset.samples if sample.image_path.name.startswith("0016E5")]
-    settings = IngestSettings(exclude=("Building",), max_rows_per_image=150)
+    settings = IngestSettings(exclude=("Building",), max_instances_per_image=150)
     path = tmp_path_factory.mktemp("drive") / "store"
     with Segmenter.open(path, classifier=base, device="cpu") as segmenter:
         ingest(segmenter, dataset, frames[:40], settings)

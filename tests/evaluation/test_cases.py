@@ -53,7 +53,7 @@ def test_other_settings_are_scored_as_if_they_were_the_presets(segmenter, sample
         for tau in (0.01, 1)
     ]
     vocabulary = segmenter.store.vocabulary()
-    to_index = index_of_class(vocabulary, val.called)
+    to_index = index_of_class(vocabulary, val.class_aliases)
     found = []
     for preset, beliefs in zip(
         settings, segmenter.beliefs(case.embeddings, case.descriptions, vocabulary, settings), strict=True

@@ -19,7 +19,7 @@ from knnclip.evaluation.continual import (
     in_steps,
     run,
 )
-from knnclip.evaluation.splits import Material, encode
+from knnclip.evaluation.splits import EncodedSplits, encode
 from knnclip.ingest import IngestSettings
 from knnclip.presets import preset_by_name
 from tests.end_to_end.command import error_of
@@ -37,7 +37,7 @@ def prepared(sample_data):
 def material(*learned):
     """One with these classes in each data set, and rows that say where they come from."""
     names = sorted({name for rows in learned for name in rows})
-    return Material(tuple(names), learned, (), ())
+    return EncodedSplits(tuple(names), learned, (), ())
 
 
 def test_forgetting_and_backward_transfer_by_hand():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from knnclip.output.colors import CLEAR_DISTANCE, clearance, distinct
+from knnclip.output.colors import CLEAR_DISTANCE, clearance, with_distinct_colors
 from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 
@@ -31,12 +31,12 @@ def test_clearance_is_that_of_the_sight_that_confuses_most(pair, least, most):
 
 def test_a_dozen_classes_are_told_apart_by_everybody():
     assert clearance(colors(vocabulary(12))) < CLEAR_DISTANCE / 2, "names alone give colours that are confused"
-    assert clearance(colors(distinct(vocabulary(12)))) >= CLEAR_DISTANCE
+    assert clearance(colors(with_distinct_colors(vocabulary(12)))) >= CLEAR_DISTANCE
 
 
 def test_a_new_class_recolours_none():
-    before = {info.name: info.color for info in distinct(vocabulary(30))}
-    after = {info.name: info.color for info in distinct(vocabulary(31))}
+    before = {info.name: info.color for info in with_distinct_colors(vocabulary(30))}
+    after = {info.name: info.color for info in with_distinct_colors(vocabulary(31))}
     assert before.items() <= after.items()
 
 
@@ -44,9 +44,9 @@ def test_clear_colours_and_everything_else_are_kept():
     given = Vocabulary.of(
         [ClassInfo(4, "sea", False, (0, 114, 178), ("ocean",)), ClassInfo(9, "sun", True, (230, 159, 0))]
     )
-    assert distinct(given) == given
-    assert distinct(Vocabulary(())) == Vocabulary(())
+    assert with_distinct_colors(given) == given
+    assert with_distinct_colors(Vocabulary(())) == Vocabulary(())
 
 
 def test_more_classes_than_colours_still_have_one_each():
-    assert len(distinct(vocabulary(400))) == 400
+    assert len(with_distinct_colors(vocabulary(400))) == 400

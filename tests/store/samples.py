@@ -90,7 +90,7 @@ def answers(store: Store, k: int = 10, queries: np.ndarray | None = None) -> tup
     return (
         answer(store, store.search(queries, k)),
         [(info.name, info.is_thing, info.color, info.synonyms) for info in vocabulary],
-        census.rows.tolist(),
+        census.instances.tolist(),
         census.images.tolist(),
         levels.floor.tolist(),
         levels.typical.tolist(),

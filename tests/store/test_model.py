@@ -170,7 +170,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert all(self.rows[row_id]["row"].image.ref == shown.image_ref for row_id, shown in evidence.items())
         vocabulary = self.store.vocabulary()
         census = self.store.census(vocabulary)
-        for info, rows, images in zip(vocabulary, census.rows, census.images, strict=True):
+        for info, rows, images in zip(vocabulary, census.instances, census.images, strict=True):
             of_class = [row["row"].image.ref for row in self.rows.values() if row["name"] == info.name]
             assert (rows, images) == (len(of_class), len(set(of_class)))
 

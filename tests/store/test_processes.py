@@ -13,14 +13,13 @@ from knnclip.store import Store
 from .samples import DIM, FINGERPRINT, answers, units
 from .writer import ROWS
 
+ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 
 def start_writer(store, *options):
-    script = Path(__file__).with_name("writer.py")
-    return subprocess.Popen(
-        [sys.executable, str(script), str(store), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "tests.store.writer", str(store), *options]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_killing_a_writer_at_any_moment_loses_and_tears_nothing(tmp_path):
@@ -73,7 +72,7 @@ def test_a_reader_during_writes_sees_whole_batches_that_only_grow(tmp_path):
             while last < 24 * ROWS and time.monotonic() < deadline:
                 vocabulary = reader.vocabulary()
                 found = reader.search(units(1, 2, DIM), 5)
-                rows = int(reader.census(vocabulary).rows.sum())
+                rows = int(reader.census(vocabulary).instances.sum())
                 evidence = reader.evidence(found.instance_id.ravel())
                 assert found.valid.all()
                 assert set(evidence) == set(found.instance_id.ravel().tolist())
@@ -90,24 +89,23 @@ def test_two_writers_take_turns(tmp_path):
     path = tmp_path / "store"
     Store.create(path, FINGERPRINT).close()
     script = (
-        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "import sys\n"
         "from knnclip.store import Store\n"
-        "from store.samples import instance\n"
-        "number = int(sys.argv[3])\n"
+        "from tests.store.samples import instance\n"
+        "number = int(sys.argv[2])\n"
         "with Store.open(sys.argv[1]) as store:\n"
         "    source = store.begin_source('teach', str(number))\n"
         "    for i in range(30):\n"
         "        store.add([instance(number * 1000 + i, f'class {i % 4}')], source)\n"
     )
-    tests = str(Path(__file__).parents[1])
     writers = [
-        subprocess.Popen([sys.executable, "-c", script, str(path), tests, str(number)], stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", script, str(path), str(number)], cwd=ROOT, stderr=subprocess.PIPE)
         for number in range(2)
     ]
     for writer in writers:
         _, errors = writer.communicate()
         assert writer.returncode == 0, errors
     with Store.open(path) as store:
-        assert [source.rows for source in store.sources()] == [30, 30]
+        assert [source.instances for source in store.sources()] == [30, 30]
         assert len(store.vocabulary()) == 4
         assert store.verify() == []

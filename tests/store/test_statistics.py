@@ -30,7 +30,7 @@ def slow_levels(rows, vectors):
 def test_counts_agree_with_sets(count):
     rows = make_rows(count)
     census = ClassStatistics().census(filled(rows, rounded(1, count)), 1, VOCABULARY)
-    for info, n, images in zip(VOCABULARY, census.rows, census.images, strict=True):
+    for info, n, images in zip(VOCABULARY, census.instances, census.images, strict=True):
         of_class = [row for row in rows if row["class_id"] == info.class_id]
         assert n == len(of_class)
         assert images == len({int(row["image_id"]) for row in of_class})

@@ -202,7 +202,7 @@ def test_threads_share_a_store(tmp_path):
         for thread in threads:
             thread.join()
         assert failures == []
-        assert store.census(store.vocabulary()).rows.sum() == 100
+        assert store.census(store.vocabulary()).instances.sum() == 100
         assert store.verify() == []
 
 

@@ -47,7 +47,7 @@ def test_importing_into_an_empty_store_gives_the_same_answers_as_one_source(tmp_
     with Store.open(tmp_path / "two" / "store") as store:
         assert answers(store) == exported[0]
         (source,) = store.sources()
-        assert (source.kind, source.rows) == ("import", 54)
+        assert (source.kind, source.instances) == ("import", 54)
         assert store.verify() == []
         assert Store.import_file(store.path, tmp_path / "file.knnclip") == 0
         assert len(store.sources()) == 1

@@ -6,13 +6,9 @@ A batch is ``ROWS`` instances of one image of their own, finished with it.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from store.samples import DIM, instance, units
 
 from knnclip.store import Store
+from tests.store.samples import DIM, instance, units
 
 ROWS = 12
 

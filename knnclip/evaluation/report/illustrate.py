@@ -22,7 +22,7 @@ from knnclip.evaluation.record import miou_of
 from knnclip.evaluation.report.page import PICTURES, Picture
 from knnclip.files import write_atomically, write_json
 from knnclip.images import encode_jpeg
-from knnclip.output.colors import distinct
+from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import error_map, evidence_sheet, overlay, side_by_side
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Image, Int32, Segmentation
@@ -125,7 +125,7 @@ def _answer(
 
 
 def _panels(look: Look, dataset: Dataset, labelled: LabelledImage, answer: Segmentation) -> Image:
-    to_index = index_of_class(look.vocabulary, dataset.called, at_least=int(answer.semantic.max()) + 1)
+    to_index = index_of_class(look.vocabulary, dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
     truth = look.to_class[labelled.label_map]
     drawn = Segmentation(truth, truth, np.ones(truth.shape, dtype=np.float32), ())
     return side_by_side(
@@ -144,13 +144,13 @@ def _panels(look: Look, dataset: Dataset, labelled: LabelledImage, answer: Segme
 def _look(segmenter: Segmenter, dataset: Dataset) -> Look:
     classes = list(segmenter.store.vocabulary())
     free = max((info.class_id for info in classes), default=UNKNOWN) + 1
-    ids = class_ids_of(segmenter.store.vocabulary(), dataset.called)
+    ids = class_ids_of(segmenter.store.vocabulary(), dataset.class_aliases)
     for number, label in enumerate(dataset.classes):
         if ids[number] == UNKNOWN:
             ids[number] = free + number
             color = label.color or default_color(label.name)
             classes.append(ClassInfo(ids[number], label.name, label.is_thing, color))
-    return Look(distinct(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32))
+    return Look(with_distinct_colors(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32))
 
 
 def _evidence(
@@ -163,7 +163,7 @@ def _evidence(
 ) -> Image:
     """The stored instances behind the mask that has most of the confused pixels, and little else."""
     vocabulary = segmenter.store.vocabulary()
-    to_index = index_of_class(vocabulary, dataset.called, at_least=int(answer.semantic.max()) + 1)
+    to_index = index_of_class(vocabulary, dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
     wrong = (labelled.label_map == confused.truth) & (to_index[answer.semantic] == confused.answer)
     analysis = segmenter.analyse(labelled.image, masks=masks_to_use(labelled, masks))
     covered = [np.count_nonzero(mask.select(wrong)) ** 2 / mask.area for mask in analysis.proposals.masks]
