@@ -111,7 +111,7 @@ def test_an_ingest_continues_where_it_stopped(tmp_path):
         assert store.begin_source("ingest", "folder", key="other") != source
         assert store.finished_images(source) == {"a.png", "b.png"}
         (known, _) = store.sources()
-        assert (known.kind, known.description, known.rows, known.finished_images) == ("ingest", "folder", 1, 2)
+        assert (known.kind, known.description, known.instances, known.finished_images) == ("ingest", "folder", 1, 2)
 
 
 def test_a_batch_with_one_bad_row_leaves_nothing(tmp_path):
