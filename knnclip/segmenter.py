@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from knnclip.catalogue import FrozenParts, PartOverrides, make_parts
+from knnclip.catalogue import FrozenParts, PartOverrides, from_settings, make_parts, to_settings
 from knnclip.decision.assembly import assemble
 from knnclip.decision.atoms import Atoms, partition
 from knnclip.decision.explanation import explain, shown_instances
@@ -43,9 +43,6 @@ from knnclip.structures import (
 from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
-
-PARTS = ("masks", "encoder", "classifier")
-"""The settings under which a store remembers its parts."""
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class."""
@@ -110,7 +107,14 @@ class Segmenter:
         is a folder that keeps what they make of an image, for whoever asks about the same images again.
         """
         path = Path(path)
-        named = PartOverrides(masks, encoder, classifier, weights, {"min_area": min_area, "max_masks": max_masks})
+        named = PartOverrides.read(
+            masks=masks,
+            encoder=encoder,
+            classifier=classifier,
+            weights=weights,
+            min_area=min_area,
+            max_masks=max_masks,
+        )
         if not read_only and not path.exists():
             return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device, cache)
         store = Store.open(path, read_only=read_only)
@@ -121,9 +125,7 @@ class Segmenter:
                     f"store {path} was made with preset {stored!r}, not {preset!r}; leave the preset out, "
                     f"or choose another store for {preset!r}"
                 )
-            own_masks, own_encoder, own_classifier = (store.get_setting(name) for name in PARTS)
-            remembered = PartOverrides(own_masks, own_encoder, own_classifier)
-            known = named.into(remembered.into(preset_by_name(stored)))
+            known = named.into(from_settings(store.get_setting))
             return cls(store, known, make_parts(known, device, cache))
         except BaseException:
             store.close()
@@ -133,10 +135,8 @@ class Segmenter:
     def _create(cls, path: Path, preset: Preset, device: str, cache: str | Path | None) -> Segmenter:
         parts = make_parts(preset, device, cache)
         store = Store.create(path, parts.encoder.fingerprint)
-        store.set_setting("preset", preset.name)
-        for name in PARTS:
-            if (text := getattr(preset, name)) is not None:
-                store.set_setting(name, text)
+        for name, text in to_settings(preset).items():
+            store.set_setting(name, text)
         return cls(store, preset, parts)
 
     def __enter__(self) -> Segmenter:

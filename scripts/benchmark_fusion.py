@@ -18,14 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.catalogue import WITH_WEIGHTS
-from knnclip.classifiers import make_classifier
+from knnclip.catalogue import PartOverrides, make_parts
 from knnclip.datasets import MIN_AREA_PX, open_dataset
 from knnclip.decision.fusion import FusionSettings, fuse
 from knnclip.decision.retrieval import VoteSettings, calibrate, posterior
-from knnclip.encoders import make_encoder
 from knnclip.parts.roles import Encoder, ZeroShotClassifier
-from knnclip.parts.text import with_option
 from knnclip.presets import preset_by_name
 from knnclip.store import Store
 from knnclip.structures import Float32, ImageReference, Int64, LabelledInstance, Mask
@@ -172,12 +169,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--classifier", required=True)
-    parser.add_argument("--encoder", default=preset_by_name("light").encoder)
+    parser.add_argument("--encoder", help="in place of that of preset light")
     parser.add_argument("--weights", type=Path, help="local file of the encoder's networks")
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
-    text = with_option(given.encoder, WITH_WEIGHTS, "weights", str(given.weights)) if given.weights else given.encoder
-    made, base_classifier = make_encoder(text, "cpu"), make_classifier(given.classifier, "cpu")
-    show(
-        table(read(given.data, made, base_classifier), made, base_classifier, preset_by_name("light").vote, given.seeds)
-    )
+    named = PartOverrides.read(encoder=given.encoder, classifier=given.classifier, weights=given.weights)
+    chosen = named.into(preset_by_name("light"))
+    made = make_parts(chosen, "cpu")
+    assert made.classifier is not None, "one was named"
+    pictures = read(given.data, made.encoder, made.classifier)
+    show(table(pictures, made.encoder, made.classifier, chosen.vote, given.seeds))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(invoke_without_command=True, help="List the presets, or fetch the weights that one needs.")
+app = typer.Typer(invoke_without_command=True, help="List presets and parts, or fetch the weights of a preset.")
 
 
 @app.callback()
@@ -12,7 +12,7 @@ def presets(context: typer.Context) -> None:
     """List the presets: what they are made of, and which of their weights are on this disk."""
     if context.invoked_subcommand is not None:
         return
-    from knnclip.needs import needed_weights
+    from knnclip.catalogue import needed_weights
     from knnclip.presets import DEFAULT_PRESET, PRESETS
 
     for preset in PRESETS.values():
@@ -23,7 +23,22 @@ def presets(context: typer.Context) -> None:
         typer.echo(f"    classifier  {preset.classifier or 'none'}")
         for need in needed_weights(preset):
             size = f", {need.size_mb:.0f} MB" if need.size_mb is not None else ""
-            typer.echo(f"    weights     {need.name}: {'on this disk' if need.on_disk else f'to download{size}'}")
+            typer.echo(f"    weights     {need.name}: {'on this disk' if need.on_disk else f'not on this disk{size}'}")
+
+
+@app.command()
+def parts() -> None:
+    """List the parts: how each is written, what it plays, what it can be told, under which licence it is."""
+    from knnclip.catalogue import CARDS
+    from knnclip.parts.card import ROLES
+
+    for card in CARDS:
+        typer.echo(card.form)
+        typer.echo(f"    {card.summary}")
+        typer.echo(f"    plays       {', '.join(ROLES[role] for role in card.roles)}")
+        typer.echo(f"    licence     {card.licence}")
+        for option in card.options:
+            typer.echo(f"    {option.name + '=':<15} {option.help}")
 
 
 @app.command()
@@ -32,5 +47,5 @@ def fetch(name: str) -> None:
     from knnclip.catalogue import make_parts
     from knnclip.presets import preset_by_name
 
-    parts = make_parts(preset_by_name(name), "cpu")
-    typer.echo(f"preset {name} is ready: {parts.encoder.fingerprint}")
+    made = make_parts(preset_by_name(name), "cpu")
+    typer.echo(f"preset {name} is ready: {made.encoder.fingerprint}")

@@ -97,7 +97,7 @@ def prepare(
     from knnclip.evaluation.splits import encode
     from knnclip.presets import preset_by_name
 
-    chosen = PartOverrides(encoder=encoder, weights=weights).into(preset_by_name(preset))
+    chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset))
     parts = make_parts(chosen, device, cache)
     with Bar("encode") as bar:
         material = encode(

@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 
 from knnclip.encoders.descriptor_scales import SCALES
 from knnclip.encoders.feature_maps import GRADIENT_SIGMAS_PX, Planes, feature_maps, histogram_planes
+from knnclip.parts.card import Card
 from knnclip.parts.pooling import mask_weights, pool_means
+from knnclip.parts.roles import Encoder
+from knnclip.parts.settings import NoSettings
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 
 Float64 = NDArray[np.float64]
@@ -130,6 +133,17 @@ class RegionDescriptor:
         weights = np.array([weight for _, weight in FEATURES])
         standard = (raw_features(image, masks) - scales[:, 0]) / scales[:, 1]
         return unit_rows(np.clip(standard, -CLIP, CLIP) * weights, where="descriptor")
+
+
+CARD = Card(
+    name="descriptor",
+    form="descriptor",
+    summary="hand-made features of colour, texture, shape and place",
+    roles={Encoder: "hand-made features of colour, texture, shape and place; no weights"},
+    licence="Apache-2.0 (part of knnclip)",
+    settings=NoSettings,
+    make=lambda settings, device: RegionDescriptor(),  # noqa: ARG005 - it is no network
+)
 
 
 def raw_features(image: Image, masks: Sequence[Mask]) -> Float64:

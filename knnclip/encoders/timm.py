@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from knnclip.errors import UsageError, WeightsError, unknown_name
+from knnclip.networks.hub import is_cached
+from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.inputs import InputFormat, layout_of, pool_maps
+from knnclip.parts.roles import Encoder
+from knnclip.parts.settings import NamedModel
 from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
-
-if TYPE_CHECKING:
-    import torch
 
 HEADS = ("classifier", "head", "fc", "conv_head", "bn2", "norm_head", "attn_pool", "fc_norm")
 """Layers behind the features, which a file may have and the encoder leaves away."""
@@ -30,18 +31,20 @@ HEADS = ("classifier", "head", "fc", "conv_head", "bn2", "norm_head", "attn_pool
 
 @dataclass(frozen=True)
 class TimmSettings:
-    """The options of ``timm:MODEL,...``."""
+    """The options of ``timm:MODEL,...``. 720 x 960 pixels show a network of stride 32 an image in 22 x 30 cells."""
 
-    model: str  # a name of timm, "hf-hub:..." or "local-dir:..."
-    weights: str = ""  # a local file in place of the published weights
-    stages: tuple[int, ...] = ()  # which of the network's intermediates, from 0; none named: the last
-    stage_weights: tuple[float, ...] = ()  # one for each stage; none named: all 1
-    centre: float = 0.0  # in [0, 1): the share of a map's mean over the image that is taken from it
-    pixels: tuple[int, ...] = (720 * 960,)  # of the input; with several the vectors of all these sizes are averaged
-    flip: bool = False  # also average with the maps of the mirrored image
-    mean: tuple[float, ...] = ()  # of the input's channels, as the network was trained; none named: as timm says
-    std: tuple[float, ...] = ()
-    pad_type: str = ""  # "same" for networks that were trained in TensorFlow
+    model: Annotated[NamedModel, "a name of timm, hf-hub:ID or local-dir:FOLDER"]
+    weights: Annotated[Path | None, "a local file in place of the published weights (also --weights)"] = None
+    stages: Annotated[tuple[int, ...], "which of the network's intermediates, from 0, `2+3+4` (else the last)"] = ()
+    stage_weights: Annotated[tuple[float, ...], "one for each stage, `0.5+1+1` (else all 1)"] = ()
+    centre: Annotated[float, "share of the image's mean that is taken away, 0 to below 1"] = 0.0
+    pixels: Annotated[tuple[int, ...], "sizes of the input, `691200+172800` (the vectors of several are averaged)"] = (
+        720 * 960,
+    )
+    flip: Annotated[bool, "`yes` averages with the mirrored image"] = False
+    mean: Annotated[tuple[float, ...], "of the input's channels in 0..1, one for all or three (else as timm says)"] = ()
+    std: Annotated[tuple[float, ...], "as `mean`"] = ()
+    pad_type: Annotated[str, "`same` for networks that were trained in TensorFlow"] = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.centre < 1:
@@ -68,8 +71,8 @@ class TimmEncoder:
         self.device = pick_device(device)
         network = _create(settings)
         if settings.weights:
-            load_weights(network, read_weights(settings.weights), source=settings.weights, unused=HEADS)
-        self.network: torch.nn.Module = network.eval().requires_grad_(False).to(self.device)
+            load_weights(network, read_weights(settings.weights), source=str(settings.weights), unused=HEADS)
+        self.network: Any = network.eval().requires_grad_(False).to(self.device)
         info = network.feature_info
         stages = [dict(stage) for stage in (info.get_dicts() if hasattr(info, "get_dicts") else info)]
         wrong = [stage for stage in settings.stages if not 0 <= stage < len(stages)]
@@ -101,7 +104,7 @@ class TimmEncoder:
         image_shapes_agree(image, masks, where=self._fingerprint.encoder)
         if not masks:
             return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
-        views = [self._seen(image, masks, form) for form in self.formats]
+        views = [self._encode_at(image, masks, form) for form in self.formats]
         return unit_rows(np.mean(views, axis=0), where=self._fingerprint.encoder)
 
     def maps(self, image: Image, form: InputFormat) -> list[Float32]:
@@ -115,7 +118,7 @@ class TimmEncoder:
             found = [(own + other.flip(3)) / 2 for own, other in zip(found, mirrored, strict=True)]
         return [plane[0].float().cpu().numpy() for plane in found]
 
-    def _seen(self, image: Image, masks: Sequence[Mask], form: InputFormat) -> Float32:
+    def _encode_at(self, image: Image, masks: Sequence[Mask], form: InputFormat) -> Float32:
         """``(N, D) float32`` unit rows from one size of the input."""
         where = self._fingerprint.encoder
         maps = [found - self.centre * found.mean(axis=(1, 2), keepdims=True) for found in self.maps(image, form)]
@@ -123,13 +126,11 @@ class TimmEncoder:
         stages = [weight * unit_rows(stage, where=where) for weight, stage in zip(self.weights, pooled, strict=True)]
         return unit_rows(np.concatenate(stages, axis=1), where=where)
 
-    def _forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
+    def _forward(self, batch: Any) -> list[Any]:  # noqa: ANN401 - tensors
         import torch
 
         with torch.inference_mode(), autocast(self.device):
-            maps: list[torch.Tensor] = self.network.forward_intermediates(  # type: ignore[operator]
-                batch, indices=self.stages, intermediates_only=True
-            )
+            maps: list[Any] = self.network.forward_intermediates(batch, indices=self.stages, intermediates_only=True)
         return maps
 
 
@@ -166,17 +167,32 @@ def _home(name: str) -> str:
     return f"huggingface.co/{config.hf_hub_id}" if config is not None and config.hf_hub_id else name
 
 
-def needed(settings: TimmSettings) -> Need:
+def needs(settings: TimmSettings) -> Sequence[Need]:
     """The file that holds the weights, and whether it is on this disk."""
     import timm
     import torch
-    from huggingface_hub import try_to_load_from_cache
 
-    with torch.device("meta"):
-        network = timm.create_model(settings.model.partition(".")[0])
-    size_mb = network_mb(network)
+    schema, _, place = settings.model.rpartition(":")
+    size_mb, home = None, place
+    if not schema:
+        with torch.device("meta"):
+            size_mb = network_mb(timm.create_model(settings.model.partition(".")[0]))
+        home = timm.get_pretrained_cfg(settings.model).hf_hub_id or settings.model
     if settings.weights:
-        return Need(settings.weights, Path(settings.weights).is_file(), size_mb)
-    home = timm.get_pretrained_cfg(settings.model).hf_hub_id
-    here = home is not None and isinstance(try_to_load_from_cache(home, "model.safetensors"), str)
-    return Need(home or settings.model, here, size_mb)
+        return [Need(str(settings.weights), Path(settings.weights).is_file(), size_mb)]
+    return [Need(home, is_cached(home), size_mb)]
+
+
+CARD = Card(
+    name="timm",
+    form="timm:MODEL",
+    summary="features of any network of timm, pooled by the masks",
+    roles={
+        Encoder: "any network of timm (DINOv2, DINOv3, SigLIP, ConvNeXt, MobileNet, ...), also `timm:hf-hub:NAME` and "
+        "`timm:local-dir:FOLDER`"
+    },
+    licence="Apache-2.0 (code); each model's weights have their own",
+    settings=TimmSettings,
+    make=TimmEncoder,
+    needs=needs,
+)

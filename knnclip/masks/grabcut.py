@@ -8,11 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import MaskError
+from knnclip.parts.card import Card
+from knnclip.parts.roles import PromptableGenerator
+from knnclip.parts.settings import NoSettings
 from knnclip.structures import Bool, Box, Image, Mask
 
 ITERATIONS = 5
+"""Rounds of fitting the colour models and cutting; the cut hardly changes after the third or fourth."""
+
 WORKING_PX = 320 * 320
 """GrabCut works on a copy of the surroundings of about this many pixels at most, so that it answers while one waits."""
+
+LEAST_MARGIN_PX = 8
+"""Surroundings of the smallest gesture: with less there is no background to learn from."""
 
 BOX_MARGIN, SCRIBBLE_MARGIN = 0.5, 1.0
 """How far around the gesture the surroundings reach, as a share of its longer side: a box holds the whole object, a
@@ -64,6 +72,17 @@ class GrabCut:
         return _touching(_cut(image, state, _padded(image, box, SCRIBBLE_MARGIN)), foreground)
 
 
+CARD = Card(
+    name="grabcut",
+    form="grabcut",
+    summary="the object inside a drawn box or under a scribble, by its colours",
+    roles={PromptableGenerator: "boxes and scribbles by GrabCut; no weights, none for clicks"},
+    licence="Apache-2.0 (OpenCV)",
+    settings=NoSettings,
+    make=lambda settings, device: GrabCut(),  # noqa: ARG005 - it is no network
+)
+
+
 def _touching(mask: Mask, scribble: Bool) -> Mask:
     _, pieces = _cv2().connectedComponents(mask.to_dense().astype(np.uint8))
     return Mask.from_dense(np.isin(pieces, np.unique(pieces[scribble])) & mask.to_dense())
@@ -104,7 +123,7 @@ def _inside(image: Image, box_xyxy: Box) -> Box:
 
 def _padded(image: Image, box: Box, margin: float) -> Box:
     x0, y0, x1, y1 = box
-    pad = max(8, round(margin * max(x1 - x0, y1 - y0)))
+    pad = max(LEAST_MARGIN_PX, round(margin * max(x1 - x0, y1 - y0)))
     return max(x0 - pad, 0), max(y0 - pad, 0), min(x1 + pad, image.shape[1]), min(y1 + pad, image.shape[0])
 
 

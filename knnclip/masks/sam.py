@@ -6,25 +6,31 @@ one, a drawn box, a point or a scribble, it gives the object there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from knnclip.errors import MaskError, UsageError
 from knnclip.images import reduce_image
-from knnclip.networks.hub import from_hub
+from knnclip.networks.hub import from_hub, is_cached
 from knnclip.networks.recent import Recent
+from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.roles import MaskGenerator, PromptableGenerator
+from knnclip.parts.settings import HubModel
+from knnclip.parts.weights import Need
 from knnclip.structures import Bool, Box, Float32, Image, Mask, Proposals
 
 WORKING_PX = 1024
 """Longer side of the copy on which masks are made: the side of the network's own input."""
 
 POINTS_OF_A_SCRIBBLE = 8
+"""Points that stand for a scribble: as many as an object got after its first prompt when the network was trained (arXiv
+2304.02643, appendix A). More is outside of what it knows, fewer leave the ends of a long line away."""
 
 SIZES_MB: Mapping[str, float] = MappingProxyType(
     {
@@ -42,14 +48,18 @@ SIZES_MB: Mapping[str, float] = MappingProxyType(
 
 @dataclass(frozen=True)
 class SamSettings(ProposalLimits):
-    """The options of ``sam:MODEL,...``."""
+    """The options of ``sam:MODEL,...``.
 
-    model: str  # an id of the hub or a folder
-    points: int = 32  # of the grid, along each side
-    points_at_once: int = 64
-    min_score: float = 0.7  # the network's own estimate of a mask's IoU
-    min_stability: float = 0.9  # IoU of the mask with itself when its threshold is moved
-    max_box_iou: float = 0.7  # of two masks whose boxes overlap more the better one is kept
+    The grid, the batch and ``max_box_iou`` are those of SAM's own automatic mask generator. Its limits of score and
+    stability are for few and certain masks; these are lower, for the store decides what a mask is.
+    """
+
+    model: Annotated[HubModel, "an id of the hub or a folder"]
+    points: Annotated[int, "of the grid, along each side"] = 32
+    points_at_once: Annotated[int, "of the grid, in one batch"] = 64
+    min_score: Annotated[float, "the network's own estimate of a mask's IoU, at least"] = 0.7
+    min_stability: Annotated[float, "IoU of a mask with itself when its threshold is moved, at least"] = 0.9
+    max_box_iou: Annotated[float, "of two masks whose boxes overlap more the better one is kept"] = 0.7
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,6 +164,26 @@ class Sam:
         inputs = self._processor.image_processor(reduce_image(image, WORKING_PX), return_tensors="pt")
         with torch.inference_mode(), autocast(self.device):
             return self.network.get_image_embeddings(inputs["pixel_values"].to(self.device))
+
+
+def _needs(settings: SamSettings) -> Sequence[Need]:
+    return [Need(settings.model, is_cached(settings.model), SIZES_MB.get(settings.model))]
+
+
+CARD = Card(
+    name="sam",
+    form="sam:MODEL",
+    summary="Segment Anything 1 and 2: everything at a grid of points, or the object at a gesture",
+    roles={
+        MaskGenerator: "Segment Anything 1 and 2 of the Hugging Face hub or a folder; it also answers drawn boxes, "
+        "scribbles and clicks",
+        PromptableGenerator: "boxes, scribbles and clicks by Segment Anything",
+    },
+    licence="Apache-2.0 (code and Meta's weights)",
+    settings=SamSettings,
+    make=Sam,
+    needs=_needs,
+)
 
 
 def _spread(scribble: Bool) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -19,25 +19,30 @@ from knnclip.errors import UsageError, WeightsError
 from knnclip.images import reduce_image
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
+from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.pooling import Layout
 from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
-from knnclip.parts.weights import load_weights, read_weights
+from knnclip.parts.roles import MaskGenerator, ZeroShotClassifier
+from knnclip.parts.settings import HubModel
+from knnclip.parts.weights import Need, load_weights, read_weights
 from knnclip.structures import Bool, Float32, Image, Mask, Proposals
 
 INSTALL = (
     "pip install 'git+https://github.com/facebookresearch/detectron2.git' (it compiles; torch must be there first)"
 )
 WORKING_PX = 1333
+"""Longer side of the copy on which masks are made: the longest input of detectron2's own configs. Larger costs memory
+for every mask, smaller loses thin objects."""
 
 
 @dataclass(frozen=True)
 class Detectron2Settings(ProposalLimits):
     """The options of ``detectron2:CONFIG,...``."""
 
-    model: str  # a config file (.yaml), or the name of one in detectron2's model zoo
-    weights: str  # its weights: a PyTorch or safetensors file; pickles of the model zoo are not read
-    setup: str = ""  # "module:function" that adds a project's own keys to the config, as Mask2Former and FC-CLIP need
+    model: Annotated[HubModel, "a config file (.yaml), or the name of one in detectron2's model zoo"]
+    weights: Annotated[Path, "a PyTorch or safetensors file (pickles of the model zoo are not read)"]
+    setup: Annotated[str, "`MODULE:FUNCTION` that adds a project's own keys to the config, as Mask2Former needs"] = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ class Detectron2Segmenter(LabelMaps):
         config = _config(settings, str(self.device))
         transforms, modeling = _library("data.transforms"), _library("modeling")
         self.network = modeling.build_model(config).eval().requires_grad_(False)
-        load_weights(self.network, read_weights(settings.weights), source=settings.weights)
+        load_weights(self.network, read_weights(settings.weights), source=str(settings.weights))
         self._bgr = config.INPUT.FORMAT == "BGR"
         self._resize = transforms.ResizeShortestEdge(
             [config.INPUT.MIN_SIZE_TEST, config.INPUT.MIN_SIZE_TEST], config.INPUT.MAX_SIZE_TEST
@@ -134,6 +139,21 @@ class Detectron2Segmenter(LabelMaps):
                 dense = pieces == piece
                 best = int(maps[:, dense].mean(axis=1).argmax())
                 yield dense, best, float(maps[best][dense].mean())
+
+
+CARD = Card(
+    name="detectron2",
+    form="detectron2:CONFIG,weights=FILE",
+    summary="any panoptic, semantic or instance network of detectron2, where that is installed",
+    roles={
+        MaskGenerator: "any panoptic, semantic or instance network of detectron2, where that is installed",
+        ZeroShotClassifier: "the network's own labels, by name and synonym",
+    },
+    licence="Apache-2.0 (code); the model zoo's weights CC BY-SA 3.0",
+    settings=Detectron2Settings,
+    make=Detectron2Segmenter,
+    needs=lambda settings: [Need(str(settings.weights), Path(settings.weights).is_file(), None)],
+)
 
 
 def _semantic(scores: Any) -> Float32:  # noqa: ANN401 - a tensor

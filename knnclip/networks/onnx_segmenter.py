@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
+from knnclip.parts.card import Card
 from knnclip.parts.pooling import Layout
 from knnclip.parts.proposals import ProposalLimits, best_proposals
+from knnclip.parts.roles import MaskGenerator, ZeroShotClassifier
+from knnclip.parts.weights import Need
 from knnclip.structures import Float32, Image, Int32, Mask, Proposals, masks_from_labels
 
 
@@ -23,13 +26,14 @@ from knnclip.structures import Float32, Image, Int32, Mask, Proposals, masks_fro
 class OnnxSettings(ProposalLimits):
     """The options of ``onnx:FILE,...``."""
 
-    model: str  # a file with one image input (1, 3, H, W), H and W free, and logits (1, C, H', W') as its first output
-    labels: str  # a text file: the names of each of the C classes, one class a line, synonyms after commas
-    mean: tuple[float, ...] = (0.5,)  # of the input's channels in 0..1
-    std: tuple[float, ...] = (0.5,)
-    multiple: int = 1  # the input's sides are multiples of this,
-    extra: int = 0  # and so many pixels more
-    background: str = "background"  # the label that means none of the others
+    # One image input (1, 3, H, W), H and W free, and logits (1, C, H', W') as the first output.
+    model: Annotated[Path, "the network's file"]
+    labels: Annotated[Path, "a text file with the names of its classes, one class a line, synonyms after commas"]
+    mean: Annotated[tuple[float, ...], "of the input's channels in 0..1, one for all or three"] = (0.5,)
+    std: Annotated[tuple[float, ...], "as `mean`"] = (0.5,)
+    multiple: Annotated[int, "the input's sides are multiples of this"] = 1
+    extra: Annotated[int, "and so many pixels more"] = 0
+    background: Annotated[str, "the label that means none of the others"] = "background"
 
 
 class OnnxSegmenter(LabelMaps):
@@ -89,7 +93,23 @@ def _pieces(probabilities: Float32, shape: tuple[int, int]) -> tuple[Mask, ...]:
     return masks_from_labels(label(full, background=-1, connectivity=2))
 
 
-def _session(model: str, device: str) -> Any:  # noqa: ANN401 - the library is there only on request
+CARD = Card(
+    name="onnx",
+    form="onnx:FILE,labels=NAMES.txt",
+    summary="any semantic segmenter as an ONNX file",
+    roles={
+        MaskGenerator: "any semantic segmenter (`pip install 'knnclip[onnx]'`)",
+        ZeroShotClassifier: "the network's own labels, by name and synonym; labels that mean the same stand on one "
+        "line, with commas",
+    },
+    licence="MIT (ONNX Runtime); the network has its own",
+    settings=OnnxSettings,
+    make=OnnxSegmenter,
+    needs=lambda settings: [Need(str(settings.model), Path(settings.model).is_file(), None)],
+)
+
+
+def _session(model: Path, device: str) -> Any:  # noqa: ANN401 - the library is there only on request
     try:
         import onnxruntime
     except ImportError as error:
@@ -99,14 +119,14 @@ def _session(model: str, device: str) -> Any:  # noqa: ANN401 - the library is t
     wanted = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
     try:
         return onnxruntime.InferenceSession(
-            model, providers=[name for name in wanted if name in onnxruntime.get_available_providers()]
+            str(model), providers=[name for name in wanted if name in onnxruntime.get_available_providers()]
         )
     except Exception as error:  # the runtime's errors share no class
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(f"{model} cannot be opened as an ONNX network ({reason}); replace the file") from error
 
 
-def _labels(path: str) -> list[tuple[str, ...]]:
+def _labels(path: Path) -> list[tuple[str, ...]]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -12,7 +12,8 @@ from knnclip.structures import Image
 Result = TypeVar("Result")
 
 IMAGES_AT_ONCE = 4
-"""Images that are under work at the same time; with more the oldest is computed again."""
+"""Images that are under work at the same time: two workers with one that waits for each. With more the oldest is
+computed again; each costs the memory of its maps, some 20 MB."""
 
 
 class Recent(Generic[Result]):

@@ -22,8 +22,10 @@ from knnclip.structures import Float32
 
 CACHE_VARIABLE = "KNNCLIP_CACHE"
 TEXTS_AT_ONCE = 256
+"""Texts in one batch: the 80 prompts of three names. More take memory in proportion, fewer make smaller calls."""
+
 WAFFLE_LETTERS = (4, 9)
-"""Letters of a random word: at least, and fewer than."""
+"""Letters of a random word: at least, and fewer than; the lengths of common English words."""
 
 
 def templates(kind: str, waffle: int, seed: int) -> tuple[str, ...]:

@@ -7,39 +7,47 @@ forward pass: the network's semantic scores, the sum over queries of label proba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from knnclip.images import reduce_image
-from knnclip.networks.hub import from_hub
+from knnclip.networks.hub import from_hub, is_cached
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
+from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.pooling import Layout
 from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.roles import MaskGenerator, ZeroShotClassifier
+from knnclip.parts.settings import HubModel
+from knnclip.parts.weights import Need
 from knnclip.structures import Float32, Image, Mask, Proposals
 
 if TYPE_CHECKING:
     import torch
 
 WORKING_PX = 1024
-"""Masks are made on a copy of at most so many pixels on its longer side; the networks' own maps are coarser."""
+"""Masks are made on a copy of at most so many pixels on its longer side; the networks' own maps are a quarter of an
+input of about this size, so that more would enlarge blur."""
 
 MAP_STRIDE = 4
-"""Pixels of the working copy for one cell of the label probabilities."""
+"""Pixels of the working copy for one cell of the label probabilities: as coarse as the networks' own masks, for a finer
+map holds nothing more."""
 
 QUERIES_AT_ONCE = 32
+"""Soft masks that are enlarged to the working copy at a time: 32 of 1024 x 1024 are 134 MB. All at once would be 0.8 GB
+for the 200 queries of a large network; fewer make more and smaller calls."""
 
 
 @dataclass(frozen=True)
 class UniversalSettings(ProposalLimits):
     """The options of ``universal:MODEL,...``."""
 
-    model: str  # an id of the hub or a folder
-    task: str = "panoptic"  # what a OneFormer is asked for: panoptic, semantic or instance
+    model: Annotated[HubModel, "an id of the hub or a folder"]
+    task: Annotated[str, "what a OneFormer is asked for: `panoptic`, `semantic` or `instance`"] = "panoptic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,3 +147,22 @@ class UniversalSegmenter(LabelMaps):
         else:
             placed = torch.nn.functional.interpolate(soft, size=shape, mode="bilinear", align_corners=False)[0]
         return placed
+
+
+def _needs(settings: UniversalSettings) -> Sequence[Need]:
+    return [Need(settings.model, is_cached(settings.model), None)]
+
+
+CARD = Card(
+    name="universal",
+    form="universal:MODEL",
+    summary="universal segmentation networks of transformers: Mask2Former, OneFormer, EoMT",
+    roles={
+        MaskGenerator: "Mask2Former, OneFormer, EoMT of the hub or a folder",
+        ZeroShotClassifier: "the network's own labels, by name and synonym",
+    },
+    licence="Apache-2.0 (transformers); each model's weights have their own",
+    settings=UniversalSettings,
+    make=UniversalSegmenter,
+    needs=_needs,
+)

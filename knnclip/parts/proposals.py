@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +13,20 @@ from knnclip.errors import UsageError
 from knnclip.structures import Float32, Int64, Mask, Proposals
 
 SAME_IOU = 0.9
-"""Two masks that overlap more than this are one mask found twice."""
+"""Two masks that overlap more than this are one mask found twice: they differ by a border of a pixel or two. Larger
+keeps near-copies, which vote for one object several times; smaller takes parts for their wholes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalLimits:
-    """The options that every mask generator has."""
+    """The options that every mask generator has.
 
-    min_area: int = 64  # in pixels of the image: smaller masks are no proposals
-    max_masks: int = 200  # the best that are kept
+    64 px is an object of 8 x 8 px, about the smallest that an encoder says something of; 200 masks hold all of a
+    picture with many objects, and each costs the encoder and the search its share.
+    """
+
+    min_area: Annotated[int, "pixels of the smallest proposal (also --min-area)"] = 64
+    max_masks: Annotated[int, "proposals of an image, the best of them at most (also --max-masks)"] = 200
 
     def __post_init__(self) -> None:
         if self.min_area < 1 or self.max_masks < 1:

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     import torch
 
 SHOWN_KEYS = 5
+"""Names of parameters that a message shows: enough to tell which layers they are of, and still one line."""
+
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which training scripts keep the weights in a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Weights that a part loads."""
+    """A file of weights that a part loads."""
 
-    name: str  # a file, or a model of the hub
+    name: str  # its path, or the model of the hub that it is of
     on_disk: bool
     size_mb: float | None  # in float32; None where it is known only to the hub
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from knnclip.encoders import make_encoder
 from knnclip.encoders.descriptor import (
     BORDERS,
     FEATURES,
@@ -55,7 +54,7 @@ def features(image, masks):
 
 
 def test_unit_rows_of_the_announced_size():
-    encoder = make_encoder("descriptor")
+    encoder = RegionDescriptor()
     rows = encoder.encode(photo(), some_masks())
     assert rows.shape == (len(some_masks()), encoder.fingerprint.dim)
     assert rows.dtype == np.float32

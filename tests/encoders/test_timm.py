@@ -1,6 +1,7 @@
 """The timm encoder on tiny networks with random weights, and on a real one."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from timm.models import save_for_hf
 
-from knnclip.encoders.timm import TimmEncoder, TimmSettings, needed
+from knnclip.encoders.timm import TimmEncoder, TimmSettings, needs
 from knnclip.errors import MaskError, UsageError, WeightsError
 from knnclip.parts.inputs import InputFormat
 from knnclip.parts.pooling import mask_weights
@@ -33,9 +34,7 @@ def weights(tmp_path_factory):
 
 
 def encoder(weights, name=CNN, suffix="safetensors", **settings):
-    return TimmEncoder(
-        TimmSettings(name, str(weights / f"{name}.{suffix}"), **{"pixels": (96 * 128,), **settings}), "cpu"
-    )
+    return TimmEncoder(TimmSettings(name, weights / f"{name}.{suffix}", **{"pixels": (96 * 128,), **settings}), "cpu")
 
 
 @pytest.fixture
@@ -159,7 +158,7 @@ def test_wrong_files_are_errors(weights, tmp_path):
         (weights / f"{VIT}.safetensors", "another architecture"),
     ]:
         with pytest.raises(WeightsError, match=message):
-            TimmEncoder(TimmSettings(CNN, str(file)), "cpu")
+            TimmEncoder(TimmSettings(CNN, file), "cpu")
 
 
 def test_unknown_models_and_stages_are_errors(weights):
@@ -202,7 +201,7 @@ def test_the_input_keeps_the_proportions(shape, layout, size):
 def test_a_real_network(shared_data, rng):
     file = shared_data.parent / "models" / "mobilenetv2_100_imagenet_timm.safetensors"
     settings = TimmSettings(
-        "mobilenetv2_100", str(file), (2, 3, 4), pixels=(128 * 128,), mean=(0.5,), std=(0.5,), pad_type="same"
+        "mobilenetv2_100", file, (2, 3, 4), pixels=(128 * 128,), mean=(0.5,), std=(0.5,), pad_type="same"
     )
     made = TimmEncoder(settings, "cpu")
     assert made.fingerprint.dim == 32 + 96 + 320
@@ -245,9 +244,9 @@ def test_a_hub_cache_is_used_offline(saved_for_hub, weights, image, masks, monke
 
 
 def test_what_is_needed_is_told(weights):
-    file = str(weights / f"{CNN}.safetensors")
-    assert needed(TimmSettings(CNN, file)).on_disk
-    assert not needed(TimmSettings(CNN, "nowhere.safetensors")).on_disk
-    need = needed(TimmSettings("mobilenetv2_100.ra_in1k"))
+    file = weights / f"{CNN}.safetensors"
+    assert needs(TimmSettings(CNN, file))[0].on_disk
+    assert not needs(TimmSettings(CNN, Path("nowhere.safetensors")))[0].on_disk
+    (need,) = needs(TimmSettings("mobilenetv2_100.ra_in1k"))
     assert need.name == "timm/mobilenetv2_100.ra_in1k"
     assert need.size_mb == pytest.approx(14.2, abs=0.1)

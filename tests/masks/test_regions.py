@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from knnclip.masks import make_generator
 from knnclip.masks.regions import Adjacency, RegionGenerator, RegionSettings, adjacency, merge, merge_costs
 
 CAMVID = Path(__file__).parents[2] / "../shared/data/camvid/val/images"
@@ -41,7 +40,7 @@ IMAGES = [scene(), scene(91, 77, 3), noise(60, 80), noise(5, 300), noise(200, 26
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_leaves_cover_every_pixel_once_and_scores_fall(image):
-    proposals = make_generator("regions").generate(image)
+    proposals = RegionGenerator().generate(image)
     assert proposals.shape == image.shape[:2]
     assert 0 < len(proposals) <= 400
     assert proposals.scores.dtype == np.float32

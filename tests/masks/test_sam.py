@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from knnclip.errors import MaskError, UsageError, WeightsError
-from knnclip.masks import make_generator, make_promptable
-from knnclip.masks.sam import Sam, SamSettings
+from knnclip.masks.sam import CARD, Sam, SamSettings
+from knnclip.parts.spec import PartSpec
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask
 from tests.networks import tiny
@@ -110,8 +110,8 @@ def test_a_segmenter_takes_it_for_proposals_and_prompts(folder, image, tmp_path)
 
 def test_wrong_settings_and_folders_are_errors(folder, tmp_path):
     with pytest.raises(UsageError, match="1 point or more"):
-        make_generator(f"sam:{folder},points=0")
+        CARD.make_from(PartSpec.parse(f"sam:{folder},points=0"), "cpu")
     with pytest.raises(UsageError, match="unknown option of sam 'pts'; did you mean 'points'"):
-        make_promptable(f"sam:{folder},pts=3")
+        CARD.make_from(PartSpec.parse(f"sam:{folder},pts=3"), "cpu")
     with pytest.raises(WeightsError, match=r"sam: .*cannot be loaded"):
         Sam(SamSettings(tiny.eomt(tmp_path / "eomt", windows=False)), "cpu")

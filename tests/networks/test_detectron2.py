@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from knnclip.errors import UsageError
-from knnclip.masks import make_generator
-from knnclip.networks.detectron2 import Detectron2Segmenter, Detectron2Settings, _semantic
+from knnclip.networks.detectron2 import CARD, Detectron2Segmenter, Detectron2Settings, _semantic
+from knnclip.parts.spec import PartSpec
 from tests.networks.samples import some_masks, vocabulary
 
 HERE = importlib.util.find_spec("detectron2") is not None
@@ -17,7 +17,7 @@ HERE = importlib.util.find_spec("detectron2") is not None
 @pytest.mark.skipif(HERE, reason="detectron2 is here")
 def test_without_detectron2_the_error_says_how_to_get_it():
     with pytest.raises(UsageError, match=r"the part 'detectron2' needs detectron2, .*pip install"):
-        make_generator("detectron2:some.yaml,weights=some.pth", "cpu")
+        CARD.make_from(PartSpec.parse("detectron2:some.yaml,weights=some.pth"), "cpu")
 
 
 def test_scores_that_are_probabilities_stay_and_others_become_some():
@@ -49,7 +49,7 @@ def test_a_network_of_its_own_config(tmp_path, architecture, rng):
     config.INPUT.MIN_SIZE_TEST = config.INPUT.MAX_SIZE_TEST = 64
     (tmp_path / "config.yaml").write_text(config.dump())
     torch.save(build_model(config).state_dict(), tmp_path / "weights.pth")
-    settings = Detectron2Settings(str(tmp_path / "config.yaml"), str(tmp_path / "weights.pth"), min_area=1)
+    settings = Detectron2Settings(str(tmp_path / "config.yaml"), tmp_path / "weights.pth", min_area=1)
     network = Detectron2Segmenter(settings, "cpu")
     image = rng.integers(0, 256, (60, 80, 3)).astype(np.uint8)
     proposals = network.generate(image)

@@ -31,7 +31,7 @@ def colours(tmp_path):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, tmp_path / "colours.onnx")
     (tmp_path / "labels.txt").write_text("\n".join(LABELS) + "\n")
-    return OnnxSettings(str(tmp_path / "colours.onnx"), str(tmp_path / "labels.txt"))
+    return OnnxSettings(tmp_path / "colours.onnx", tmp_path / "labels.txt")
 
 
 @pytest.fixture
@@ -104,10 +104,10 @@ def test_files_that_do_not_fit_are_errors(colours, tmp_path):
     (tmp_path / "two.txt").write_text("a\nb\n")
     (tmp_path / "cut.onnx").write_bytes((tmp_path / "colours.onnx").read_bytes()[:100])
     for settings, message in [
-        (OnnxSettings(colours.model, str(tmp_path / "two.txt")), "has 4 classes, .* names 2"),
-        (OnnxSettings(str(tmp_path / "cut.onnx"), colours.labels), "cannot be opened"),
-        (OnnxSettings(str(tmp_path / "none.onnx"), colours.labels), "does not exist"),
-        (OnnxSettings(colours.model, str(tmp_path / "none.txt")), "list of labels"),
+        (OnnxSettings(colours.model, tmp_path / "two.txt"), "has 4 classes, .* names 2"),
+        (OnnxSettings(tmp_path / "cut.onnx", colours.labels), "cannot be opened"),
+        (OnnxSettings(tmp_path / "none.onnx", colours.labels), "does not exist"),
+        (OnnxSettings(colours.model, tmp_path / "none.txt"), "list of labels"),
     ]:
         with pytest.raises(WeightsError, match=message):
             OnnxSegmenter(settings, "cpu")
@@ -150,13 +150,13 @@ def test_limits_and_weights_leave_one_part_one(colours, tmp_path):
 def test_an_unknown_part_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="unknown classifier 'regions'"):
         Segmenter.open(tmp_path / "s", classifier="regions")
-    with pytest.raises(UsageError, match="onnx needs labels"):
+    with pytest.raises(UsageError, match=r"onnx needs labels; write onnx:FILE,labels=NAMES\.txt"):
         Segmenter.open(tmp_path / "s", masks="onnx:x.onnx")
 
 
 def test_a_real_network(shared_data):
     models = shared_data.parent / "models"
-    files = [str(models / f"deeplabv3_mnv2_pascal{end}") for end in (".onnx", "_labels.txt")]
+    files = [models / f"deeplabv3_mnv2_pascal{end}" for end in (".onnx", "_labels.txt")]
     settings = OnnxSettings(*files, multiple=16, extra=1)
     made = OnnxSegmenter(settings, "cpu")
     names = [label[0] for label in made.labels if label]

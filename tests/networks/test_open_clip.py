@@ -60,7 +60,7 @@ def models(tmp_path_factory):
 
 def made(models, name, suffix="safetensors", **settings):
     settings = {"pixels": SIDE * SIDE, "templates": "simple", **settings}
-    return OpenClip(OpenClipSettings(f"tiny-{name}", weights=str(models / f"{name}.{suffix}"), **settings), "cpu")
+    return OpenClip(OpenClipSettings(f"tiny-{name}", weights=models / f"{name}.{suffix}", **settings), "cpu")
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_wrong_models_and_files_are_errors(models, tmp_path):
         (models / "vit.safetensors", "another architecture"),
     ]:
         with pytest.raises(WeightsError, match=message):
-            OpenClip(OpenClipSettings("tiny-convnext", weights=str(file)), "cpu")
+            OpenClip(OpenClipSettings("tiny-convnext", weights=file), "cpu")
     with pytest.raises(UsageError, match="unknown open_clip model 'ViT-B-61'; did you mean"):
         OpenClip(OpenClipSettings("ViT-B-61"), "cpu")
     with pytest.raises(UsageError, match="unknown pretrained weights of ViT-B-16 'openia'; did you mean 'openai'"):

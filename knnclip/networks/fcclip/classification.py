@@ -12,6 +12,8 @@ from itertools import accumulate
 import torch
 from torch.nn.functional import normalize
 
+from knnclip.networks.fcclip.card import ALPHA, BETA
+
 TEMPLATES = (
     "a photo of a {}.",
     "This is a photo of a {}",
@@ -24,10 +26,8 @@ TEMPLATES = (
 )  # fmt: skip
 """The 14 prompts in the style of ViLD that FC-CLIP asks with."""
 
-ALPHA, BETA = 0.4, 0.8
-"""CLIP's share in the logarithm of a class that training saw, and of one that it did not."""
-
 MAX_SCALE = 100.0
+"""Most that cosines are multiplied with, as CLIP was trained (arXiv 2103.00020, section 2.5)."""
 
 
 def logits(

@@ -49,7 +49,7 @@ PREFIXES: tuple[tuple[str, str], ...] = (
 
 JOINT = PREDICTOR + "transformer_self_attention_layers.{}.self_attn.in_proj_{}"
 SPLIT = LAYER + "self_attn.{}_proj.{}"
-PARTS = ("q", "k", "v")
+PROJECTIONS = ("q", "k", "v")
 
 TRAINING = ("criterion.",)
 """What only training uses; checkpoints may have it."""
@@ -61,8 +61,8 @@ def to_own(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for name, tensor in weights.items():
         if joint := re.fullmatch(_pattern(JOINT, r"(\d+)", "(weight|bias)"), name):
             layer, kind = joint.groups()
-            for part, piece in zip(PARTS, tensor.chunk(3), strict=True):
-                own[SPLIT.format(layer, part, kind)] = piece
+            for projection, piece in zip(PROJECTIONS, tensor.chunk(3), strict=True):
+                own[SPLIT.format(layer, projection, kind)] = piece
         else:
             own[_renamed(name, PREFIXES)] = tensor
     return own
@@ -76,9 +76,9 @@ def to_official(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     back = tuple((ours, theirs) for theirs, ours in PREFIXES)
     for name, tensor in weights.items():
         if split := re.fullmatch(_pattern(SPLIT, r"(\d+)", "(q|k|v)", "(weight|bias)"), name):
-            layer, part, kind = split.groups()
-            if part == "q":
-                pieces = [weights[SPLIT.format(layer, other, kind)] for other in PARTS]
+            layer, projection, kind = split.groups()
+            if projection == "q":
+                pieces = [weights[SPLIT.format(layer, other, kind)] for other in PROJECTIONS]
                 official[JOINT.format(layer, kind)] = torch.cat(pieces)
         else:
             official[_renamed(name, back)] = tensor

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEVELS_POINTS = 3 * 4
-"""Weights of each head of the deformable attention: as many as it has levels times points."""
+"""Weights of each head of the deformable attention: as many as it has levels (strides 8, 16 and 32) times points."""
 
 
 @dataclass(frozen=True)

@@ -14,40 +14,31 @@ import torch
 
 from knnclip.errors import WeightsError
 from knnclip.images import reduced_size
+from knnclip.networks.fcclip.card import FcClipSettings
 from knnclip.networks.fcclip.checkpoint import load_network
-from knnclip.networks.fcclip.classification import ALPHA, BETA, TEMPLATES, ensemble, logits, seen_in_training
-from knnclip.networks.fcclip.pixels import LONG_PX, SHORT_PX, padded, resized
+from knnclip.networks.fcclip.classification import TEMPLATES, ensemble, logits, seen_in_training
+from knnclip.networks.fcclip.pixels import padded, resized
 from knnclip.networks.fcclip.results import mask_logits
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.pooling import mask_weights
-from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
+from knnclip.parts.proposals import best_proposals, enlarged_mask
 from knnclip.parts.weights import weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
 
 WORKING_PX = 1024
-"""Masks are made at most so many pixels long on the longer side; the network's own are a quarter of its input."""
+"""Masks are made at most so many pixels long on the longer side; the network's own are a quarter of its input, so that
+more would enlarge blur."""
 
 QUERIES_AT_ONCE = 25
-
-
-@dataclass(frozen=True)
-class FcClipSettings(ProposalLimits):
-    """The options of ``fcclip:FILE,...``."""
-
-    model: str  # a published checkpoint, or one that ``knnclip convert fcclip`` wrote
-    clip: str = ""  # open_clip's model, where the shapes of the checkpoint do not tell it
-    trained: str = ""  # a file with the names of the training's classes; none: COCO panoptic's
-    alpha: float = ALPHA
-    beta: float = BETA
-    short_px: int = SHORT_PX
-    long_px: int = LONG_PX
+"""Soft masks that are enlarged at a time: 25 take 105 MB at 1024 x 1024, a tenth of all 250; fewer make more and
+smaller calls."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ImageFeatures:
     """What one forward pass says of an image."""
 
     masks: torch.Tensor  # (Q, H/4, W/4) logits
@@ -78,7 +69,7 @@ class FcClip:
             f"mask-pooled CLIP, {settings.short_px}-{settings.long_px} px",
             self.network.layout.embed,
         )
-        self._seen = Recent(self._forward)
+        self._features = Recent(self._forward)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -87,12 +78,12 @@ class FcClip:
 
     def generate(self, image: Image) -> Proposals:
         """The masks of the queries; scores are the probability of not being void times the mean mask probability."""
-        seen = self._seen(image)
+        features = self._features(image)
         shape = (int(image.shape[0]), int(image.shape[1]))
         rows, synonyms = self._rows(self.trained)
-        void = logits(seen.classes, rows, synonyms, self.network.class_head.logit_scale).softmax(dim=1)[:, -1]
+        void = logits(features.classes, rows, synonyms, self.network.class_head.logit_scale).softmax(dim=1)[:, -1]
         masks, scores = [], []
-        for soft, nothing in zip(self._soft_masks(seen, shape), void, strict=True):
+        for soft, nothing in zip(self._soft_masks(features, shape), void, strict=True):
             inside = soft > 0.5
             if inside.any():
                 masks.append(enlarged_mask(inside.cpu().numpy(), shape))
@@ -104,16 +95,16 @@ class FcClip:
         image_shapes_agree(image, masks, where=self.name)
         if not masks:
             return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
-        return unit_rows(self._clip_embeddings(self._seen(image), masks).cpu().numpy(), where=self.name)
+        return unit_rows(self._clip_embeddings(self._features(image), masks).cpu().numpy(), where=self.name)
 
     def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, 2 E) float32``: the trained class embedding of the query whose mask overlaps most, and CLIP's own."""
         image_shapes_agree(image, masks, where=self.name)
         if not masks:
             return np.zeros((0, 2 * self._fingerprint.dim), dtype=np.float32)
-        seen = self._seen(image)
-        trained = seen.classes[self._nearest_queries(seen, masks)]
-        described: Float32 = torch.cat([trained, self._clip_embeddings(seen, masks)], dim=1).cpu().numpy()
+        features = self._features(image)
+        trained = features.classes[self._nearest_queries(features, masks)]
+        described: Float32 = torch.cat([trained, self._clip_embeddings(features, masks)], dim=1).cpu().numpy()
         return described
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
@@ -134,14 +125,14 @@ class FcClip:
         base: Float32 = probabilities[:, :-1].float().cpu().numpy()
         return base
 
-    def _forward(self, image: Image) -> Seen:
+    def _forward(self, image: Image) -> ImageFeatures:
         small = resized(image, self.settings.short_px, self.settings.long_px)
         batch = padded(small).to(self.device)
         with torch.inference_mode(), autocast(self.device):
             forward = self.network(batch)
             classes = self.network.class_embeddings(forward)
         height, width = (int(side) for side in batch.shape[-2:])
-        return Seen(
+        return ImageFeatures(
             forward.masks[-1][0].float(),
             classes.float(),
             forward.features.clip_vis_dense[0].float(),
@@ -149,35 +140,35 @@ class FcClip:
             (int(small.shape[0]), int(small.shape[1])),
         )
 
-    def _soft_masks(self, seen: Seen, shape: tuple[int, int]) -> Iterator[torch.Tensor]:
+    def _soft_masks(self, features: ImageFeatures, shape: tuple[int, int]) -> Iterator[torch.Tensor]:
         """Each query's mask probability at the working size, a few at a time."""
         size = reduced_size(shape, WORKING_PX)
-        for start in range(0, len(seen.masks), QUERIES_AT_ONCE):
-            some = seen.masks[start : start + QUERIES_AT_ONCE]
-            yield from mask_logits(some, seen.padded, seen.unpadded, size).sigmoid()
+        for start in range(0, len(features.masks), QUERIES_AT_ONCE):
+            some = features.masks[start : start + QUERIES_AT_ONCE]
+            yield from mask_logits(some, features.padded, features.unpadded, size).sigmoid()
 
-    def _nearest_queries(self, seen: Seen, masks: Sequence[Mask]) -> torch.Tensor:
+    def _nearest_queries(self, features: ImageFeatures, masks: Sequence[Mask]) -> torch.Tensor:
         """``(N,)``: the query whose mask has the largest IoU with each mask, at the resolution of the queries."""
-        share = self._cells(seen, masks, tuple(seen.masks.shape[1:]))
+        share = self._cells(features, masks, tuple(features.masks.shape[1:]))
         area = torch.tensor([mask.area for mask in masks], dtype=share.dtype, device=share.device)
-        cell = masks[0].shape[0] * masks[0].shape[1] / (seen.unpadded[0] * seen.unpadded[1] / 16)
-        inside = (seen.masks > 0).flatten(1).to(share.dtype)
+        cell = masks[0].shape[0] * masks[0].shape[1] / (features.unpadded[0] * features.unpadded[1] / 16)
+        inside = (features.masks > 0).flatten(1).to(share.dtype)
         common = share @ inside.T * (area / cell)[:, None]
         return (common / ((area / cell)[:, None] + inside.sum(dim=1)[None] - common)).argmax(dim=1)
 
-    def _clip_embeddings(self, seen: Seen, masks: Sequence[Mask]) -> torch.Tensor:
+    def _clip_embeddings(self, features: ImageFeatures, masks: Sequence[Mask]) -> torch.Tensor:
         """``(N, E)``: CLIP's features pooled by masks of the image, however small."""
-        grid = (int(seen.dense.shape[1]), int(seen.dense.shape[2]))
-        weights = self._cells(seen, masks, grid)
+        grid = (int(features.dense.shape[1]), int(features.dense.shape[2]))
+        weights = self._cells(features, masks, grid)
         with torch.inference_mode():
-            return self.network.trunk.embed(seen.dense, weights.reshape(-1, *grid))
+            return self.network.trunk.embed(features.dense, weights.reshape(-1, *grid))
 
-    def _cells(self, seen: Seen, masks: Sequence[Mask], grid: tuple[int, ...]) -> torch.Tensor:
+    def _cells(self, features: ImageFeatures, masks: Sequence[Mask], grid: tuple[int, ...]) -> torch.Tensor:
         """``(N, h * w)``: the share of each cell of the padded input in each mask; rows sum to 1."""
         height, width = masks[0].shape
         canvas = (
-            round(height * seen.padded[0] / seen.unpadded[0]),
-            round(width * seen.padded[1] / seen.unpadded[1]),
+            round(height * features.padded[0] / features.unpadded[0]),
+            round(width * features.padded[1] / features.unpadded[1]),
         )
         placed = [Mask(mask.box_xyxy, mask.crop, canvas) for mask in masks]
         weights = mask_weights(placed, canvas, (int(grid[0]), int(grid[1])))
@@ -198,7 +189,7 @@ class FcClip:
         return TextVectors.of_clip(clip, open_clip.get_tokenizer(self.network.model), digest, TEMPLATES)
 
 
-def _trained(path: str) -> list[tuple[str, ...]]:
+def _trained(path: Path | None) -> list[tuple[str, ...]]:
     source = Path(path) if path else files("knnclip.networks.fcclip") / "coco_panoptic.txt"
     try:
         lines = source.read_text(encoding="utf-8").splitlines()

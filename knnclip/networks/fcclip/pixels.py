@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from knnclip.networks.fcclip.card import LONG_PX, SHORT_PX
 from knnclip.structures import Image
 
 MEAN = (122.7709383, 116.7460125, 104.09373615)
 STD = (68.5005327, 66.6321579, 70.32316305)
-SHORT_PX, LONG_PX = 800, 1333
+"""Of RGB in 0..255: the mean and deviation of CLIP's training images, which FC-CLIP's config gives in these units."""
+
 MULTIPLE = 32
+"""Stride of the coarsest map of the backbones: a cell is so many pixels."""
 
 
 def resized(image: Image, short_px: int = SHORT_PX, long_px: int = LONG_PX) -> Image:

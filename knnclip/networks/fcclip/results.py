@@ -13,8 +13,13 @@ import torch
 from torch.nn.functional import interpolate
 
 OBJECT_THRESHOLD = 0.0
+"""Least probability of a query's class, as in FC-CLIP's config: none is left out for it."""
+
 OVERLAP_THRESHOLD = 0.8
+"""Share of its own mask that a query must win to be a segment; as in FC-CLIP's and Mask2Former's configs."""
+
 BEST_INSTANCES = 100
+"""Instances of an image, at most: what COCO's AP counts."""
 
 
 @dataclass(frozen=True)

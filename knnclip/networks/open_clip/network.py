@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from knnclip.networks.hub import is_cached
 from knnclip.networks.open_clip.towers import Tower
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors, templates
+from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.inputs import InputFormat, pool_maps
+from knnclip.parts.roles import Encoder, ZeroShotClassifier
+from knnclip.parts.settings import NamedModel
 from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
@@ -28,22 +31,30 @@ if TYPE_CHECKING:
 
 MODES = ("pool", "crop", "both")
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
+"""What the published weights of a model say of its input, and a file of weights does not."""
 
 
 @dataclass(frozen=True)
 class OpenClipSettings:
-    """The options of ``openclip:MODEL,...``."""
+    """The options of ``openclip:MODEL,...``.
 
-    model: str  # a name of open_clip, "hf-hub:..." or "local-dir:..."
-    pretrained: str = ""  # which of the model's published weights
-    weights: str = ""  # a local file in place of them
-    mode: str = "pool"  # the image is encoded once and pooled by the masks, each mask's crop is encoded, or both
-    pixels: int = 720 * 960  # of the input that is pooled
-    crops_at_once: int = 32
-    templates: str = "openai"  # openai, simple or name
-    waffle: int = 0  # random descriptions in place of the templates
-    seed: int = 0  # of the random descriptions
-    others: tuple[str, ...] = ("background", "something else")  # names that stand for "none of these"
+    720 x 960 pixels show a network of stride 32 an image in 22 x 30 cells; 32 crops are about as much work at once.
+    """
+
+    model: Annotated[NamedModel, "a name of open_clip, hf-hub:ID or local-dir:FOLDER"]
+    pretrained: Annotated[str, "tag of the model's published weights"] = ""
+    weights: Annotated[Path | None, "a local file in place of them (also --weights)"] = None
+    mode: Annotated[
+        str,
+        "`pool` (the image is encoded once and pooled by the masks, in the space of the texts), `crop` (the crop of "
+        "each mask is encoded) or `both`",
+    ] = "pool"
+    pixels: Annotated[int, "of the input that is pooled"] = 720 * 960
+    crops_at_once: Annotated[int, "crops in one batch"] = 32
+    templates: Annotated[str, "how a class is asked for: `openai` (80 prompts), `simple` (7) or `name`"] = "openai"
+    waffle: Annotated[int, "so many random descriptions in place of the templates, `16`"] = 0
+    seed: Annotated[int, "of the random descriptions"] = 0
+    others: Annotated[tuple[str, ...], "names that stand for none of the classes"] = ("background", "something else")
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -113,6 +124,7 @@ class OpenClip:
             f"{settings.mode} {self._pooling.format}" if self._pooling else settings.mode,
             dim * (2 if settings.mode == "both" else 1),
         )
+        self._crop_vectors: Recent[dict[Mask, Float32]] = Recent(lambda _: {})
         self._wording = templates(settings.templates, settings.waffle, settings.seed)
 
     @property
@@ -157,18 +169,22 @@ class OpenClip:
         return base
 
     def _crops(self, image: Image, masks: Sequence[Mask]) -> Float32:
+        """``(N, D) float32``: what the network says of each mask's crop; those of an image are made once."""
+        known = self._crop_vectors(image)
+        new = [mask for mask in dict.fromkeys(masks) if mask not in known]
+        for start in range(0, len(new), self.settings.crops_at_once):
+            some = new[start : start + self.settings.crops_at_once]
+            known.update(zip(some, self._forward_crops(image, some), strict=True))
+        return np.stack([known[mask] for mask in masks])
+
+    def _forward_crops(self, image: Image, masks: Sequence[Mask]) -> Float32:
         import torch
         from PIL import Image as Pil
 
-        found = []
-        for start in range(0, len(masks), self.settings.crops_at_once):
-            some = masks[start : start + self.settings.crops_at_once]
-            batch = torch.stack(
-                [self._crop_input(Pil.fromarray(masked_crop(image, mask, self._mean))) for mask in some]
-            )
-            with torch.inference_mode(), autocast(self.device):
-                found.append(self.network.encode_image(batch.to(self.device)).float().cpu().numpy())
-        return np.concatenate(found)
+        batch = torch.stack([self._crop_input(Pil.fromarray(masked_crop(image, mask, self._mean))) for mask in masks])
+        with torch.inference_mode(), autocast(self.device):
+            found: Float32 = self.network.encode_image(batch.to(self.device)).float().cpu().numpy()
+        return found
 
     @cached_property
     def _texts(self) -> TextVectors:
@@ -200,7 +216,7 @@ def _load(settings: OpenClipSettings) -> Any:  # noqa: ANN401 - open_clip's mode
     tags = open_clip.list_pretrained_tags_by_model(settings.model) if plain else []
     if settings.weights:
         network = _without_weights(settings.model, "cpu")
-        load_weights(network, read_weights(settings.weights), source=settings.weights)
+        load_weights(network, read_weights(settings.weights), source=str(settings.weights))
         if tags:  # a file does not say how its images were normalised; the published weights do
             published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained or tags[0])
             network.visual.preprocess_cfg |= {key: published[key] for key in PREPROCESSING if key in published}
@@ -239,18 +255,35 @@ def _loading(model: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def needed(settings: OpenClipSettings) -> Need:
+def needs(settings: OpenClipSettings) -> Sequence[Need]:
     """The file that holds the weights, and whether it is on this disk."""
     import open_clip
     import torch
 
     if settings.weights:
-        return Need(settings.weights, Path(settings.weights).is_file(), None)
+        return [Need(str(settings.weights), Path(settings.weights).is_file(), None)]
     schema, _, place = settings.model.rpartition(":")
     if schema:
-        return Need(place, is_cached(place, "open_clip_model.safetensors"), None)
+        return [Need(place, is_cached(place, "open_clip_model.safetensors"), None)]
     with torch.device("meta"):
         network = _without_weights(settings.model, "meta")
     home = str(open_clip.get_pretrained_cfg(settings.model, settings.pretrained).get("hf_hub", "")).strip("/")
     here = bool(home) and is_cached(home, "open_clip_model.safetensors")
-    return Need(home or f"{settings.model} {settings.pretrained}", here, network_mb(network))
+    return [Need(home or f"{settings.model} {settings.pretrained}", here, network_mb(network))]
+
+
+CARD = Card(
+    name="openclip",
+    form="openclip:MODEL",
+    summary="any model of open_clip, as encoder and as zero-shot classifier in one forward pass",
+    roles={
+        Encoder: "any model of open_clip, by its name and `pretrained=TAG` or `weights=FILE`, or as `hf-hub:NAME` and "
+        "`local-dir:FOLDER`",
+        ZeroShotClassifier: "CLIP's zero-shot classes for the names and synonyms of the store's vocabulary, a name "
+        "typed just now included",
+    },
+    licence="MIT (code); each model's weights have their own",
+    settings=OpenClipSettings,
+    make=OpenClip,
+    needs=needs,
+)

@@ -1,15 +1,18 @@
 """FC-CLIP's parts on tiny checkpoints: files, roles, and that one forward pass serves all."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from knnclip.errors import WeightsError
+from knnclip.networks.fcclip.card import FcClipSettings
 from knnclip.networks.fcclip.checkpoint import convert, load_network, read_checkpoint
 from knnclip.networks.fcclip.classification import ensemble, logits, seen_in_training
 from knnclip.networks.fcclip.naming import to_official, to_own
-from knnclip.networks.fcclip.part import FcClip, FcClipSettings, Seen
+from knnclip.networks.fcclip.part import FcClip, ImageFeatures
 from knnclip.networks.fcclip.pixels import padded, resized
 from knnclip.networks.fcclip.results import mask_logits
 from knnclip.segmenter import Segmenter
@@ -36,7 +39,7 @@ def image(rng):
 def settings(checkpoint, **changed):
     file, clip = checkpoint
     small = {"clip": clip, "short_px": 96, "long_px": 160, "min_area": 1}
-    return FcClipSettings(str(file), trained=str(file.parent / "names.txt"), **{**small, **changed})
+    return FcClipSettings(file, trained=file.parent / "names.txt", **{**small, **changed})
 
 
 def test_names_there_and_back_are_the_same_tensors(checkpoint):
@@ -73,7 +76,7 @@ def test_files_that_do_not_fit_are_errors_that_list_the_official_names(checkpoin
         with pytest.raises(WeightsError, match=message):
             load_network(tmp_path / "wrong.pth", clip)
     with pytest.raises(WeightsError, match=r"does not exist; get fcclip_cocopan.pth"):
-        FcClip(FcClipSettings("nowhere.pth"), "cpu")
+        FcClip(FcClipSettings(Path("nowhere.pth")), "cpu")
 
 
 def test_proposals_are_the_masks_of_the_queries(checkpoint, image):
@@ -81,8 +84,8 @@ def test_proposals_are_the_masks_of_the_queries(checkpoint, image):
     proposals = part.generate(image)
     assert 1 <= len(proposals) <= 9
     assert (np.diff(proposals.scores) <= 0).all()
-    seen = part._seen(image)
-    full = mask_logits(seen.masks, seen.padded, seen.unpadded, (76, 100)) > 0
+    features = part._features(image)
+    full = mask_logits(features.masks, features.padded, features.unpadded, (76, 100)) > 0
     expected = {mask.numpy().tobytes() for mask in full}
     assert all(mask.to_dense().tobytes() in expected for mask in proposals.masks)
 
@@ -103,7 +106,7 @@ def test_one_forward_pass_serves_three_roles_without_gradients(checkpoint, image
         segmenter.label(analysis)
         assert len(runs) == 1, "relabelling needs no image"
         with pytest.raises(WeightsError):
-            FcClip(FcClipSettings("nowhere.pth"), "cpu")
+            FcClip(FcClipSettings(Path("nowhere.pth")), "cpu")
     with Segmenter.open(tmp_path / "s", read_only=True, device="cpu") as segmenter:
         assert segmenter.segment(image).segments, "the store remembers its parts"
 
@@ -126,15 +129,15 @@ def test_a_mask_is_described_by_the_query_that_overlaps_it_most(checkpoint):
     cells = torch.full((len(blocks), 24, 32), -9.0)
     for query, (top, bottom, left, right) in enumerate(blocks):
         cells[query, top:bottom, left:right] = 9.0
-    seen = Seen(cells, torch.zeros(6, 24), torch.zeros(4, 3, 4), (96, 128), (92, 121))
+    features = ImageFeatures(cells, torch.zeros(6, 24), torch.zeros(4, 3, 4), (96, 128), (92, 121))
     masks = []
     for top, bottom, left, right in blocks:
         dense = np.zeros((76, 100), bool)
         scale = 76 / 92 * 4, 100 / 121 * 4
         dense[round(top * scale[0]) : round(bottom * scale[0]), round(left * scale[1]) : round(right * scale[1])] = True
         masks.append(Mask.from_dense(dense))
-    assert part._nearest_queries(seen, masks).tolist() == list(range(6))
-    assert part._nearest_queries(seen, masks[::-1]).tolist() == list(range(6))[::-1]
+    assert part._nearest_queries(features, masks).tolist() == list(range(6))
+    assert part._nearest_queries(features, masks[::-1]).tolist() == list(range(6))[::-1]
 
 
 def test_p_base_follows_the_formulae(checkpoint, image):
