@@ -40,9 +40,15 @@ def ingest(
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
     preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
-    masks: Annotated[str | None, typer.Option(help="Mask generator of a new store, not the preset's.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder of a new store, not the preset's.")] = None,
-    classifier: Annotated[str | None, typer.Option(help="Classifier of a new store, not the preset's.")] = None,
+    masks: Annotated[
+        str | None, typer.Option(help="Mask generator of a new store, see `knnclip presets parts --help`.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder of a new store, see `knnclip presets parts --help`.")
+    ] = None,
+    classifier: Annotated[
+        str | None, typer.Option(help="Classifier of a new store, see `knnclip presets parts --help`.")
+    ] = None,
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,

@@ -28,7 +28,12 @@ def presets(context: typer.Context) -> None:
 
 @app.command()
 def parts() -> None:
-    """List the parts: how each is written, what it plays, what it can be told, under which licence it is."""
+    """List the parts: how each is written, what it plays, what it can be told, under which licence it is.
+
+    A part is NAME:MODEL,OPTION=VALUE,... with + between the items of a list; an encoder may be several with & between
+    them. A value with , & or + of its own goes in double quotes, a double quote inside them is written twice:
+    --encoder 'timm:MODEL,weights="/data/R & D/a,b.pt"'.
+    """
     from knnclip.catalogue import CARDS
     from knnclip.parts.card import ROLES
 

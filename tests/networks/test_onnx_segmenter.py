@@ -1,37 +1,22 @@
 """An ONNX semantic segmenter as generator and classifier: a tiny one that tells colours, and a real one."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask
+from tests.networks import tiny
 from tests.networks.samples import vocabulary
 
-LABELS = ("background", "red", "green", "blue")
+LABELS = tiny.COLOURS
 
 
 @pytest.fixture
 def colours(tmp_path):
-    """A network of one convolution: a class for each channel, background where all are dark."""
-    weight = np.zeros((4, 3, 1, 1), np.float32)
-    weight[1:, :, 0, 0] = 10 * np.eye(3)
-    bias = np.array([-5, 0, 0, 0], np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["image", "w", "b"], ["logits"])],
-        "colours",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, None, None])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 4, None, None])],
-        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "colours.onnx")
-    (tmp_path / "labels.txt").write_text("\n".join(LABELS) + "\n")
-    return OnnxSettings(tmp_path / "colours.onnx", tmp_path / "labels.txt")
+    return OnnxSettings(*tiny.colours(tmp_path))
 
 
 @pytest.fixture

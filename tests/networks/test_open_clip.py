@@ -1,23 +1,20 @@
 """The open_clip encoder and classifier on tiny models with random weights, against open_clip's own functions."""
 
-import json
-
 import numpy as np
 import open_clip
 import pytest
 import torch
 from PIL import Image as Pil
-from safetensors.torch import save_file
 
 from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings, masked_crop
 from knnclip.networks.texts import TextVectors, templates
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask, unit_rows
+from tests.networks import tiny
 from tests.networks.samples import some_masks, vocabulary
 
-SIDE = 64
-TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+SIDE = tiny.OPEN_CLIP_SIDE
 VISION = {
     "convnext": {"timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear", "image_size": SIDE},
     "convnext-mlp": {"timm_model_name": "test_convnext2", "timm_pool": "", "timm_proj": "mlp", "image_size": SIDE},
@@ -42,19 +39,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KNNCLIP_CACHE", str(folder / "cache"))
-        for name, vision in VISION.items():
-            dim = 64 if name == "map" else 24
-            config = {"embed_dim": dim, "vision_cfg": vision, "text_cfg": TEXT}
-            (folder / f"tiny-{name}.json").write_text(json.dumps(config))
-        open_clip.add_model_config(folder)
-        for name in VISION:
-            torch.manual_seed(0)
-            network = open_clip.create_model(f"tiny-{name}", pretrained_image=False)
-            for key, parameter in network.named_parameters():
-                if key != "logit_scale":
-                    parameter.data.normal_(0, 0.1)
-            save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / f"{name}.safetensors")
-            torch.save({"state_dict": network.state_dict()}, folder / f"{name}.pt")
+        tiny.open_clip_models(folder, VISION)
         yield folder
 
 
@@ -262,7 +247,7 @@ def test_a_local_folder_as_save_for_hf_writes_it(models, tmp_path, image):
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
     config = open_clip.get_model_config("tiny-convnext")
-    config["text_cfg"] = TEXT | {"hf_tokenizer_name": "tiny"}
+    config["text_cfg"] = tiny.OPEN_CLIP_TEXT | {"hf_tokenizer_name": "tiny"}
     save_for_hf(encoder.network, fast, config, tmp_path / "model")
     local = OpenClip(OpenClipSettings(f"local-dir:{tmp_path / 'model'}", pixels=SIDE * SIDE), "cpu")
     masks = some_masks(SIDE, SIDE)

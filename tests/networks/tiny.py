@@ -2,10 +2,18 @@
 
 import json
 
+import numpy as np
+import onnx
+import open_clip
 import torch
 import transformers as tf
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
 
 SPREAD = 0.6
+COLOURS = ("background", "red", "green", "blue")
+OPEN_CLIP_SIDE = 64
+OPEN_CLIP_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 LABELS = {0: "sky", 1: "door, double door", 2: "cat", 3: "dog"}
 
 
@@ -114,3 +122,37 @@ def sam2(folder):
     )  # fmt: skip
     images = tf.Sam2ImageProcessor(size={"height": 64, "width": 64}, mask_size={"height": 16, "width": 16})
     return _saved(tf.Sam2Model(config), tf.Sam2Processor(images), folder)
+
+
+def colours(folder):
+    """An ONNX network of one convolution, a class for each channel and background where all are dark; its labels."""
+    weight = np.zeros((4, 3, 1, 1), np.float32)
+    weight[1:, :, 0, 0] = 10 * np.eye(3)
+    bias = np.array([-5, 0, 0, 0], np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "w", "b"], ["logits"])],
+        "colours",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, None, None])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 4, None, None])],
+        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "colours.onnx")
+    (folder / "labels.txt").write_text("\n".join(COLOURS) + "\n")
+    return folder / "colours.onnx", folder / "labels.txt"
+
+
+def open_clip_models(folder, vision):
+    """Weights of models of these ``vision_cfg`` by name, which open_clip then knows as ``tiny-NAME``."""
+    for name, tower in vision.items():
+        config = {"embed_dim": 64 if name == "map" else 24, "vision_cfg": tower, "text_cfg": OPEN_CLIP_TEXT}
+        (folder / f"tiny-{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder)
+    for name in vision:
+        torch.manual_seed(0)
+        network = open_clip.create_model(f"tiny-{name}", pretrained_image=False)
+        for key, parameter in network.named_parameters():
+            if key != "logit_scale":
+                parameter.data.normal_(0, 0.1)
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / f"{name}.safetensors")
+        torch.save({"state_dict": network.state_dict()}, folder / f"{name}.pt")
