@@ -11,7 +11,22 @@ import numpy as np
 from knnclip.structures import Float32, Image
 
 GRADIENT_SIGMAS_PX = (0.7, 1.5, 3.0)
-LOCAL_BINARY_PATTERNS = 10
+"""Scales of the gradients, each about twice the one before: from a pixel's to that of window frames and branches."""
+
+SMOOTHING_PX = 0.6
+"""Blur before logarithms and comparisons of neighbouring pixels: it takes a camera's noise away and leaves edges."""
+
+DARKEST = 0.04
+"""Added to brightness in 0..1 before its logarithm, so that noise in the dark does not count as colour."""
+
+SURROUNDINGS_PX = 25
+"""Side of the window that a gradient's strength is compared with: several times the coarsest scale."""
+
+STRONGEST = 3.0
+"""Most that a gradient counts against its surroundings: a lone edge in a flat place has no more to say."""
+
+RANK_STEPS = 1024
+"""Steps of brightness that ranks tell apart: finer than the 8 bits of a camera."""
 
 Planes = dict[str, Float32]
 
@@ -32,7 +47,7 @@ def feature_maps(image: Image) -> Planes:
     import cv2
 
     rgb: Float32 = image.astype(np.float32) / np.float32(255)
-    log_rgb = np.log(_blurred(rgb, 0.6) + np.float32(0.04))
+    log_rgb = np.log(_blurred(rgb, SMOOTHING_PX) + np.float32(DARKEST))
     brightness = log_rgb.mean(axis=2)
     red, green, blue = (np.ascontiguousarray(log_rgb[..., channel]) for channel in range(3))
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)
@@ -68,8 +83,8 @@ def _gradients(brightness: Float32, sigma_px: float) -> Planes:
     xx, yy, xy = gx * gx, gy * gy, gx * gy
     # Not cv2.magnitude: its last bits depend on where the arrays lie in memory.
     strength = np.sqrt(xx + yy) + np.float32(1e-6)
-    local = cv2.blur(strength, (25, 25), borderType=cv2.BORDER_REFLECT_101)
-    relative = np.minimum(strength / (local + np.float32(0.005)), 3)
+    local = cv2.blur(strength, (SURROUNDINGS_PX, SURROUNDINGS_PX), borderType=cv2.BORDER_REFLECT_101)
+    relative = np.minimum(strength / (local + np.float32(0.005)), STRONGEST)
     cos2, sin2 = (xx - yy) / strength**2, 2 * xy / strength**2
     jxx, jyy, jxy = (_blurred(product, 3 * sigma_px) for product in (xx, yy, xy))
     planes = {
@@ -87,7 +102,8 @@ def _gradients(brightness: Float32, sigma_px: float) -> Planes:
 def _local_binary_patterns(brightness: Float32) -> Planes:
     import cv2
 
-    smooth = _blurred(brightness, 0.6)
+    smooth = _blurred(brightness, SMOOTHING_PX)
+    # Brighter by a quarter of the image's usual detail: in flat places noise would make the pattern.
     threshold = smooth + np.float32(0.25) * np.abs(smooth - _blurred(smooth, 2.0)).mean() + np.float32(0.003)
     height, width = smooth.shape
     padded = cv2.copyMakeBorder(smooth, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
@@ -108,10 +124,10 @@ def _blurred(plane: Float32, sigma_px: float) -> Float32:
 
 
 def _rank(plane: Float32) -> Float32:
-    """Share of the image's pixels that are darker, less a half; values are told apart in 1024 steps of the range."""
+    """Share of the image's pixels that are darker, less a half; told apart in ``RANK_STEPS`` steps of the range."""
     low, high = plane.min(), plane.max()
-    steps = ((plane - low) * (np.float32(1023) / np.maximum(high - low, np.float32(1e-6)))).astype(np.int32)
-    counts = np.bincount(steps.ravel(), minlength=1024)
+    steps = ((plane - low) * (np.float32(RANK_STEPS - 1) / np.maximum(high - low, np.float32(1e-6)))).astype(np.int32)
+    counts = np.bincount(steps.ravel(), minlength=RANK_STEPS)
     ranks = (np.cumsum(counts) - counts / 2) / plane.size - 0.5
     ranked: Float32 = ranks.astype(np.float32)[steps]
     return ranked

@@ -157,7 +157,7 @@ CARD = Card(
 
 
 def _semantic(scores: Any) -> Float32:  # noqa: ANN401 - a tensor
-    """``(L, H, W)``: the scores where they are probabilities already, else their softmax."""
+    """``(L, H, W)``: the scores where they are probabilities already (up to rounding), else their softmax."""
     probable = float(scores.min()) >= 0 and float(scores.max()) <= 1 + 1e-4
     maps: Float32 = (scores if probable else scores.softmax(dim=0)).cpu().numpy()
     return maps

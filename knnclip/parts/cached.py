@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,7 @@ def _kept(folder: Path, make: Callable[[], Arrays], *key: str) -> Arrays:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or damaged: it is made again
         made = make()
     content = io.BytesIO()
-    np.savez(content, **made)  # type: ignore[arg-type]
+    by_name: dict[str, Any] = dict(made)  # NumPy types its own options and the arrays as one
+    np.savez(content, **by_name)
     write_atomically(file, content.getvalue())
     return made

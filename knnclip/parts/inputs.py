@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from knnclip.parts.pooling import Layout, mask_weights
 from knnclip.structures import Float32, Image, Mask
 
 if TYPE_CHECKING:
-    import torch
     from scipy.sparse import csr_array
 
 
@@ -63,14 +62,17 @@ def pool_maps(
     return pooled
 
 
-def layout_of(network: torch.nn.Module, reduction: int) -> Layout:
-    """Where a network's cells lie: found by whether one pixel more than a cell gives it another cell."""
+def layout_of(network: Any, reduction: int) -> Layout:  # noqa: ANN401 - timm's networks share no class
+    """Where the cells of a network of timm lie: found by whether one pixel more than a cell gives it another cell.
+
+    ``reduction`` is the stride of its coarsest map in pixels.
+    """
     import torch
 
     probe = torch.zeros(1, 3, reduction + 1, reduction + 1, device=next(network.parameters()).device)
     try:
         with torch.inference_mode():
-            maps = network.forward_intermediates(probe, intermediates_only=True)  # type: ignore[operator]
+            maps = network.forward_intermediates(probe, intermediates_only=True)
     except AssertionError:  # networks over patches refuse sizes that are not their multiples
         return "tiles"
     return "corners" if maps[-1].shape[-1] == 2 else "tiles"
