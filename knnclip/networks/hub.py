@@ -12,7 +12,10 @@ Loaded = TypeVar("Loaded")
 
 
 def from_hub(part: str, model: str, load: Callable[[], Loaded]) -> Loaded:
-    """What ``load`` makes of a model; ``WeightsError`` says which files are missing or wrong and where they go."""
+    """What ``load`` makes of a model; ``WeightsError`` says which files are missing or wrong and where they go.
+
+    ``part`` and ``model``, an id or a folder, are for the message; ``load`` is a call of transformers.
+    """
     try:
         return load()
     except Exception as error:  # transformers raises errors of many kinds for what is missing, damaged or of other kind
@@ -30,7 +33,10 @@ def from_hub(part: str, model: str, load: Callable[[], Loaded]) -> Loaded:
 
 
 def is_cached(model: str, file: str = "model.safetensors") -> bool:
-    """Whether a file of a model is on this disk: in its folder, or in the cache."""
+    """Whether a file of a model is on this disk: in its folder, or in the cache.
+
+    ``model`` is a folder or an id of the hub, ``file`` the file of weights that its library writes.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     if Path(model).is_dir():

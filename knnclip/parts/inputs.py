@@ -51,7 +51,10 @@ class InputFormat:
 def pool_maps(
     maps: Sequence[Float32], masks: Sequence[Mask], shape: tuple[int, int], layout: Layout
 ) -> list[NDArray[np.float64]]:
-    """``(N, C)`` for each ``(C, h, w)`` map: its mean over each of N masks of an image of ``shape``."""
+    """``(N, C)`` for each ``(C, h, w)`` map: its mean over each of N masks of an image of ``shape``, ``(H, W)``.
+
+    ``layout`` is where the cells of the maps lie, see ``knnclip.parts.pooling``.
+    """
     weights: dict[tuple[int, int], csr_array] = {}
     pooled = []
     for plane in maps:

@@ -32,7 +32,8 @@ def mask_weights(
 ) -> csr_array:
     """The share of each cell of an ``(h, w)`` grid over the ``(H, W)`` image in the mean over each mask.
 
-    ``(N, h * w) float64``, rows sum to 1. A row depends on its own mask alone, to the bit.
+    ``(N, h * w) float64``, rows sum to 1. A row depends on its own mask alone, to the bit. ``shape`` is that of the
+    image that the N masks are of, ``layout`` where the cells of the grid lie.
     """
     from scipy.sparse import csr_array
 

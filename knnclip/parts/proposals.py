@@ -39,7 +39,7 @@ class ProposalLimits:
 def best_proposals(shape: tuple[int, int], masks: Sequence[Mask], scores: Float32, limits: ProposalLimits) -> Proposals:
     """The proposals among N masks of an ``(H, W)`` image, by falling score; equal scores keep their order.
 
-    Of masks with an IoU above ``SAME_IOU`` the one of the best score stands for all.
+    ``scores`` ``(N,)`` are in [0, 1]. Of masks with an IoU above ``SAME_IOU`` the one of the best score stands for all.
     """
     areas = np.array([mask.area for mask in masks], dtype=np.int64)
     order = np.argsort(-scores, kind="stable")
