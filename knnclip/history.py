@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from knnclip.analysis import Analysis
 from knnclip.errors import UsageError
-from knnclip.segmenter import Analysis, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Bool, Box, LabelledInstance, Mask
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = ("errors", "structures", "vocabulary", "images", "files", "progress", "parallel")
+GROUND = ("errors", "structures", "vocabulary", "images", "files", "progress", "parallel", "lazy")
 ROOMS = {
     # Each room with those that it may know beside the ground. Later ones may know earlier ones, never the other way.
     "parts": (),
@@ -25,16 +25,28 @@ ROOMS = {
     "presets": ("parts", "decision"),
     "needs": ("parts", "masks", "encoders", "networks", "presets"),
     "catalogue": ("parts", "networks", "masks", "encoders", "classifiers", "presets"),
-    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision"),
-    "history": ("store", "segmenter"),
-    "ingest": ("datasets", "segmenter"),
+    "analysis": ("parts", "decision"),
+    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis"),
+    "history": ("store", "analysis", "segmenter"),
+    "ingest": ("datasets", "analysis", "segmenter"),
     "output": ("datasets", "segmenter"),
     "evaluation": (
-        "decision", "datasets", "metrics", "presets", "catalogue", "segmenter", "store", "ingest", "output",
+        "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest", "output",
     ),
 }  # fmt: skip
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
-DEMO_MAY_KNOW = {*GROUND, "segmenter", "store", "datasets", "metrics", "evaluation", "history", "ingest", "output"}
+DEMO_MAY_KNOW = {
+    *GROUND,
+    "analysis",
+    "segmenter",
+    "store",
+    "datasets",
+    "metrics",
+    "evaluation",
+    "history",
+    "ingest",
+    "output",
+}
 HEAVY = {
     "torch",
     "timm",

@@ -11,7 +11,8 @@ import numpy as np
 
 from knnclip.store.cache import FILE_NAME, CacheError, Stamp, read_cache, write_cache
 from knnclip.store.content import Float16
-from knnclip.store.database import Database, current_generation, event_token
+from knnclip.store.database import Database
+from knnclip.store.events import current_generation, event_token
 from knnclip.store.index import ROW, Index, Rows
 
 FETCH_ROWS = 1024

@@ -11,8 +11,7 @@ import numpy as np
 
 from knnclip.errors import StoreError
 from knnclip.store.content import Row
-from knnclip.store.database import now
-from knnclip.store.records import SourceInfo, SourceKind, StoredInstance
+from knnclip.store.records import StoredInstance
 from knnclip.structures import Evidence, ImageReference, LabelledInstance, Mask
 
 NOT_COMPARED = 0.0
@@ -35,7 +34,7 @@ def insert_rows(
     for index, row in enumerate(rows):
         reference = row.instance.image
         if reference.ref not in images:
-            images[reference.ref] = insert_image(connection, reference, where=f"row {index}")
+            images[reference.ref] = insert_image(connection, reference, where=f"new instance {index}")
         values = (
             source_id,
             class_ids[row.instance.class_name],
@@ -92,29 +91,9 @@ def _known_id(connection: sqlite3.Connection, key: bytes, source_id: int) -> int
     return int(found.fetchone()[0])
 
 
-def insert_source(connection: sqlite3.Connection, kind: SourceKind, description: str, key: str | None) -> int:
-    """Writes a new act of adding and returns its id."""
-    cursor = connection.execute(
-        "INSERT INTO sources (kind, description, key, created) VALUES (?, ?, ?, ?)", (kind, description, key, now())
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def check_source(connection: sqlite3.Connection, source_id: int) -> None:
-    """``StoreError`` if the store has no source of this id."""
-    if connection.execute("SELECT 1 FROM sources WHERE source_id = ?", (source_id,)).fetchone() is None:
-        raise StoreError(f"the store has no source {source_id}; `knnclip store info` lists the sources")
-
-
-def read_sources(connection: sqlite3.Connection) -> list[SourceInfo]:
-    """All sources by rising id."""
-    found = connection.execute(
-        "SELECT source_id, kind, description, key, created, "
-        "(SELECT count(*) FROM instances WHERE instances.source_id = sources.source_id), "
-        "(SELECT count(*) FROM finished WHERE finished.source_id = sources.source_id) "
-        "FROM sources ORDER BY source_id"
-    )
-    return [SourceInfo(*row) for row in found]
+def count_instances(connection: sqlite3.Connection) -> int:
+    """How many instances there are."""
+    return int(connection.execute("SELECT count(*) FROM instances").fetchone()[0])
 
 
 def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, Evidence]:
@@ -173,6 +152,12 @@ def read_labelled(
             instance_id, vector, name, ref, width, height, thumbnail, x0, y0, x1, y1, rle, purity, origin,
         ) in found
     }  # fmt: skip
+
+
+def read_thumbnails(connection: sqlite3.Connection, refs: Iterable[str]) -> dict[str, bytes]:
+    """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
+    query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(query, (json.dumps(list(refs)),)).fetchall())
 
 
 def read_examples(connection: sqlite3.Connection) -> dict[int, int]:

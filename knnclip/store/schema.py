@@ -124,9 +124,9 @@ CREATE TABLE merged (
 """
 
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Makes the tables in an empty database and marks it as a store."""
-    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}; COMMIT;")
+def begin_tables(connection: sqlite3.Connection) -> None:
+    """Makes the tables in an empty database and marks it as a store, in a transaction that the caller commits."""
+    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from knnclip.errors import StoreError
 from knnclip.store.classes import adopt, load_vocabulary
 from knnclip.store.content import KEY_BYTES, is_stored_unit
-from knnclip.store.database import Database, read_fingerprint
+from knnclip.store.database import Database
+from knnclip.store.facts import read_fingerprint
 from knnclip.store.rows import insert_image, insert_instance
 from knnclip.store.schema import definitions, expected_definitions
 from knnclip.structures import ImageReference
