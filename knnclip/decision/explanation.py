@@ -79,5 +79,4 @@ def _evidence(proposal: int, neighbors: Neighbors, stored: Mapping[int, Evidence
     if proposal < 0:
         return ()
     found = zip(neighbors.instance_id[proposal].tolist(), neighbors.similarity[proposal].tolist(), strict=True)
-    # Another process may have forgotten a row since the search; what is gone is not shown.
-    return tuple(replace(stored[key], similarity=similarity) for key, similarity in found if key in stored)
+    return tuple(replace(stored[key], similarity=similarity) for key, similarity in found if key >= 0)

@@ -17,7 +17,7 @@ KEY_BYTES = 16
 """Of the hash of an instance's content: two of 2**32 different ones are equal with a chance of 2**-65."""
 
 UNIT_TOLERANCE = 1e-3
-"""How far from 1 the length of an embedding may be: float32 arithmetic stays far below, a vector not scaled far above."""
+"""How far from 1 the length of an embedding may be: far more than float32 arithmetic leaves."""
 
 ROUNDED_TOLERANCE = 2e-3
 """The same after rounding to float16, which moves the length by at most 2**-11."""
@@ -80,7 +80,7 @@ def _near_unit(rows: NDArray[np.float64], tolerance: float) -> Bool:
 
 
 def content_key(instance: LabelledInstance, vector: bytes, rle: bytes) -> bytes:
-    """16 bytes that equal instances share and, but for a chance of 2**-128, no others; they order equal similarities."""
+    """16 bytes that equal instances share and, but for a chance of 2**-128, no others; it orders equal similarities."""
     height, width = instance.mask.shape
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     for part in (
