@@ -52,8 +52,8 @@ class Database:
         """Closes the connections. The last one to close moves the write-ahead log into the file."""
         with self.lock:
             if self._log_is_full:
-                with suppress(StoreError):  # another process reads, and will be the last
-                    self._empty_log(LOG_TIMEOUT_S)
+                with suppress(StoreError):  # closed already
+                    self._empty_log(wait_s=0)
             with self._snapshots_lock:
                 self._closed = True
                 for connection in (*self._idle, self._connection):
@@ -66,6 +66,8 @@ class Database:
         reader = threading.get_ident()
         with self.translated_errors():
             with self._snapshots_lock:
+                if self._closed:
+                    raise StoreError(_used_after_closing(self.file))
                 connection = self._idle.pop() if self._idle else None
                 self._readers.append(reader)
             try:
@@ -203,7 +205,7 @@ def _check_header(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _explained(error: sqlite3.Error, file: Path) -> str:
-    store = file.parent if file.name == DATABASE_NAME else file  # an exported store is a file
+    store = _store_of(file)
     if isinstance(error, sqlite3.ProgrammingError):
         return _used_after_closing(file)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -228,4 +230,8 @@ def _explained(error: sqlite3.Error, file: Path) -> str:
 
 
 def _used_after_closing(file: Path) -> str:
-    return f"store {file.parent} was used after it was closed; open it again"
+    return f"store {_store_of(file)} was used after it was closed; open it again"
+
+
+def _store_of(file: Path) -> Path:
+    return file.parent if file.name == DATABASE_NAME else file  # an exported store is a file
