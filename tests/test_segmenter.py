@@ -8,6 +8,9 @@ import pytest
 
 import knnclip.segmenter as segmenter_module
 from knnclip.datasets import open_dataset
+from knnclip.decision.assembly import AssemblySettings
+from knnclip.decision.fusion import FusionSettings
+from knnclip.decision.retrieval import VoteSettings
 from knnclip.errors import MaskError, StoreError, UsageError, WeightsError
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
@@ -311,3 +314,23 @@ def test_no_answer_is_torn_while_a_class_is_forgotten_and_taught(taught, cones):
         thread.join()
     assert len(torn) == 0
     assert min(count) > 0, "both states were asked"
+
+
+def test_other_settings_are_over_the_same_store_and_close_nothing(taught):
+    segmenter, analysis = taught
+    before = answers(segmenter.label(analysis))
+    with segmenter.with_settings(vote=VoteSettings(k=1), assembly=AssemblySettings(min_piece_px=10_000)) as other:
+        assert (other.preset.vote.k, other.preset.fusion) == (1, segmenter.preset.fusion)
+        assert len(other.label(analysis).segments) < len(before[2])
+        other.teach(analysis, analysis.proposals.masks[0], "taught by the other")
+    assert answers(segmenter.label(analysis)) != before
+    assert segmenter.store.vocabulary().find("taught by the other") is not None
+    with pytest.raises(UsageError, match="no base to answer alone"):
+        segmenter.with_settings(fusion=FusionSettings(kind="base")).label(analysis)
+
+
+def test_a_new_store_has_its_settings_from_its_first_moment(tmp_path):
+    with Segmenter.open(tmp_path / "s", min_area=100) as segmenter:
+        assert segmenter.store.generation == 1
+        assert segmenter.store.info().settings["preset"] == "builtin"
+        assert "min_area=100" in segmenter.store.info().settings["masks"]
