@@ -1,9 +1,11 @@
 """A segmenter that learns a new class the moment it is shown one, with no training.
 
 >>> from knnclip import Segmenter
->>> segmenter = Segmenter.open("my-store")
->>> segmenter.teach("street.jpg", (120, 40, 160, 110), "traffic cone")
->>> result = segmenter.segment("next-street.jpg")
+>>> with Segmenter.open("my-store") as segmenter:
+...     source = segmenter.teach("street.jpg", (114, 165, 190, 225), "traffic cone")
+...     result = segmenter.segment("next-street.jpg")
+>>> sorted({segment.class_name for segment in result.segments if segment.class_name})
+['traffic cone']
 """
 
 from __future__ import annotations

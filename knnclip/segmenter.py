@@ -45,15 +45,29 @@ PARTS = ("masks", "encoder", "classifier")
 """The settings under which a store remembers its parts."""
 
 MIN_PURITY = 0.6
-"""A proposal is stored as a class if at least this share of its pixels carries the class."""
+"""A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
+are partly something else, larger stores fewer of the masks that later pictures are cut into."""
 
 
 class Segmenter:
     """Segments images with a store's classes, and teaches the store new ones.
 
+    ``segment`` answers for an image, ``teach`` shows it a class. Both begin with ``analyse``, which takes long and does
+    not depend on the store: keep its result to ``label`` an image again as the store grows.
+
+    >>> from knnclip import Segmenter
     >>> segmenter = Segmenter.open("my-store")
-    >>> segmenter.teach("street.jpg", mask, "traffic cone")
-    >>> result = segmenter.segment("next-street.jpg")
+    >>> analysis = segmenter.analyse("street.jpg")
+    >>> [segment.class_name for segment in segmenter.label(analysis).segments][:1]
+    [None]
+    >>> source = segmenter.teach(analysis, (114, 165, 190, 225), "traffic cone")
+    >>> "traffic cone" in {segment.class_name for segment in segmenter.label(analysis).segments}
+    True
+    >>> segmenter.store.forget(source_id=source) > 0
+    True
+    >>> segmenter.close()
+
+    Several threads may use one segmenter.
     """
 
     def __init__(self, store: Store, preset: Preset, parts: FrozenParts, *, owns_store: bool = True) -> None:
@@ -85,7 +99,7 @@ class Segmenter:
         cache: str | Path | None = None,
         read_only: bool = False,
     ) -> Segmenter:
-        """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``).
+        """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``, which changes nothing).
 
         ``preset`` names a new store's preset; ``masks``, ``encoder`` and ``classifier`` take the place of its parts,
         and ``weights`` is a local file for the networks of its encoder. A store remembers all of them: naming another
@@ -182,13 +196,14 @@ class Segmenter:
     def label(self, analysis: Analysis, view: View | None = None) -> Segmentation:
         """The answer for an analysed image; nothing is encoded again.
 
-        ``view`` is the state of the store to answer by, for callers that ask it for more than the answer, as in ::
+        ``view`` is the state of the store to answer by, for callers that ask it for more than the answer; without one
+        it is the state as it is now. All of an answer is of one state, evidence included.
 
-            with segmenter.store.view() as view:
-                answer = segmenter.label(analysis, view)
-                names = view.vocabulary
-
-        Without one it is the state as it is now. All of an answer is of one state, evidence included.
+        >>> with Segmenter.open("my-store") as segmenter:
+        ...     analysis = segmenter.analyse("street.jpg")
+        ...     with segmenter.store.view() as view:
+        ...         answer = segmenter.label(analysis, view)
+        ...         known = [view.vocabulary.find(segment.class_name) for segment in answer.segments]
         """
         descriptions, atoms = analysis.descriptions, analysis.atoms  # before the store has to keep a state for it
         if view is None:

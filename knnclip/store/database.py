@@ -186,7 +186,7 @@ def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Conn
         return opened("mode=ro")
     except sqlite3.OperationalError as error:
         # Readers share memory through a file beside the database, which a read-only file system cannot make. Nobody can
-        # write there either, so the file may be read as one that never changes, unless a log holds rows it lacks.
+        # write there either, so the file may be read as one that never changes, unless a log holds what it lacks.
         log = file.with_name(file.name + "-wal")
         if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or (log.exists() and log.stat().st_size > 0):
             raise

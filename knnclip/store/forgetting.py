@@ -1,4 +1,4 @@
-"""Taking rows out of the database for good, inside a caller's transaction."""
+"""Taking instances out of the database for good, inside a caller's transaction."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def forget(
     instance_ids: Sequence[int] | None,
     reason: str,
 ) -> int:
-    """Removes the rows of exactly one selector, and what lives only through them; returns how many rows.
+    """Removes the instances of exactly one selector, and what lives only through them; returns how many that were.
 
-    A class or source that is named goes with its rows. So do images without any row left, with their thumbnails, and
-    classes that only came with rows. Raises ``UsageError`` for no or several selectors or an unknown class,
+    A class or source that is named goes with its instances. So do images without any left, with their thumbnails, and
+    classes that only came with instances. Raises ``UsageError`` for no or several selectors or an unknown class,
     ``StoreError`` for an unknown source or instance.
     """
     if sum(selector is not None for selector in (class_name, source_id, instance_ids)) != 1:

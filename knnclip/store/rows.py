@@ -1,4 +1,4 @@
-"""Rows on their way into the database and out of it, inside a caller's transaction."""
+"""Instances and their images on their way into the database and out of it, inside a caller's transaction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INSTANCES = """
 def insert_rows(
     connection: sqlite3.Connection, rows: Sequence[Row], class_ids: dict[str, int], source_id: int
 ) -> tuple[list[int], int]:
-    """Writes rows of one source, returns all their ids and how many were new; one it has already keeps its id."""
+    """Writes instances of one source, returns their ids and how many were new; one it has already keeps its id."""
     images: dict[str, int] = {}
     ids: list[int] = []
     new = 0
@@ -54,7 +54,7 @@ def insert_rows(
 
 
 def insert_instance(connection: sqlite3.Connection, values: Sequence[object], vector: bytes) -> int | None:
-    """Writes one row, ``values`` in the order of the table's columns; None if its source has that content already."""
+    """Writes one instance, ``values`` in the order of the table's columns; None if its source has it already."""
     cursor = connection.execute(
         "INSERT INTO instances "
         "(source_id, class_id, image_id, key, copy, x0, y0, x1, y1, area_px, rle, purity, origin) "
@@ -121,7 +121,7 @@ def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -
 
 
 def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredInstance:
-    """One row with its mask; ``StoreError`` if there is none of this id."""
+    """One instance with its mask; ``StoreError`` if there is none of this id."""
     row = connection.execute(f"{_INSTANCES} WHERE instance_id = ?", (instance_id,)).fetchone()
     if row is None:
         raise StoreError(f"the store has no instance {instance_id}; it was never stored, or it was forgotten")
@@ -131,7 +131,7 @@ def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredIns
 def read_labelled(
     connection: sqlite3.Connection, source_id: int | None, instance_ids: Sequence[int]
 ) -> dict[int, LabelledInstance]:
-    """The rows of a source, or of ids, by rising id, as they would be added again."""
+    """The instances of a source, or of ids, by rising id, as they would be added again."""
     found = connection.execute(
         "SELECT instance_id, vector, classes.name, ref, width_px, height_px, thumbnail, "
         "x0, y0, x1, y1, rle, purity, origin "
@@ -174,7 +174,7 @@ def read_examples(connection: sqlite3.Connection) -> dict[int, int]:
 def read_page(
     connection: sqlite3.Connection, after_id: int, count: int, class_id: int | None = None
 ) -> list[StoredInstance]:
-    """At most ``count`` rows of one class, or of all, by rising id above ``after_id``."""
+    """At most ``count`` instances of one class, or of all, by rising id above ``after_id``."""
     chosen = "" if class_id is None else "AND class_id = :class_id"
     found = connection.execute(
         f"{_INSTANCES} WHERE instance_id > :after_id {chosen} ORDER BY instance_id LIMIT :count",

@@ -103,7 +103,7 @@ def class_levels(index: Index, class_ids: Int64) -> dict[int, ClassLevel]:
 
 
 def nearest_elsewhere(vectors: Float32, image_id: Int64, queries: int) -> Float64:
-    """For each of the first ``queries`` of ``(N, D)`` rows the similarity of the nearest row of another image.
+    """For each of the first ``queries`` of ``(N, D)`` vectors the similarity of the nearest one of another image.
 
     At least two images are needed. In float64, hence exact (see ``knnclip.store.exact``).
     """

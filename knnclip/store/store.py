@@ -16,7 +16,7 @@ from knnclip.store.content import check_text, prepare
 from knnclip.store.database import BUSY_TIMEOUT_S, Database
 from knnclip.store.events import current_generation, log_event, read_events
 from knnclip.store.folder import existing_database, make_copy, make_empty
-from knnclip.store.mirror import WORTH_WRITING_ROWS, Mirror, delete_cache
+from knnclip.store.mirror import WORTH_WRITING, Mirror, delete_cache
 from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance, StoreInfo
 from knnclip.store.statistics import LevelCache
 from knnclip.store.verification import find_problems
@@ -57,7 +57,7 @@ class Store:
         self._mirror: Mirror | None = None
         self._state: State | None = None  # of the newest generation that was asked for
         self._levels = LevelCache()
-        self._added_rows = 0
+        self._added = 0
 
     @classmethod
     def create(cls, path: str | Path, fingerprint: Fingerprint, *, settings: Mapping[str, str] = NO_SETTINGS) -> Store:
@@ -218,7 +218,7 @@ class Store:
             sources.mark_finished(connection, source_id, finished)
             if connection.total_changes > before:
                 log_event(connection, "add", source_id=source_id, instances=new, finished_images=len(finished))
-        self._added_rows += new
+        self._added += new
         return ids
 
     def finished_images(self, source_id: int) -> set[str]:
@@ -350,12 +350,12 @@ class Store:
         with self._database.write() as connection:
             source_id = sources.insert_source(connection, "import", str(file), None)
             before = connection.total_changes
-            count = transfer.merge_rows(connection, other, source_id)
+            count = transfer.merge_instances(connection, other, source_id)
             if connection.total_changes == before:
                 sources.delete_source(connection, source_id)
             else:
                 log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
-        self._added_rows += count
+        self._added += count
         return count
 
     def _current_state(self, connection: sqlite3.Connection) -> State:
@@ -378,7 +378,7 @@ class Store:
             return self._caught_up(connection)
 
     def _write_missed_cache(self) -> None:
-        if not self._database.read_only and (self._mirror is not None or self._added_rows > WORTH_WRITING_ROWS):
+        if not self._database.read_only and (self._mirror is not None or self._added > WORTH_WRITING):
             mirror = self._newest_mirror()
             if mirror.worth_writing:
                 mirror.write_cache(self._database)

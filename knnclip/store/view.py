@@ -69,9 +69,15 @@ class View:
     Whatever other threads and processes teach, forget or rename meanwhile, it answers from the state that was there
     when the block began. Several threads may share a view.
 
-    >>> with segmenter.store.view() as view:
-    ...     neighbors = view.search(analysis.embeddings, k=3)
-    ...     names = [view.vocabulary.by_id(class_id).name for class_id in neighbors.class_id[:, 0].tolist()]
+    >>> from knnclip import Segmenter
+    >>> with Segmenter.open("my-store") as segmenter:
+    ...     source = segmenter.teach("street.jpg", (114, 165, 190, 225), "traffic cone")
+    ...     embeddings = segmenter.analyse("street.jpg").embeddings
+    ...     with segmenter.store.view() as view:
+    ...         neighbors = view.search(embeddings, k=3)
+    ...         names = {view.vocabulary.by_id(class_id).name for class_id in neighbors.class_id[:, 0].tolist()}
+    >>> names
+    {'traffic cone'}
     """
 
     def __init__(self, state: State, connection: sqlite3.Connection) -> None:

@@ -39,7 +39,7 @@ def test_neighbours_are_of_other_images_and_the_nearest():
 
 
 def test_classes_take_turns_in_a_sample(monkeypatch):
-    monkeypatch.setattr(held_out, "MOST_ROWS", 40)
+    monkeypatch.setattr(held_out, "MOST_INSTANCES", 40)
     monkeypatch.setattr(held_out, "MOST_QUERIES", 12)
     rows, vectors = make_rows(300), rounded(2, 300)
     rows["class_id"][:250] = 1
