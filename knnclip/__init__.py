@@ -32,6 +32,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
     # Names are imported when first used, so that `knnclip --help` does not wait for NumPy.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("knnclip")
     if name not in _HOMES:
         raise AttributeError(f"module 'knnclip' has no attribute {name!r}")
     from importlib import import_module

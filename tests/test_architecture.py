@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -132,5 +133,6 @@ def test_the_public_names_are_there():
 
     for name in knnclip.__all__:
         assert getattr(knnclip, name).__name__ == name
+    assert knnclip.__version__ == version("knnclip")
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         _ = knnclip.nothing_of_that_name
