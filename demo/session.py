@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from demo.uploads import errors_name
+from knnclip.analysis import Analysis
 from knnclip.datasets import Dataset
 from knnclip.errors import ImageError, UsageError
 from knnclip.history import History
 from knnclip.images import pixel_digest, read_image, reduce_image
 from knnclip.masks.strokes import Stroke
 from knnclip.metrics.semantic import SemanticScores
-from knnclip.segmenter import Analysis, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Box, Image, Mask, Segment, Segmentation
 
@@ -125,7 +126,9 @@ class Session:
             self._show(self.analysis)
 
     def _show(self, analysis: Analysis) -> None:
-        generation, answer = self.segmenter.store.generation, self.segmenter.label(analysis)
+        _ = analysis.descriptions  # before the store keeps a state for the answer
+        with self.segmenter.store.view() as view:
+            generation, answer = view.generation, self.segmenter.label(analysis, view)
         # Together or not at all, so that an answer is never shown for another picture.
         self.analysis, self.answer, self.generation = analysis, answer, generation
         self.version += 1

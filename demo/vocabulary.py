@@ -186,18 +186,17 @@ def chosen_class(session: Session) -> ClassInfo:
 
 def counts(session: Session, info: ClassInfo) -> tuple[int, int]:
     """How many instances, of how many images, a class has."""
-    store = session.segmenter.store
-    vocabulary = store.vocabulary()
-    census = store.census(vocabulary)
+    with session.segmenter.store.view() as view:
+        vocabulary, census = view.vocabulary, view.census
     column = int(vocabulary.columns(np.array([info.class_id]))[0])
     return int(census.instances[column]), int(census.images[column])
 
 
 def listed(session: Session, part: str, by: str) -> list[ClassInfo]:
     """The classes whose name or synonym has a part, in the order asked for."""
-    store = session.segmenter.store
-    vocabulary = store.vocabulary()
-    rows = dict(zip(vocabulary.class_ids.tolist(), store.census(vocabulary).instances.tolist(), strict=True))
+    with session.segmenter.store.view() as view:
+        vocabulary, census = view.vocabulary, view.census
+    rows = dict(zip(vocabulary.class_ids.tolist(), census.instances.tolist(), strict=True))
     found = [
         info for info in vocabulary if any(part.casefold() in name.casefold() for name in (info.name, *info.synonyms))
     ]

@@ -1,9 +1,11 @@
 """A segmenter that learns a new class the moment it is shown one, with no training.
 
 >>> from knnclip import Segmenter
->>> segmenter = Segmenter.open("my-store")
->>> segmenter.teach("street.jpg", (120, 40, 160, 110), "traffic cone")
->>> result = segmenter.segment("next-street.jpg")
+>>> with Segmenter.open("my-store") as segmenter:
+...     source = segmenter.teach("street.jpg", (114, 165, 190, 225), "traffic cone")
+...     result = segmenter.segment("next-street.jpg")
+>>> sorted({segment.class_name for segment in result.segments if segment.class_name})
+['traffic cone']
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
     # Names are imported when first used, so that `knnclip --help` does not wait for NumPy.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("knnclip")
     if name not in _HOMES:
         raise AttributeError(f"module 'knnclip' has no attribute {name!r}")
     from importlib import import_module

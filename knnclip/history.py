@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from knnclip.analysis import Analysis
 from knnclip.errors import UsageError
-from knnclip.segmenter import Analysis, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Bool, Box, LabelledInstance, Mask
 
 
 @dataclass
 class _Act:
-    """Rows that were added, a whole source, or removed, a few of a source's."""
+    """Instances that were added, a whole source, or removed, a few of a source's."""
 
     description: str
     adds: bool
     source_id: int
-    rows: dict[int, LabelledInstance] = field(default_factory=dict)  # by instance id; kept while not in the store
+    instances: dict[int, LabelledInstance] = field(default_factory=dict)  # by id; kept while not in the store
 
 
 class History:
@@ -31,7 +32,7 @@ class History:
         self._store = store
         self._done: list[_Act] = []
         self._undone: list[_Act] = []
-        # Rows and sources that come back get new ids; acts know them by their first ones.
+        # Instances and sources that come back get new ids; acts know them by their first ones.
         self._instance_now: dict[int, int] = {}
         self._source_now: dict[int, int] = {}
 
@@ -54,9 +55,10 @@ class History:
     def remove(self, instance_id: int) -> None:
         """Forgets one instance, to be had back by ``undo``; ``StoreError`` if the store does not have it."""
         stored = self._store.instance(instance_id)
-        rows = self._store.labelled(instance_ids=[instance_id])
+        instances = self._store.labelled(instance_ids=[instance_id])
         self._store.forget(instance_ids=[instance_id], reason="marked as wrong")
-        self._did(_Act(f"remove an instance of {stored.class_name}", adds=False, source_id=stored.source_id, rows=rows))
+        what = f"remove an instance of {stored.class_name}"
+        self._did(_Act(what, adds=False, source_id=stored.source_id, instances=instances))
 
     def undo(self) -> str:
         """Takes back the newest act and returns what it was; ``UsageError`` if there is none."""
@@ -87,24 +89,26 @@ class History:
         self._undone.clear()
 
     def _put_back(self, act: _Act) -> None:
-        if not act.rows:  # somebody else had forgotten them all by then
+        if not act.instances:  # somebody else had forgotten them all by then
             return
         source = _latest(self._source_now, act.source_id)
         if all(info.source_id != source for info in self._store.sources()):
             self._source_now[source] = self._store.begin_source("teach", act.description)
             source = self._source_now[source]
-        ids = self._store.add(list(act.rows.values()), source)
-        self._instance_now.update(zip(act.rows, ids, strict=True))
+        ids = self._store.add(list(act.instances.values()), source)
+        self._instance_now.update(zip(act.instances, ids, strict=True))
 
     def _take_out(self, act: _Act) -> None:
-        # Somebody else may have forgotten some of the rows, or the source, since: what is left is what is taken out.
+        # Somebody else may have forgotten some of them, or the source, since: what is left is what is taken out.
         source = _latest(self._source_now, act.source_id)
         if not act.adds:
-            act.rows = self._store.labelled(instance_ids=[_latest(self._instance_now, old) for old in act.rows])
-            self._store.forget(instance_ids=list(act.rows), reason="done again")
+            act.instances = self._store.labelled(
+                instance_ids=[_latest(self._instance_now, old) for old in act.instances]
+            )
+            self._store.forget(instance_ids=list(act.instances), reason="done again")
         else:
-            act.rows = self._store.labelled(source_id=source)
-            if act.rows:
+            act.instances = self._store.labelled(source_id=source)
+            if act.instances:
                 self._store.forget(source_id=source, reason="undone")
 
 

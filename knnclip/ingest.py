@@ -15,15 +15,13 @@ from typing import Literal
 
 import numpy as np
 
+from knnclip.analysis import LabelledMask
 from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY, Segmenter
-from knnclip.structures import LabelledInstance, Mask, Origin
-
-Row = tuple[Mask, str, float, Origin]
-"""A mask, its class, the share of its pixels that carry the class, and where the mask comes from."""
+from knnclip.structures import LabelledInstance, Mask
 
 Kind = Literal["truth", "proposals", "both"]
 KINDS: tuple[Kind, ...] = ("truth", "proposals", "both")
@@ -126,11 +124,11 @@ def ingest(
 def labelled_instances(
     segmenter: Segmenter, ref: str, labelled: LabelledImage, settings: IngestSettings
 ) -> list[LabelledInstance]:
-    """The rows of one image, encoded in one pass: annotated segments first, then proposals, at most so many."""
-    kept: list[Row] = []
+    """The instances of one image, encoded in one pass: annotated segments first, then proposals, at most so many."""
+    kept: list[LabelledMask] = []
     if settings.kind != "proposals":
         kept += [
-            (item.mask, item.class_name, 1.0, "truth")
+            LabelledMask(item.mask, item.class_name)
             for item in labelled.instances
             if not item.is_crowd and item.mask.area >= MIN_AREA_PX
         ]
@@ -138,13 +136,10 @@ def labelled_instances(
         for mask in segmenter.generator.generate(labelled.image).masks:
             name, purity = majority(mask, labelled)
             if name is not None and purity >= MIN_PURITY:
-                kept.append((mask, name, purity, "proposal"))
-    chosen = take_turns([row for row in kept if settings.wants(row[1])], settings.max_instances_per_image)
-    analysis = segmenter.analyse(labelled.image, masks=[mask for mask, *_ in chosen], ref=ref)
-    return [
-        LabelledInstance(vector, name, analysis.reference, mask, purity, origin)
-        for vector, (mask, name, purity, origin) in zip(analysis.embeddings, chosen, strict=True)
-    ]
+                kept.append(LabelledMask(mask, name, purity, "proposal"))
+    chosen = take_turns([item for item in kept if settings.wants(item.class_name)], settings.max_instances_per_image)
+    analysis = segmenter.analyse(labelled.image, masks=[item.mask for item in chosen], ref=ref)
+    return segmenter.instances_of(analysis, chosen)
 
 
 def majority(mask: Mask, labelled: LabelledImage) -> tuple[str | None, float]:
@@ -157,22 +152,22 @@ def majority(mask: Mask, labelled: LabelledImage) -> tuple[str | None, float]:
     return labelled.class_names[winner], float(counts[winner] / len(indices))
 
 
-def take_turns(rows: Sequence[Row], limit: int) -> list[Row]:
-    """At most ``limit`` rows, each class in proportion to the square root of how many it has.
+def take_turns(labelled: Sequence[LabelledMask], limit: int) -> list[LabelledMask]:
+    """At most ``limit`` of them, each class in proportion to the square root of how many it has.
 
     Within a class annotated segments go first, then proposals in a fixed shuffled order: the generator lists them from
     the top of the image down, and its first ones would all come from there.
     """
-    shuffled = np.random.default_rng(0).permutation(len(rows))
-    order = sorted(shuffled.tolist(), key=lambda i: rows[i][3] != "truth")
-    size = Counter(class_name for _, class_name, _, _ in rows)
+    shuffled = np.random.default_rng(0).permutation(len(labelled))
+    order = sorted(shuffled.tolist(), key=lambda i: labelled[i].origin != "truth")
+    size = Counter(item.class_name for item in labelled)
     taken: Counter[str] = Counter()
     turn: dict[int, float] = {}
     for i in order:
-        class_name = rows[i][1]
+        class_name = labelled[i].class_name
         turn[i] = taken[class_name] / size[class_name] ** 0.5
         taken[class_name] += 1
-    return [rows[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
+    return [labelled[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
 
 
 def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:

@@ -6,33 +6,30 @@ This is the only module that knows all the boxes; read it first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
+from knnclip.analysis import Analysis, LabelledMask
 from knnclip.catalogue import FrozenParts, PartOverrides, from_settings, make_parts, to_settings
-from knnclip.decision.assembly import assemble
-from knnclip.decision.atoms import Atoms, partition
+from knnclip.decision.assembly import AssemblySettings, assemble
 from knnclip.decision.explanation import explain, shown_instances
-from knnclip.decision.fusion import fuse
+from knnclip.decision.fusion import FusionSettings, fuse
 from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
 from knnclip.errors import UsageError
-from knnclip.images import as_image, encode_thumbnail, pixel_digest
+from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
-from knnclip.store import Store
+from knnclip.store import Store, View
 from knnclip.structures import (
     Beliefs,
     Bool,
     Box,
     Calibration,
-    Census,
     Float32,
     Image,
-    ImageReference,
     LabelledInstance,
     Mask,
     Neighbors,
@@ -40,46 +37,48 @@ from knnclip.structures import (
     Segmentation,
     image_shapes_agree,
 )
-from knnclip.vocabulary import Vocabulary, check_name
+from knnclip.vocabulary import check_name
 
 ImageLike = Image | str | Path
 
 MIN_PURITY = 0.6
-"""A proposal is stored as a class if at least this share of its pixels carries the class."""
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """All that is known of an image before the store is asked; made once, relabelled as often as the store changes."""
-
-    image: Image  # (H, W, 3)
-    reference: ImageReference
-    proposals: Proposals  # N
-    embeddings: Float32  # (N, D)
-    descriptions: Float32 | None  # (N, E) what the classifier knows of the masks, None where there is no classifier
-
-    @cached_property
-    def atoms(self) -> Atoms:
-        """The partition that the proposals make of the image."""
-        return partition(self.proposals)
+"""A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
+are partly something else, larger stores fewer of the masks that later pictures are cut into."""
 
 
 class Segmenter:
     """Segments images with a store's classes, and teaches the store new ones.
 
+    ``segment`` answers for an image, ``teach`` shows it a class. Both begin with ``analyse``, which takes long and does
+    not depend on the store: keep its result to ``label`` an image again as the store grows.
+
+    >>> from knnclip import Segmenter
     >>> segmenter = Segmenter.open("my-store")
-    >>> segmenter.teach("street.jpg", mask, "traffic cone")
-    >>> result = segmenter.segment("next-street.jpg")
+    >>> analysis = segmenter.analyse("street.jpg")
+    >>> [segment.class_name for segment in segmenter.label(analysis).segments][:1]
+    [None]
+    >>> source = segmenter.teach(analysis, (114, 165, 190, 225), "traffic cone")
+    >>> "traffic cone" in {segment.class_name for segment in segmenter.label(analysis).segments}
+    True
+    >>> segmenter.store.forget(source_id=source) > 0
+    True
+    >>> segmenter.close()
+
+    Several threads may use one segmenter.
     """
 
-    def __init__(self, store: Store, preset: Preset, parts: FrozenParts) -> None:
-        """Use ``Segmenter.open``. ``parts`` are the preset's; ``StoreError`` if the store is of another encoder."""
+    def __init__(self, store: Store, preset: Preset, parts: FrozenParts, *, owns_store: bool = True) -> None:
+        """``Segmenter.open`` makes one of a path; this is for a store and parts that are there already.
+
+        ``parts`` are those that ``preset`` names, or stand for them. Closing the segmenter closes the store if it
+        ``owns_store``. ``StoreError`` if the store is of another encoder.
+        """
         self.store = store
         self.preset = preset
         self.generator, self.promptable = parts.generator, parts.promptable
         self.encoder, self.classifier = parts.encoder, parts.classifier
         store.check_fingerprint(self.encoder.fingerprint)
-        self._calibrated: tuple[int, dict[VoteSettings, Calibration]] = -1, {}  # of this generation of the store
+        self._owns_store = owns_store
 
     @classmethod
     def open(
@@ -97,7 +96,7 @@ class Segmenter:
         cache: str | Path | None = None,
         read_only: bool = False,
     ) -> Segmenter:
-        """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``).
+        """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``, which changes nothing).
 
         ``preset`` names a new store's preset; ``masks``, ``encoder`` and ``classifier`` take the place of its parts,
         and ``weights`` is a local file for the networks of its encoder. A store remembers all of them: naming another
@@ -134,10 +133,26 @@ class Segmenter:
     @classmethod
     def _create(cls, path: Path, preset: Preset, device: str, cache: str | Path | None) -> Segmenter:
         parts = make_parts(preset, device, cache)
-        store = Store.create(path, parts.encoder.fingerprint)
-        for name, text in to_settings(preset).items():
-            store.set_setting(name, text)
+        store = Store.create(path, parts.encoder.fingerprint, settings=to_settings(preset))
         return cls(store, preset, parts)
+
+    def with_settings(
+        self,
+        *,
+        vote: VoteSettings | None = None,
+        fusion: FusionSettings | None = None,
+        assembly: AssemblySettings | None = None,
+    ) -> Segmenter:
+        """A segmenter that decides in another way, by the same store and the same parts; what is None stays.
+
+        ``vote`` is how neighbours vote, ``fusion`` how their votes and a classifier's opinion are mixed, ``assembly``
+        what becomes a segment. An ``Analysis`` of one is good for the other. The store stays this segmenter's: closing
+        the new one closes nothing, and closing this one ends both.
+        """
+        own = self.preset
+        preset = replace(own, vote=vote or own.vote, fusion=fusion or own.fusion, assembly=assembly or own.assembly)
+        parts = FrozenParts(self.generator, self.promptable, self.encoder, self.classifier)
+        return Segmenter(self.store, preset, parts, owns_store=False)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -148,18 +163,25 @@ class Segmenter:
         self.close()
 
     def close(self) -> None:
-        """Closes the store."""
-        self.store.close()
+        """Closes the store, if it is this segmenter's own."""
+        if self._owns_store:
+            self.store.close()
 
     def segment(self, image: ImageLike) -> Segmentation:
-        """The classes and segments of an image: a path, or ``(H, W, 3) uint8`` RGB."""
+        """The classes and segments of an image by the store as it is now.
+
+        ``image`` is a path, or ``(H, W, 3) uint8`` in RGB order, as PIL and imageio give it (OpenCV gives BGR). Raises
+        ``ImageError`` if it is neither or cannot be read. To ask about one image more than once, as the store grows,
+        ``analyse`` it and ``label`` what comes of that.
+        """
         return self.label(self.analyse(image))
 
     def analyse(self, image: ImageLike, *, masks: Sequence[Mask] | None = None, ref: str | None = None) -> Analysis:
-        """Cuts an image into masks and encodes them.
+        """Cuts an image into masks and encodes them: all that takes long, and nothing that depends on the store.
 
-        ``masks`` take the place of the generator's own. ``ref`` is the name under which the store shall remember the
-        image; without it that is the path, or the hash of the pixels where there is none.
+        ``image`` is as in ``segment``. ``masks`` are N masks of its size that take the place of the generator's own,
+        such as the truth's; ``MaskError`` if one is of another size. ``ref`` is the name under which the store shall
+        remember the image if it is taught; without it that is the path, or the hash of the pixels where there is none.
         """
         pixels = as_image(image)
         if masks is None:
@@ -168,84 +190,105 @@ class Segmenter:
             image_shapes_agree(pixels, masks, where="analyse")
             shape = (int(pixels.shape[0]), int(pixels.shape[1]))
             proposals = Proposals(shape, tuple(masks), np.ones(len(masks), dtype=np.float32))
-        if ref is None:
-            ref = str(image) if isinstance(image, str | Path) else pixel_digest(pixels)
-        reference = ImageReference(ref, int(pixels.shape[1]), int(pixels.shape[0]), encode_thumbnail(pixels))
-        embeddings = self.encoder.encode(pixels, proposals.masks)
-        described = self.classifier.describe(pixels, proposals.masks) if self.classifier is not None else None
-        return Analysis(pixels, reference, proposals, embeddings, described)
+        if ref is None and isinstance(image, str | Path):
+            ref = str(image)
+        return Analysis(pixels, proposals, self.encoder.encode(pixels, proposals.masks), ref, self.classifier)
 
-    def label(self, analysis: Analysis) -> Segmentation:
-        """The answer for an analysed image by the store as it is now; nothing is encoded again."""
-        vocabulary = self.store.vocabulary()
-        neighbors = self.store.search(analysis.embeddings, self.preset.vote.k)
-        (beliefs,) = self._beliefs(neighbors, analysis.descriptions, vocabulary, [self.preset])
-        assembly = assemble(analysis.proposals, analysis.atoms, beliefs, vocabulary, self.preset.assembly)
-        stored = self.store.evidence(shown_instances(assembly.pieces, neighbors))
-        segments = explain(assembly.pieces, neighbors, stored, vocabulary)
+    def label(self, analysis: Analysis, view: View | None = None) -> Segmentation:
+        """The answer for an analysed image; nothing is encoded again.
+
+        ``view`` is the state of the store to answer by, for callers that ask it for more than the answer; without one
+        it is the state as it is now. All of an answer is of one state, evidence included.
+
+        >>> with Segmenter.open("my-store") as segmenter:
+        ...     analysis = segmenter.analyse("street.jpg")
+        ...     with segmenter.store.view() as view:
+        ...         answer = segmenter.label(analysis, view)
+        ...         known = [view.vocabulary.find(segment.class_name) for segment in answer.segments]
+        """
+        descriptions, atoms = analysis.descriptions, analysis.atoms  # before the store has to keep a state for it
+        if view is None:
+            with self.store.view() as now:
+                return self.label(analysis, now)
+        neighbors = view.search(analysis.embeddings, self.preset.vote.k)
+        (beliefs,) = self._beliefs(view, neighbors, descriptions, [self.preset])
+        assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, self.preset.assembly)
+        stored = view.evidence(shown_instances(assembly.pieces, neighbors))
+        segments = explain(assembly.pieces, neighbors, stored, view.vocabulary)
         return Segmentation(assembly.semantic, assembly.panoptic, assembly.confidence, segments)
 
     def beliefs(
-        self, embeddings: Float32, descriptions: Float32 | None, vocabulary: Vocabulary, settings: Sequence[Preset]
+        self, view: View, embeddings: Float32, descriptions: Float32 | None, settings: Sequence[Preset]
     ) -> list[Beliefs]:
-        """What is believed of N masks by each of several settings, over a vocabulary that the store has.
+        """What is believed of N masks by each of several settings: what ``label`` makes an answer of, for measuring.
 
-        ``embeddings`` and ``descriptions`` are those of an ``Analysis``; of the settings the vote and the fusion count.
-        The store is searched once for all of them.
+        ``view`` is the state of the store that is asked; its vocabulary has the C classes of the columns.
+        ``embeddings``, ``(N, D)``, and ``descriptions``, ``(N, E)``, are those of an ``Analysis``. Of the ``settings``
+        the vote and the fusion count. The store is searched once for all of them.
         """
-        neighbors = self.store.search(embeddings, max(preset.vote.k for preset in settings))
-        return self._beliefs(neighbors, descriptions, vocabulary, settings)
+        neighbors = view.search(embeddings, max(preset.vote.k for preset in settings))
+        return self._beliefs(view, neighbors, descriptions, settings)
 
     def _beliefs(
-        self,
-        neighbors: Neighbors,
-        descriptions: Float32 | None,
-        vocabulary: Vocabulary,
-        settings: Sequence[Preset],
+        self, view: View, neighbors: Neighbors, descriptions: Float32 | None, settings: Sequence[Preset]
     ) -> list[Beliefs]:
-        census, levels = self.store.census(vocabulary), self.store.levels(vocabulary)
         base = None
         if self.classifier is not None and descriptions is not None:
-            base = self.classifier.classify(descriptions, vocabulary)
+            base = self.classifier.classify(descriptions, view.vocabulary)
         believed = []
         for preset in settings:
-            retrieved = posterior(neighbors.nearest(preset.vote.k), vocabulary, census, preset.vote)
-            calibration = UNTRIED if base is None else self._calibration(preset.vote, vocabulary, census)
-            believed.append(fuse(base, retrieved, levels, census, calibration, preset.fusion))
+            retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
+            calibration = UNTRIED if base is None else _calibration(view, preset.vote)
+            believed.append(fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion))
         return believed
-
-    def _calibration(self, vote: VoteSettings, vocabulary: Vocabulary, census: Census) -> Calibration:
-        """How far the store's votes can be trusted; found anew when the store has changed."""
-        generation, known = self._calibrated
-        if generation != (now := self.store.generation):
-            self._calibrated = now, (known := {})
-        if vote not in known:
-            known[vote] = calibrate(*self.store.held_out(vote.k), vocabulary, census, vote)
-        return known[vote]
 
     def teach(self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
         """Stores a mask as an instance of a class, new or known, and returns the source id that undoes it.
 
-        ``mask`` is an ``(H, W)`` boolean array, a ``Mask``, or a box ``(x0, y0, x1, y1)`` drawn around the object.
-        The generator's own masks inside it are stored with it: later pictures are cut by the same generator, and a
-        store of the same kind of mask as the query finds them better. They count as one witness, being of one image.
+        ``image`` is as in ``segment``, or an ``Analysis``, which saves encoding it again. ``mask`` is an ``(H, W)``
+        boolean array, a ``Mask``, or a box ``(x0, y0, x1, y1)`` in whole pixels, half-open, drawn around the object.
+        ``class_name`` is any text; a synonym means the class that has it.
+
+        The generator's own masks inside the mask are stored with it: later pictures are cut by the same generator, and
+        a store of the same kind of mask as the query finds them better. They count as one witness, being of one image.
         Raises ``MaskError`` for an empty mask or one of another size, ``UsageError`` for a blank name.
+        ``store.forget(source_id=...)`` takes back all that was stored.
         """
         check_name(class_name)
         analysis = image if isinstance(image, Analysis) else self.analyse(image)
         drawn = self._drawn(analysis.image, mask)
-        embedding = self.encoder.encode(analysis.image, [drawn])[0]
-        instances = [LabelledInstance(embedding, class_name, analysis.reference, drawn)]
+        taught = [LabelledMask(drawn, class_name)]
         inside = drawn.to_dense()
-        for own, vector in zip(analysis.proposals.masks, analysis.embeddings, strict=True):
+        for own in analysis.proposals.masks:
             purity = float(own.select(inside).mean())
             if purity >= MIN_PURITY:
-                instances.append(
-                    LabelledInstance(vector, class_name, analysis.reference, own, purity=purity, origin="proposal")
-                )
+                taught.append(LabelledMask(own, class_name, purity, "proposal"))
+        instances = self.instances_of(analysis, taught)
         source = self.store.begin_source("teach", f"{class_name} in {analysis.reference.ref}")
         self.store.add(instances, source)
         return source
+
+    def instances_of(self, analysis: Analysis, labelled: Sequence[LabelledMask]) -> list[LabelledInstance]:
+        """Labelled masks of an analysed image as what ``store.add`` takes, in the same order.
+
+        Masks that are the analysis's own are not encoded again. For whoever labels masks in a way of their own, as a
+        data set's truth does.
+        """
+        vectors = dict(zip(map(id, analysis.proposals.masks), analysis.embeddings, strict=True))
+        new = [item.mask for item in labelled if id(item.mask) not in vectors]
+        if new:
+            vectors.update(zip(map(id, new), self.encoder.encode(analysis.image, new), strict=True))
+        return [
+            LabelledInstance(
+                embedding=vectors[id(item.mask)],
+                class_name=item.class_name,
+                image=analysis.reference,
+                mask=item.mask,
+                purity=item.purity,
+                origin=item.origin,
+            )
+            for item in labelled
+        ]
 
     def regions_at(self, analysis: Analysis, point_xy: tuple[int, int]) -> list[Mask]:
         """What may be meant by a click at a pixel, the smallest first; none outside the image.
@@ -285,3 +328,8 @@ class Segmenter:
 
 def _pixels(image: ImageLike | Analysis) -> Image:
     return image.image if isinstance(image, Analysis) else as_image(image)
+
+
+def _calibration(view: View, vote: VoteSettings) -> Calibration:
+    """How far the votes of one state of the store can be trusted; found once for all its views."""
+    return view.kept(vote, lambda: calibrate(*view.held_out(vote.k), view.vocabulary, view.census, vote))

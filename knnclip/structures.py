@@ -174,8 +174,8 @@ class LabelledInstance:
 class Neighbors:
     """For each of N queries the k most similar stored instances, nearest first.
 
-    Where the store has fewer than k rows the columns at the right have ``instance_id`` -1 and similarity ``-inf``.
-    Equal similarities are ordered by the rows' content, never by when they were inserted.
+    Where the store has fewer than k the columns at the right have ``instance_id`` -1 and similarity ``-inf``.
+    Equal similarities are ordered by the content of the instances, never by when they were inserted.
     """
 
     similarity: Float32  # (N, k) inner product of unit vectors, in [-1, 1]
@@ -186,7 +186,7 @@ class Neighbors:
 
     @property
     def valid(self) -> Bool:
-        """``(N, k)``: which entries are rows of the store."""
+        """``(N, k)``: which entries are instances of the store."""
         return self.instance_id >= 0
 
     def nearest(self, k: int) -> Neighbors:
@@ -213,18 +213,19 @@ class Census:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """How similar rows of one class are to each other across images, for the C classes of a vocabulary."""
+    """How similar instances of one class are to each other across images, for the C classes of a vocabulary."""
 
-    floor: Float32  # (C,) similarity that almost every row of the class reaches with its nearest of another image
+    floor: Float32  # (C,) similarity that almost every instance of the class reaches with its nearest of another image
     typical: Float32  # (C,) the median of the same
+    known: bool  # False where no class was seen in two images: then floor and typical say nothing
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far a store's votes can be trusted, found by asking it for its own rows with their images left out."""
+    """How far a store's votes can be trusted, found by asking it for its own instances with their images left out."""
 
     exponent: float  # a class with the share p of the votes is right with the probability p ** exponent
-    reliability: float  # in (0, 1): share of the rows whose class the votes find
+    reliability: float  # in (0, 1): share of the instances whose class the votes find
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from knnclip.errors import UsageError, unknown_name
 
 MAX_NAME_LENGTH = 1000
+"""Characters: longer than any name or description, short enough for every table and picture to survive it."""
 
 Color = tuple[int, int, int]
 

@@ -50,7 +50,7 @@ before, start = peak_bytes(), time.perf_counter()
 with Store.open(sys.argv[1], read_only=True) as store:
     store.search(query, 1)
     seconds = time.perf_counter() - start
-    print(seconds, peak_bytes() - before, int(store.info()["instances"]) * (4 * 256 + ROW.itemsize))
+    print(seconds, peak_bytes() - before, len(store) * (4 * 256 + ROW.itemsize))
 """
 
 
@@ -147,8 +147,9 @@ def instances(root: Path, setup: SetUp) -> None:
         with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
             others = [sample for i, sample in enumerate(dataset.samples) if i not in inside]
             ingest(segmenter, dataset, others, IngestSettings("truth"))
-            vocabulary, vote = segmenter.store.vocabulary(), segmenter.preset.vote
-            census = segmenter.store.census(vocabulary)
+            vote = segmenter.preset.vote
+            with segmenter.store.view() as view:
+                vocabulary, census = view.vocabulary, view.census
             for i in inside:
                 labelled = dataset.load(dataset.samples[i])
                 items = [item for item in labelled.instances if item.mask.area >= MIN_AREA_PX]

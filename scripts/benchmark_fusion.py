@@ -102,8 +102,9 @@ def one_fold(
         vocabulary = Vocabulary(
             tuple(replace(i, synonyms=(SYNONYMS[i.name],) if i.name in SYNONYMS else ()) for i in found)
         )
-        votes = calibrate(*store.held_out(vote.k), vocabulary, store.census(vocabulary), vote)
-        census, levels = store.census(vocabulary), store.levels(vocabulary)
+        with store.view() as view:
+            census, levels = view.census, view.levels
+            votes = calibrate(*view.held_out(vote.k), vocabulary, census, vote)
         column = {info.name: c for c, info in enumerate(vocabulary)}
         confusion = {way: np.zeros((len(column), len(column) + 1), dtype=np.int64) for way in WAYS}
         for picture in asked:

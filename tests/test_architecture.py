@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = ("errors", "structures", "vocabulary", "images", "files", "progress", "parallel")
+GROUND = ("errors", "structures", "vocabulary", "images", "files", "progress", "parallel", "lazy")
 ROOMS = {
     # Each room with those that it may know beside the ground. Later ones may know earlier ones, never the other way.
     "parts": (),
@@ -23,16 +24,28 @@ ROOMS = {
     "metrics": (),
     "presets": ("parts", "decision"),
     "catalogue": ("parts", "networks", "masks", "encoders", "presets"),
-    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision"),
-    "history": ("store", "segmenter"),
-    "ingest": ("datasets", "segmenter"),
+    "analysis": ("parts", "decision"),
+    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis"),
+    "history": ("store", "analysis", "segmenter"),
+    "ingest": ("datasets", "analysis", "segmenter"),
     "output": ("datasets", "segmenter"),
     "evaluation": (
-        "decision", "datasets", "metrics", "presets", "catalogue", "segmenter", "store", "ingest", "output",
+        "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest", "output",
     ),
 }  # fmt: skip
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
-DEMO_MAY_KNOW = {*GROUND, "segmenter", "store", "datasets", "metrics", "evaluation", "history", "ingest", "output"}
+DEMO_MAY_KNOW = {
+    *GROUND,
+    "analysis",
+    "segmenter",
+    "store",
+    "datasets",
+    "metrics",
+    "evaluation",
+    "history",
+    "ingest",
+    "output",
+}
 HEAVY = {
     "torch",
     "timm",
@@ -118,5 +131,6 @@ def test_the_public_names_are_there():
 
     for name in knnclip.__all__:
         assert getattr(knnclip, name).__name__ == name
+    assert knnclip.__version__ == version("knnclip")
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         _ = knnclip.nothing_of_that_name

@@ -97,10 +97,10 @@ def test_what_others_forgot_meanwhile_is_not_brought_back(taught):
     segmenter, history, analysis, cone = taught
     source = history.teach(segmenter, analysis, cone, "traffic cone")
     segmenter.store.forget(source_id=source)
-    rows, sources = segmenter.store.info()["instances"], len(segmenter.store.sources())
+    rows, sources = len(segmenter.store), len(segmenter.store.sources())
     history.undo()
     history.redo()
-    assert segmenter.store.info()["instances"] == rows
+    assert len(segmenter.store) == rows
     assert len(segmenter.store.sources()) == sources
     assert segmenter.store.verify() == []
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from knnclip.analysis import LabelledMask
 from knnclip.datasets import LabelledImage, open_dataset
 from knnclip.errors import UsageError
 from knnclip.ingest import IngestSettings, ingest, majority, take_turns
@@ -15,23 +16,23 @@ from tests.progress import Listener
 MASK = Mask.from_dense(np.ones((2, 2)))
 
 
-def rows(**counts):
-    return [(MASK, name, 1.0, "proposal") for name, count in counts.items() for _ in range(count)]
+def labelled_masks(**counts):
+    return [LabelledMask(MASK, name, origin="proposal") for name, count in counts.items() for _ in range(count)]
 
 
 def test_rare_classes_keep_all_they_have_and_common_ones_share_the_rest():
-    kept = [row[1] for row in take_turns(rows(road=400, cone=2), 30)]
+    kept = [item.class_name for item in take_turns(labelled_masks(road=400, cone=2), 30)]
     assert len(kept) == 30
     assert kept.count("cone") == 2
 
 
 def test_annotated_segments_go_before_proposals():
-    mixed = rows(car=50) + [(MASK, "car", 1.0, "truth")] * 3
-    assert [row[3] for row in take_turns(mixed, 3)] == ["truth"] * 3
+    mixed = labelled_masks(car=50) + [LabelledMask(MASK, "car")] * 3
+    assert [item.origin for item in take_turns(mixed, 3)] == ["truth"] * 3
 
 
 def test_all_rows_are_kept_in_order_below_the_limit():
-    few = rows(a=3, b=2)
+    few = labelled_masks(a=3, b=2)
     assert take_turns(few, 10) == few
 
 

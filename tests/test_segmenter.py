@@ -1,9 +1,16 @@
 """The whole path: teaching by one click, undoing it, and who decides."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import knnclip.segmenter as segmenter_module
 from knnclip.datasets import open_dataset
+from knnclip.decision.assembly import AssemblySettings
+from knnclip.decision.fusion import FusionSettings
+from knnclip.decision.retrieval import VoteSettings
 from knnclip.errors import MaskError, StoreError, UsageError, WeightsError
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
@@ -179,3 +186,151 @@ def test_weights_need_a_network(tmp_path, tiny_weights):
     with pytest.raises(UsageError, match="no part timm or openclip"):
         Segmenter.open(tmp_path / "s", weights=tiny_weights)
     assert not (tmp_path / "s").exists()
+
+
+@pytest.fixture
+def taught(tmp_path, cones):
+    """A segmenter that knows several classes, and an analysed picture of them."""
+    pictures, _ = cones
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        teach_all(segmenter, pictures[1:])
+        yield segmenter, segmenter.analyse(pictures[0].image)
+
+
+def teach_all(segmenter, pictures):
+    """One instance of each class of each picture."""
+    for picture in pictures:
+        analysis = segmenter.analyse(picture.image)
+        for name, mask in {item.class_name: item.mask for item in picture.instances}.items():
+            segmenter.teach(analysis, mask, name)
+
+
+def names_of(segmentation):
+    return [(s.class_name, [e.class_name for e in s.evidence]) for s in segmentation.segments]
+
+
+@pytest.mark.parametrize("step", ["posterior", "fuse", "assemble", "shown_instances"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store: store.forget(class_name="traffic cone"),
+        lambda store: store.rename("traffic cone", "pylon"),
+        lambda store: store.merge(["traffic cone"], "car"),
+    ],
+    ids=["forget", "rename", "merge"],
+)
+def test_what_another_process_writes_during_an_answer_is_not_in_it(taught, monkeypatch, step, write):
+    segmenter, analysis = taught
+    before = segmenter.label(analysis)
+    assert any(segment.class_name == "traffic cone" for segment in before.segments)
+    original = getattr(segmenter_module, step)
+
+    def interrupted(*given):
+        monkeypatch.setattr(segmenter_module, step, original)
+        with Store.open(segmenter.store.path, busy_timeout_s=0.05) as other:
+            write(other)
+        return original(*given)
+
+    monkeypatch.setattr(segmenter_module, step, interrupted)
+    during = segmenter.label(analysis)
+    assert answers(during) == answers(before)
+    assert names_of(during) == names_of(before)
+    assert names_of(segmenter.label(analysis)) != names_of(before)
+
+
+def test_a_calibration_belongs_to_the_state_that_it_was_made_from(tmp_path, cones, monkeypatch):
+    """With a base, whose weight depends on how far the store's votes can be trusted."""
+    pictures, _ = cones
+
+    class Base:
+        name = "base"
+
+        def describe(self, image, masks):
+            return np.zeros((len(masks), 1), np.float32)
+
+        def classify(self, descriptions, vocabulary):
+            return np.full((len(descriptions), len(vocabulary)), 0.5 / max(len(vocabulary), 1), np.float32)
+
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        teach_all(segmenter, pictures)
+        segmenter.classifier = Base()
+        analysis = segmenter.analyse(pictures[0].image)
+        original = segmenter_module.posterior
+
+        def interrupted(*given):
+            monkeypatch.setattr(segmenter_module, "posterior", original)
+            with Store.open(segmenter.store.path, busy_timeout_s=0.05) as other:
+                (known, *_) = other.labelled(source_id=1).values()
+                source = other.begin_source("teach", "one class in more images")
+                other.add([replace(known, image=replace(known.image, ref=f"{i}")) for i in range(9)], source)
+            return original(*given)
+
+        monkeypatch.setattr(segmenter_module, "posterior", interrupted)
+        segmenter.label(analysis)
+        kept = answers(segmenter.label(analysis))
+        segmenter.store.set_setting("nothing", "that an answer depends on")
+        assert answers(segmenter.label(analysis)) == kept
+
+
+def test_no_answer_is_torn_while_a_class_is_forgotten_and_taught(taught, cones):
+    """Each answer is that of the store with the class or without it, bit for bit, never a mixture."""
+    segmenter, analysis = taught
+    pictures, cone = cones
+
+    def content(segmentation):
+        return (
+            segmentation.semantic.astype(bool).tobytes(),
+            segmentation.confidence.tobytes(),
+            [
+                (s.class_name, s.confidence, [(e.class_name, e.similarity, e.box_xyxy) for e in s.evidence])
+                for s in segmentation.segments
+            ],
+        )
+
+    other = segmenter.analyse(pictures[1].image)
+    without = content(segmenter.label(analysis))
+    source = segmenter.teach(analysis, cone, "novel")
+    possible = [without, content(segmenter.label(analysis))]
+    assert possible[0] != possible[1]
+    stop, torn, count = threading.Event(), [], [0, 0]
+
+    def ask():
+        while not stop.is_set():
+            found = content(segmenter.label(analysis))
+            if found in possible:
+                count[possible.index(found)] += 1
+            else:
+                torn.append(found)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(25):
+        segmenter.store.forget(source_id=source)
+        segmenter.label(other)  # by the state without it, if nobody is quicker
+        source = segmenter.teach(analysis, cone, "novel")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(torn) == 0
+    assert min(count) > 0, "both states were asked"
+
+
+def test_other_settings_are_over_the_same_store_and_close_nothing(taught):
+    segmenter, analysis = taught
+    before = answers(segmenter.label(analysis))
+    with segmenter.with_settings(vote=VoteSettings(k=1), assembly=AssemblySettings(min_piece_px=10_000)) as other:
+        assert (other.preset.vote.k, other.preset.fusion) == (1, segmenter.preset.fusion)
+        assert len(other.label(analysis).segments) < len(before[2])
+        other.teach(analysis, analysis.proposals.masks[0], "taught by the other")
+    assert answers(segmenter.label(analysis)) != before
+    assert segmenter.store.vocabulary().find("taught by the other") is not None
+    with pytest.raises(UsageError, match="no base to answer alone"):
+        segmenter.with_settings(fusion=FusionSettings(kind="base")).label(analysis)
+
+
+def test_a_new_store_has_its_settings_from_its_first_moment(tmp_path):
+    with Segmenter.open(tmp_path / "s", min_area=100) as segmenter:
+        assert segmenter.store.generation == 1
+        assert segmenter.store.info().settings["preset"] == "builtin"
+        assert "min_area=100" in segmenter.store.info().settings["masks"]

@@ -33,13 +33,12 @@ def list_classes(store: StoreArgument) -> None:
 
     from knnclip.store import Store
 
-    with Store.open(store, read_only=True) as opened:
-        vocabulary = opened.vocabulary()
-        census = opened.census(vocabulary)
+    with Store.open(store, read_only=True) as opened, opened.view() as view:
+        vocabulary, census = view.vocabulary, view.census
     table = Table("id", "class", "kind", "instances", "images")
-    for info, rows, images in zip(vocabulary, census.instances, census.images, strict=True):
+    for info, instances, images in zip(vocabulary, census.instances, census.images, strict=True):
         name = Text(info.name) + Text("".join(f" = {synonym}" for synonym in info.synonyms), style="dim")
-        table.add_row(str(info.class_id), name, "thing" if info.is_thing else "stuff", f"{rows:,}", f"{images:,}")
+        table.add_row(str(info.class_id), name, "thing" if info.is_thing else "stuff", f"{instances:,}", f"{images:,}")
     Console().print(table)
 
 

@@ -24,8 +24,21 @@ def info(store: StoreArgument) -> None:
     with Store.open(store, read_only=True) as opened:
         facts, sources = opened.info(), opened.sources()
     console = Console()
-    for key, value in facts.items():
-        console.print(f"[bold]{key}[/bold] {escape(str(value))}")
+    numbers = {
+        "path": facts.path,
+        "encoder": facts.fingerprint,
+        "schema": facts.schema_version,
+        "created": facts.created,
+        "generation": facts.generation,
+        "classes": facts.classes,
+        "instances": facts.instances,
+        "images": facts.images,
+        "sources": facts.sources,
+        "bytes": facts.size_bytes,
+        **{f"setting {name}": value for name, value in facts.settings.items()},
+    }
+    for name, value in numbers.items():
+        console.print(f"[bold]{escape(name)}[/bold] {escape(str(value))}")
     table = Table("source", "kind", "made", "what", "instances")
     for source in sources:
         table.add_row(
@@ -36,7 +49,7 @@ def info(store: StoreArgument) -> None:
 
 @app.command()
 def verify(store: StoreArgument) -> None:
-    """Check every row, and the index cache, against what was promised."""
+    """Check every instance, and the index cache, against what was promised."""
     from knnclip.errors import StoreError
     from knnclip.store import Store
 

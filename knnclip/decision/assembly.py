@@ -18,14 +18,16 @@ from knnclip.structures import UNKNOWN, Beliefs, Bool, Float32, Int32, Int64, Ma
 from knnclip.vocabulary import Vocabulary
 
 WHOLLY_UNKNOWN = 0.9
-"""Share of a proposal that must be unknown for it to stand for what is unknown in it."""
+"""Share of a proposal that must be unknown for it to stand for what is unknown in it. Smaller lets one proposal reach
+over what has a name, 1 lets a pixel of a neighbour's name split what is one object."""
 
 
 @dataclass(frozen=True)
 class AssemblySettings:
     """What becomes a segment."""
 
-    min_piece_px: int = 32  # smaller pieces of things and of unknown are in the semantic map but are no segment
+    min_piece_px: int = 32  # smaller pieces of things and of unknown are in the semantic map but are no segment; fewer
+    # makes segments of the slivers between masks, more loses small objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,11 @@ class Assembly:
 def assemble(
     proposals: Proposals, atoms: Atoms, beliefs: Beliefs, vocabulary: Vocabulary, settings: AssemblySettings
 ) -> Assembly:
-    """The answer for one image, from the beliefs about its N proposals over the C classes of the vocabulary."""
+    """The answer for one image, from the beliefs about its N proposals over the C classes of the vocabulary.
+
+    ``atoms`` are the partition that the ``proposals`` make; ``beliefs`` have a row for each proposal and a column for
+    each class, in the order of the ``vocabulary``.
+    """
     spread = share_of_masks(atoms.covers, proposals.scores)
     with_unknown = scores_of_atoms(spread, beliefs.final)
     winner = with_unknown.argmax(axis=1)

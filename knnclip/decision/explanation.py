@@ -12,7 +12,7 @@ from knnclip.structures import UNKNOWN, ClassScore, Decision, Evidence, Int64, N
 from knnclip.vocabulary import Vocabulary
 
 TOP_CLASSES = 5
-"""How many of the most probable classes a segment lists."""
+"""How many of the most probable classes a segment lists: as many as a person reads at a glance."""
 
 
 def shown_instances(pieces: Pieces, neighbors: Neighbors) -> Int64:
@@ -24,7 +24,11 @@ def shown_instances(pieces: Pieces, neighbors: Neighbors) -> Int64:
 def explain(
     pieces: Pieces, neighbors: Neighbors, stored: Mapping[int, Evidence], vocabulary: Vocabulary
 ) -> tuple[Segment, ...]:
-    """The segments of an image. ``stored`` has an entry for each of ``shown_instances``."""
+    """The segments of an image.
+
+    ``pieces`` are the assembled ones, ``neighbors`` those of the proposals that they came from, ``stored`` what the
+    same state of the store knows of each of ``shown_instances``.
+    """
     return tuple(
         Segment(
             segment_id=s + 1,
@@ -79,5 +83,4 @@ def _evidence(proposal: int, neighbors: Neighbors, stored: Mapping[int, Evidence
     if proposal < 0:
         return ()
     found = zip(neighbors.instance_id[proposal].tolist(), neighbors.similarity[proposal].tolist(), strict=True)
-    # Another process may have forgotten a row since the search; what is gone is not shown.
-    return tuple(replace(stored[key], similarity=similarity) for key, similarity in found if key in stored)
+    return tuple(replace(stored[key], similarity=similarity) for key, similarity in found if key >= 0)

@@ -2,32 +2,35 @@
 
 What a row of P_final lacks to 1 is the probability of *unknown*: neither the base nor the store can name the mask.
 
-``fusion="paper"`` is kNN-CLIP's convex mix (arXiv 2404.09447): ``lambda P_ret + (1 - lambda) P_base`` where the
-retrieval confidence reaches T, else P_base. It has two known faults (arXiv 2602.23339): one fixed weight serves one
-example and fifty alike, and classes with rows take over the regions of classes without.
+``FusionSettings(kind="paper")`` is kNN-CLIP's convex mix (arXiv 2404.09447):
+``paper_lambda P_ret + (1 - paper_lambda) P_base`` where max P_ret reaches ``paper_threshold``, else P_base. It has two
+known faults (arXiv 2602.23339): one fixed weight serves one example and fifty alike, and classes with instances take
+over the regions of classes without.
 
-``fusion="evidence"``, the default, lets the evidence decide how much it takes, and from whom. With S the classes that
-have rows and U the others, b = P_base, m, v and u the base's mass on S, on "nothing" and on U,
+``FusionSettings(kind="evidence")``, the default, lets the evidence decide how much it takes, and from whom. With S the
+classes that have instances and U the others, b = P_base, p = P_ret, m, v and u the base's mass on S, on "nothing" and
+on U,
 
-    P(c) = (1 - lambda) b(c) + P_ret(c) (lambda m + mu v + nu u)   for c in S
-    P(c) = (1 - nu) b(c)                                          for c in U
+    P(c) = (1 - lambda) b(c) + p(c) (lambda m + mu v + nu u)   for c in S
+    P(c) = (1 - nu) b(c)                                       for c in U
 
-so retrieval takes lambda of what the base gave to classes with rows, mu of "nothing", nu of classes without rows:
+so retrieval takes lambda of what the base gave to classes with instances, mu of "nothing", nu of classes without. Let
+c* be the class that p prefers, s the similarity of its nearest instance, and w its witnesses:
 
-* t = P_ret(c*) ** exponent is the probability that the preferred class c* is right, as the store finds it by asking for
-  its own rows with their images left out (``Calibration``); w its witnesses; lambda = t w / (w + 3/4).
-* g says whether the mask is like anything stored: 1 from the similarity that almost every row of c* reaches with its
-  nearest of another image (``Levels.floor``), 0 from twice the way below it that ``Levels.typical`` lies above it.
-  mu = g (lambda + (1 - lambda) t).
-* nu = g lambda (r + (1 - r) h^2), where r is the store's reliability and h is 0 up to the typical similarity and 1 for
-  an exact match: only a store that is nearly always right, or a mask nearly the same as a stored one, may take from a
-  class that it knows nothing of.
+* t = p(c*) ** exponent is the probability that c* is right, as the store finds it by asking for its own instances with
+  their images left out (``Calibration``); lambda = t w / (w + ``HALF_BELIEVED``).
+* g says whether the mask is like anything stored: 1 from the s that almost every instance of c* reaches with its
+  nearest of another image (``Levels.floor``), 0 from ``REACH`` times the way below it that ``Levels.typical`` lies
+  above it. mu = g (lambda + (1 - lambda) t).
+* nu = g lambda (r + (1 - r) h^2), where r is the store's reliability and h is 0 up to the typical s and 1 for an exact
+  match: only a store that is nearly always right, or a mask nearly the same as a stored one, may take from a class that
+  it knows nothing of.
 
-Weak evidence (g = 0) only moves probability within S, so a class without rows keeps its base probability; strong
+Weak evidence (g = 0) only moves probability within S, so a class without instances keeps its base probability; strong
 evidence may overrule the base, its "nothing" included.
 
-Without a base classifier, and with ``fusion="retrieval"``, P_final is g P_ret, and unknown has the rest.
-``fusion="base"`` is P_base: the answer of a store that nobody asks, to compare with.
+Without a base classifier, and with ``kind="retrieval"``, P_final is g p, and unknown has the rest. ``kind="base"`` is
+P_base: the answer of a store that nobody asks, to compare with.
 """
 
 from __future__ import annotations
@@ -41,12 +44,21 @@ from knnclip.errors import UsageError
 from knnclip.structures import Beliefs, Calibration, Census, Float32, Levels, Posterior
 
 HALF_BELIEVED = 0.75
-"""Witnesses at which retrieval is given half of the trust that it has with many."""
+"""Witnesses at which retrieval has half of the trust that it has with many; larger believes a single click less."""
 
 REACH = 2.0
+"""How far below the floor a mask may lie and be like the class at all, in steps from the floor to typical. Larger lets
+retrieval name what is less like its instances, smaller leaves more unknown."""
+
 NEARLY_SAME = 0.02
+"""The least distance from the typical similarity to 1 over which h rises: where instances are all but the same, float16
+noise must not decide."""
+
 UNLIKE = 0.5
-"""The similarity that says nothing where it is not known how alike rows of a class are."""
+"""The similarity that says nothing where it is not known how alike instances of a class are."""
+
+LEAST_SPAN = 1e-6
+"""Of the similarities over which g rises: a class whose floor is its typical similarity has a step there."""
 
 
 FusionKind = Literal["evidence", "paper", "base", "retrieval"]
@@ -57,12 +69,12 @@ class FusionSettings:
     """How the two opinions are mixed."""
 
     kind: FusionKind = "evidence"
-    paper_lambda: float = 0.5  # in [0, 1]; weight of retrieval in fusion="paper"
-    paper_threshold: float = 0.7  # in [0, 1]; max P_ret from which retrieval may speak in fusion="paper"
+    paper_lambda: float = 0.5  # in [0, 1]; weight of retrieval where kind is "paper"
+    paper_threshold: float = 0.7  # in [0, 1]; max P_ret from which retrieval may speak where kind is "paper"
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FusionKind):
-            raise UsageError(f"fusion is one of {', '.join(get_args(FusionKind))}, found {self.kind!r}")
+            raise UsageError(f"the kind of fusion is one of {', '.join(get_args(FusionKind))}, found {self.kind!r}")
         if not (0 <= self.paper_lambda <= 1 and 0 <= self.paper_threshold <= 1):
             raise UsageError(
                 f"the paper's lambda and T lie in 0 to 1, found {self.paper_lambda:g} and {self.paper_threshold:g}"
@@ -77,7 +89,12 @@ def fuse(
     calibration: Calibration,
     settings: FusionSettings,
 ) -> Beliefs:
-    """P_final of N masks; P_base is None where the preset has no classifier."""
+    """P_final of N masks over C classes.
+
+    ``base`` is P_base, ``(N, C)``, None where there is no classifier; ``retrieved`` what the neighbours say. ``levels``
+    and ``census`` are the store's, of the same classes; ``calibration`` tells how far its votes can be trusted.
+    ``UsageError`` where ``settings`` ask for the base alone and there is none.
+    """
     if settings.kind == "base":
         if base is None:
             raise UsageError(
@@ -94,7 +111,7 @@ def fuse(
 
 
 def _known(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
-    known: Float32 = retrieved.probabilities * _alike(retrieved, levels, census)[:, None]
+    known: Float32 = retrieved.probabilities * _likeness(retrieved, levels, census)[:, None]
     return known
 
 
@@ -106,52 +123,50 @@ def _paper(base: Float32, retrieved: Posterior, settings: FusionSettings) -> Flo
 
 
 def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Census, calibration: Calibration) -> Float32:
-    n, c = base.shape
-    if c == 0:
+    """Named as in the formulas above; all but b and p are ``(N,)``."""
+    if base.shape[1] == 0:
         return base
-    p = retrieved.probabilities
-    rows, preferred = np.arange(n), p.argmax(axis=1)
-    similarity = np.maximum(retrieved.similarity[rows, preferred], -1)  # -inf where there is no neighbour
-    typical = levels.typical[preferred]
-    witnesses = retrieved.witnesses[rows, preferred]
+    b, p = base, retrieved.probabilities
+    masks, preferred = np.arange(len(p)), p.argmax(axis=1)
+    s = np.maximum(retrieved.similarity[masks, preferred], -1)  # -inf where there is no neighbour
+    w = retrieved.witnesses[masks, preferred]
+    typical = levels.typical[preferred] if levels.known else np.float32(1)  # of nothing known only the same is typical
 
-    trust = p[rows, preferred] ** np.float32(calibration.exponent)
-    taken = trust * witnesses / (witnesses + HALF_BELIEVED)
+    t = p[masks, preferred] ** np.float32(calibration.exponent)
+    lambda_ = t * w / (w + HALF_BELIEVED)
+    g = _likeness(retrieved, levels, census)
+    mu = g * (lambda_ + (1 - lambda_) * t)
+    h = np.clip(1 - (1 - s) / np.maximum(1 - typical, NEARLY_SAME), 0, 1)
+    r = calibration.reliability
+    nu = g * lambda_ * (r + (1 - r) * h**2)
+
     supported = census.instances > 0
-    alike = _alike(retrieved, levels, census)
-    rescued = alike * (taken + (1 - taken) * trust)
-    same = np.clip(1 - (1 - similarity) / np.maximum(1 - typical, NEARLY_SAME), 0, 1)
-    reliability = calibration.reliability
-    overruled = alike * taken * (reliability + (1 - reliability) * same**2)
-
-    mass = np.where(supported, base, 0).sum(axis=1)
-    nothing = np.maximum(1 - base.sum(axis=1), 0)
-    moved = taken * mass + rescued * nothing + overruled * (1 - nothing - mass)
-    final: Float32 = np.where(
-        supported, (1 - taken[:, None]) * base + p * moved[:, None], (1 - overruled[:, None]) * base
-    )
-    return np.where(p.any(axis=1, keepdims=True), final, base)
+    m = np.where(supported, b, 0).sum(axis=1)
+    v = np.maximum(1 - b.sum(axis=1), 0)
+    u = 1 - v - m
+    taken = lambda_ * m + mu * v + nu * u
+    final: Float32 = np.where(supported, (1 - lambda_[:, None]) * b + p * taken[:, None], (1 - nu[:, None]) * b)
+    return np.where(p.any(axis=1, keepdims=True), final, b)
 
 
-def _alike(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
-    """g of N masks, ``(N,)``: whether they are like the rows of the class that the votes prefer.
+def _likeness(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
+    """g of N masks, ``(N,)``: whether they are like the instances of the class that the votes prefer.
 
-    Where no level is known, the floor being -1, the similarity itself must do, and that many classes were there to
-    prefer: a vote that had no choice says nothing.
+    Where no level is known the similarity itself must do, and that many classes were there to prefer: a vote that had
+    no choice says nothing.
     """
     n, c = retrieved.probabilities.shape
     if c == 0:
         return np.zeros(n, dtype=np.float32)
     preferred = retrieved.probabilities.argmax(axis=1)
-    similarity, floor, typical = (
-        retrieved.similarity[np.arange(n), preferred],
-        levels.floor[preferred],
-        levels.typical[preferred],
-    )
-    known = floor > -1
-    full = np.where(known, floor, np.float32(1))
-    empty = np.where(known, floor - REACH * (typical - floor), np.float32(UNLIKE))
-    reached = (np.maximum(similarity, -1) - empty) / np.maximum(full - empty, np.float32(1e-6))
-    chosen = 1 - max(int(np.count_nonzero(census.instances)), 1) ** -0.5
-    alike: Float32 = np.maximum(np.clip(reached, 0, 1), np.where(known, 0, chosen)).astype(np.float32)
-    return alike
+    s = np.maximum(retrieved.similarity[np.arange(n), preferred], -1)  # -inf where there is no neighbour
+    if levels.known:
+        full = levels.floor[preferred]
+        empty = full - REACH * (levels.typical[preferred] - full)
+        least = 0.0
+    else:
+        full, empty = np.full(n, 1, dtype=np.float32), np.full(n, UNLIKE, dtype=np.float32)
+        least = 1 - max(int(np.count_nonzero(census.instances)), 1) ** -0.5
+    g = np.clip((s - empty) / np.maximum(full - empty, np.float32(LEAST_SPAN)), 0, 1)
+    likeness: Float32 = np.maximum(g, np.float32(least)).astype(np.float32)
+    return likeness

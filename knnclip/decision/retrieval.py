@@ -5,8 +5,8 @@ A neighbour i of a query votes for its class with the weight
     w_i = v(s_i, r_i) * purity_i * capped_i / n(c_i) ** balance
 
 where ``v`` is ``exp(s_i / tau)`` or ``1 / (2 + r_i)`` (rank voting, arXiv 2408.08172), ``capped_i`` is 1 for the best
-row of each (class, image) and 0 for the others, so that ten pieces of one tree are one witness, and ``n(c)`` is the
-number of images that hold class c in the store, so that one click is not drowned by an ingest of thousands.
+instance of each (class, image) and 0 for the others, so that ten pieces of one tree are one witness, and ``n(c)`` is
+the number of images that hold class c in the store, so that one click is not drowned by an ingest of thousands.
 P_ret(c) is the sum of the w_i of class c over the sum of all.
 """
 
@@ -22,14 +22,23 @@ from knnclip.errors import UsageError
 from knnclip.structures import Bool, Calibration, Census, Float32, Int64, Neighbors, Posterior
 from knnclip.vocabulary import Vocabulary
 
-PRIOR_ROWS = 20
+PRIOR_INSTANCES = 20
+"""Held-out instances at which what the store has shown counts as much as the prior; more trusts small stores less."""
+
 PRIOR_EXPONENT = 3.0
+"""Cautious: half of the votes are then believed by an eighth. Smaller trusts a store that was not tried yet more."""
+
 PRIOR_RELIABILITY = 0.25
+"""Cautious, so that a store overrules no base before it was tried; larger lets it do so sooner."""
+
 UNTRIED = Calibration(PRIOR_EXPONENT, PRIOR_RELIABILITY)
 """Of a store that has nothing to be asked for."""
+
 SURE = (0.01, 0.999)
-"""Shares beyond these say nothing about the exponent."""
+"""Shares beyond these say nothing about the exponent, whose logarithms end there."""
+
 EXPONENTS = (0.5, 4.0)
+"""What an exponent may come to: beyond these a handful of held-out instances would decide all or nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,10 @@ class VoteSettings:
 
 
 def posterior(neighbors: Neighbors, vocabulary: Vocabulary, census: Census, settings: VoteSettings) -> Posterior:
-    """P_ret of each query.
+    """P_ret of each of N queries over the C classes of a vocabulary.
 
-    ``census`` counts what the store holds of the vocabulary's classes. Neighbours of other classes do not vote.
+    ``neighbors`` are the k nearest of each query, as a search returns them; ``census`` counts what the store holds of
+    the vocabulary's classes; ``settings`` say how they vote. Neighbours of classes beyond the vocabulary do not.
     """
     n, c = neighbors.similarity.shape[0], len(vocabulary)
     columns = vocabulary.columns(neighbors.class_id)
@@ -78,10 +88,11 @@ def posterior(neighbors: Neighbors, vocabulary: Vocabulary, census: Census, sett
 def calibrate(
     neighbors: Neighbors, class_id: Int64, vocabulary: Vocabulary, census: Census, settings: VoteSettings
 ) -> Calibration:
-    """How far the votes can be trusted, from Q rows' neighbours of other images and the rows' true classes ``(Q,)``.
+    """How far the votes can be trusted, from Q instances' neighbours of other images and their true classes, ``(Q,)``.
 
-    The exponent takes the mean share of the winning class to the share of rows that it is right for. Both figures are
-    drawn towards a cautious prior that counts as ``PRIOR_ROWS`` rows: with one image a class nothing can be left out.
+    ``neighbors`` and ``class_id`` are what ``View.held_out`` returns; the others are as for ``posterior``. The exponent
+    takes the mean share of the winning class to the share of instances that it is right for. Both figures are drawn
+    towards a cautious prior that counts as ``PRIOR_INSTANCES``: with one image a class nothing can be left out.
     """
     votes = posterior(neighbors, vocabulary, census, settings).probabilities
     n = len(class_id)
@@ -89,9 +100,9 @@ def calibrate(
         return UNTRIED
     share = float(np.clip(votes.max(axis=1).mean(), SURE[0], SURE[1]))
     right = int(np.count_nonzero(vocabulary.class_ids[votes.argmax(axis=1)] == class_id))
-    accuracy = (right + PRIOR_ROWS * share**PRIOR_EXPONENT) / (n + PRIOR_ROWS)
+    accuracy = (right + PRIOR_INSTANCES * share**PRIOR_EXPONENT) / (n + PRIOR_INSTANCES)
     exponent = np.log(np.clip(accuracy, *SURE)) / np.log(share)
-    reliability = (right + PRIOR_ROWS * PRIOR_RELIABILITY) / (n + PRIOR_ROWS)
+    reliability = (right + PRIOR_INSTANCES * PRIOR_RELIABILITY) / (n + PRIOR_INSTANCES)
     return Calibration(float(np.clip(exponent, *EXPONENTS)), reliability)
 
 

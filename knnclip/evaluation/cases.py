@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knnclip.analysis import Analysis
 from knnclip.decision.assembly import scores_of_atoms, share_of_masks
-from knnclip.segmenter import Analysis, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Beliefs, Bool, Float32, Int32, Int64
 from knnclip.vocabulary import Vocabulary
 
@@ -92,10 +93,10 @@ def class_ids_of(vocabulary: Vocabulary, class_aliases: Sequence[Sequence[str]])
 
 def confusion_of_cases(segmenter: Segmenter, cases: Sequence[Case], class_names: Sequence[str]) -> Int64:
     """``(C, C + 1)``: what the store as it is now makes of all cases together."""
-    vocabulary = segmenter.store.vocabulary()
-    to_index = index_of_class(vocabulary, [(name,) for name in class_names])
     total = np.zeros((len(class_names), len(class_names) + 1), dtype=np.int64)
-    for case in cases:
-        (beliefs,) = segmenter.beliefs(case.embeddings, case.descriptions, vocabulary, [segmenter.preset])
-        total += case.confusion(beliefs, vocabulary, to_index)
+    with segmenter.store.view() as view:
+        to_index = index_of_class(view.vocabulary, [(name,) for name in class_names])
+        for case in cases:
+            (beliefs,) = segmenter.beliefs(view, case.embeddings, case.descriptions, [segmenter.preset])
+            total += case.confusion(beliefs, view.vocabulary, to_index)
     return total

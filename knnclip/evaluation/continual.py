@@ -119,7 +119,7 @@ def run(
                     average=_mean(table[t, : t + 1].tolist()),
                     forgetting=forgetting(table, t),
                     backward_transfer=backward_transfer(table, t),
-                    rows=int(segmenter.store.info()["instances"]),
+                    rows=len(segmenter.store),
                     store_bytes=sum(file.stat().st_size for file in segmenter.store.path.rglob("*") if file.is_file()),
                     seconds=time.perf_counter() - start,
                 )

@@ -27,8 +27,13 @@ Refusal = tuple[str, str | None, str]
 class Journal:
     """One file of a folder, open to be appended to.
 
-    >>> with Journal(folder, protocol) as journal:
-    ...     todo = [sample for sample in samples if sample.ref not in journal.finished]
+    >>> from pathlib import Path
+    >>> with Journal(Path("report"), {"data": "street"}) as journal:
+    ...     journal.add("street.jpg", "0123", None, [("street.jpg", None, "is no image")])
+    ...     "street.jpg" in journal.finished  # it was tried, not scored
+    False
+    >>> refusals(Path("report"))
+    {'street.jpg': [('street.jpg', None, 'is no image')]}
     """
 
     def __init__(self, folder: Path, protocol: Mapping[str, Any], shard: str = "") -> None:

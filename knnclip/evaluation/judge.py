@@ -119,22 +119,22 @@ class _Judge:
             return Outcome(sample, None, (Rejection(sample.ref, None, str(error)),))
         start = time.perf_counter()
         analysis = self.segmenter.analyse(labelled.image, masks=masks_to_use(labelled, self.masks))
+        _ = analysis.descriptions  # the networks' time, and none during which the store keeps a state for this
         encoded = time.perf_counter()
-        answer = self.segmenter.label(analysis)
-        labelled_at = time.perf_counter()
         classes = len(self.dataset.class_names)
-        vocabulary = self.segmenter.store.vocabulary()
-        # A class that came or went since the answer was given is none of the data set's.
-        to_index = index_of_class(vocabulary, self.dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
-        prediction = to_index[answer.semantic]
         compared: dict[str, Int64] = {}
-        if self.compared:
-            case = make_case(labelled.label_map, classes, analysis)
-            believed = self.segmenter.beliefs(
-                case.embeddings, case.descriptions, vocabulary, list(self.compared.values())
-            )
-            for name, beliefs in zip(self.compared, believed, strict=True):
-                compared[name] = cells_of(case.confusion(beliefs, vocabulary, to_index))
+        with self.segmenter.store.view() as view:
+            answer = self.segmenter.label(analysis, view)
+            labelled_at = time.perf_counter()
+            to_index = index_of_class(view.vocabulary, self.dataset.class_aliases)
+            if self.compared:
+                case = make_case(labelled.label_map, classes, analysis)
+                believed = self.segmenter.beliefs(
+                    view, case.embeddings, case.descriptions, list(self.compared.values())
+                )
+                for name, beliefs in zip(self.compared, believed, strict=True):
+                    compared[name] = cells_of(case.confusion(beliefs, view.vocabulary, to_index))
+        prediction = to_index[answer.semantic]
         segments, said = None, Said(np.zeros((0, 0), dtype=np.int32), (), ())
         if self.dataset.has_instances:
             smallest = self.segmenter.preset.assembly.min_piece_px

@@ -61,7 +61,7 @@ class Evaluation:
             "masks": self.masks,
             "store": str(store.path.resolve()),
             "store_generation": store.generation,
-            "stored_rows": store.info()["instances"],
+            "stored_rows": len(store),
             "encoder": str(store.fingerprint),
             "preset": preset.name,
             "generator": str(preset.masks),
@@ -210,7 +210,7 @@ def versions() -> dict[str, str]:
 
 def _stored_rows(evaluation: Evaluation) -> list[int]:
     """How many rows the store has of each class of the data set."""
-    vocabulary = evaluation.segmenter.store.vocabulary()
-    rows = evaluation.segmenter.store.census(vocabulary).instances
+    with evaluation.segmenter.store.view() as view:
+        vocabulary, rows = view.vocabulary, view.census.instances
     columns = vocabulary.columns(np.array(class_ids_of(vocabulary, evaluation.dataset.class_aliases), dtype=np.int64))
     return [0 if column < 0 else int(rows[column]) for column in columns.tolist()]

@@ -69,7 +69,7 @@ def run_shots(
                 new = given[before:] if count == ALL else given[before:count]
                 rows = [row for shot in new for row in shot] + (rest if count == ALL else [])
                 segmenter.store.add(rows, source)
-            stored = int(segmenter.store.info()["instances"])
+            stored = len(segmenter.store)
             scores.append(ShotScores(count, material.scores(segmenter).miou, stored))
             progress.advance()
     return scores

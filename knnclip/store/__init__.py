@@ -1,7 +1,7 @@
 """The growing store of labelled instances."""
 
-from knnclip.store.base import InstanceStore
-from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance
+from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance, StoreInfo
 from knnclip.store.store import Store
+from knnclip.store.view import View
 
-__all__ = ["Event", "InstanceStore", "SourceInfo", "SourceKind", "Store", "StoredInstance"]
+__all__ = ["Event", "SourceInfo", "SourceKind", "Store", "StoreInfo", "StoredInstance", "View"]

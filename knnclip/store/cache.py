@@ -1,4 +1,4 @@
-"""The index on disk: a file beside the database that saves reading every row of it, and never the truth.
+"""The index on disk: a file beside the database that saves reading every instance of it, and never the truth.
 
 Layout, all numbers little-endian: ``MAGIC``, the length of the header (uint32), the header (JSON), the rows (dtype
 ``ROW``), then the vectors of one block after the other (float16); each of the parts is followed by its CRC-32 (uint32).
@@ -19,6 +19,8 @@ import numpy as np
 from knnclip.store.index import BLOCK_ROWS, ROW, Index
 
 MAGIC = b"knnclip index 1\n"
+"""How the file begins; another layout gets another number, and older files then count as absent."""
+
 FILE_NAME = "index.cache"
 
 Buffer = bytearray | memoryview
@@ -30,7 +32,7 @@ class Stamp:
 
     generation: int
     token: str  # hex of the event's token: which history that generation belongs to
-    last_instance_id: int  # rows with higher ids came later
+    last_instance_id: int  # instances with higher ids came later
 
 
 class CacheError(Exception):

@@ -1,8 +1,8 @@
 """The vocabulary in the database: classes are found, made, renamed and merged inside a caller's transaction.
 
-Every name of a class stays its own: renaming and merging keep the old names as synonyms, so that rows which come later
-under an old name go where the earlier ones went. A name that is given to a class on purpose is taken from the synonyms
-of the others.
+Every name of a class stays its own: renaming and merging keep the old names as synonyms, so that instances which come
+later under an old name go where the earlier ones went. A name that is given to a class on purpose is taken from the
+synonyms of the others.
 """
 
 from __future__ import annotations

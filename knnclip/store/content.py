@@ -1,4 +1,4 @@
-"""What a row is before it is stored: its checked embedding, its encoded mask and the key of its content."""
+"""What an instance is before it is stored: its checked embedding, its encoded mask and the key of its content."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from knnclip.structures import Bool, LabelledInstance, Mask
 from knnclip.vocabulary import check_name
 
 KEY_BYTES = 16
+"""Of the hash of an instance's content: two of 2**32 different ones are equal with a chance of 2**-65."""
+
 UNIT_TOLERANCE = 1e-3
+"""How far from 1 the length of an embedding may be: far more than float32 arithmetic leaves."""
+
 ROUNDED_TOLERANCE = 2e-3
-"""How far from 1 the length of an embedding may be, before and after it is rounded to float16."""
+"""The same after rounding to float16, which moves the length by at most 2**-11."""
 
 Float16 = NDArray[np.float16]
 
@@ -29,15 +33,15 @@ class Row:
     vector: bytes  # D little-endian float16
     rle: bytes  # COCO's compressed run lengths of the mask's crop
     area_px: int
-    key: bytes  # KEY_BYTES: a hash of all that the row is, without its source
+    key: bytes  # KEY_BYTES: a hash of all that the instance is, without its source
 
 
 def prepare(instances: Sequence[LabelledInstance], dim: int) -> list[Row]:
-    """Checks and encodes rows; ``StoreError`` names the first one that cannot be stored and why."""
-    units = check_units([instance.embedding for instance in instances], dim, what="row")
+    """Checks and encodes instances; ``StoreError`` names the first one that cannot be stored and why."""
+    units = check_units([instance.embedding for instance in instances], dim, what="new instance")
     rows: list[Row] = []
     for index, (instance, unit) in enumerate(zip(instances, units, strict=True)):
-        _check(instance, f"row {index} ({instance.image.ref!r})")
+        _check(instance, f"new instance {index} ({instance.image.ref!r})")
         vector, rle = unit.tobytes(), instance.mask.encode()
         rows.append(Row(instance, vector, rle, instance.mask.area, content_key(instance, vector, rle)))
     return rows
@@ -76,7 +80,7 @@ def _near_unit(rows: NDArray[np.float64], tolerance: float) -> Bool:
 
 
 def content_key(instance: LabelledInstance, vector: bytes, rle: bytes) -> bytes:
-    """16 bytes that equal rows share and, but for a chance of 2**-128, no others; they order equal similarities."""
+    """16 bytes that equal instances share and, but for a chance of 2**-128, no others; it orders equal similarities."""
     height, width = instance.mask.shape
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     for part in (

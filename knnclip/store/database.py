@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from knnclip.errors import StoreError
 from knnclip.store.schema import APPLICATION_ID, DATABASE_NAME, SCHEMA_VERSION
-from knnclip.structures import Fingerprint
 
 BUSY_TIMEOUT_S = 30.0
-TOKEN_BYTES = 8
+"""How long a writer waits for another one: longer than any write but a compaction of millions takes."""
+
+LOG_TIMEOUT_S = 2.0
+"""How long emptying the write-ahead log waits for this process's own readers: longer than an answer takes."""
 
 
 class Database:
-    """A connection that threads of one process share; other processes have their own.
+    """A connection that threads of one process share, and one for each snapshot; other processes have their own.
 
     Readers see the last committed state and never wait. Writers take turns, for at most ``busy_timeout_s``.
     """
@@ -30,6 +29,12 @@ class Database:
         self.file = file
         self.read_only = read_only
         self.lock = threading.RLock()
+        self._busy_timeout_s = busy_timeout_s
+        self._closed = self._log_is_full = False
+        # Never held while anything waits: a snapshot ends while another thread waits for that with ``lock``.
+        self._snapshots_lock = threading.Lock()
+        self._readers: list[int] = []  # the thread of each snapshot that is open
+        self._idle: list[sqlite3.Connection] = []
         with self.translated_errors():
             self._connection = _connect(file, read_only, busy_timeout_s)
             try:
@@ -44,9 +49,50 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Closes the connection. The last one to close moves the write-ahead log into the file."""
+        """Closes the connections. The last one to close moves the write-ahead log into the file."""
         with self.lock:
-            self._connection.close()
+            if self._log_is_full:
+                with suppress(StoreError):  # closed already
+                    self._empty_log(wait_s=0)
+            with self._snapshots_lock:
+                self._closed = True
+                for connection in (*self._idle, self._connection):
+                    connection.close()
+                self._idle.clear()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one state for as long as the block lasts, whatever is written meanwhile by anybody."""
+        reader = threading.get_ident()
+        with self.translated_errors():
+            with self._snapshots_lock:
+                if self._closed:
+                    raise StoreError(_used_after_closing(self.file))
+                connection = self._idle.pop() if self._idle else None
+                self._readers.append(reader)
+            try:
+                if connection is None:
+                    connection = _connect(self.file, self.read_only, self._busy_timeout_s)
+                connection.execute("BEGIN")
+                connection.execute("SELECT 1 FROM meta").fetchone()  # the first read fixes the state
+                yield connection
+            finally:
+                self._end_snapshot(reader, connection)
+
+    def _end_snapshot(self, reader: int, connection: sqlite3.Connection | None) -> None:
+        with self._snapshots_lock:
+            self._readers.remove(reader)
+            if connection is not None:
+                connection.rollback()
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.append(connection)
+            is_last = not self._readers
+        if is_last and self._log_is_full:
+            with self.lock:
+                if not self._closed:
+                    self._empty_log(wait_s=0)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -79,9 +125,26 @@ class Database:
             raise StoreError(f"store {self.file.parent} was opened read-only; open it without read_only to change it")
 
     def truncate_log(self) -> None:
-        """Moves the write-ahead log into the file and empties it; while others read, the last to close does it."""
+        """Moves the write-ahead log into the file and empties it.
+
+        It waits for those who read. What they keep it from for too long is done at the end of the last snapshot of this
+        process, or by the last process to close.
+        """
+        with self._snapshots_lock:
+            readers = set(self._readers)
+        if threading.get_ident() in readers:
+            self._empty_log(wait_s=0)
+        else:
+            self._empty_log(wait_s=LOG_TIMEOUT_S if readers else self._busy_timeout_s)
+
+    def _empty_log(self, wait_s: float) -> None:
         with self.lock, self.translated_errors():
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
+            try:
+                ((busy, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._busy_timeout_s)}")
+            self._log_is_full = bool(busy)
 
     def vacuum(self) -> None:
         """Rewrites the file without unused space."""
@@ -123,7 +186,7 @@ def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Conn
         return opened("mode=ro")
     except sqlite3.OperationalError as error:
         # Readers share memory through a file beside the database, which a read-only file system cannot make. Nobody can
-        # write there either, so the file may be read as one that never changes, unless a log holds rows it lacks.
+        # write there either, so the file may be read as one that never changes, unless a log holds what it lacks.
         log = file.with_name(file.name + "-wal")
         if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or (log.exists() and log.stat().st_size > 0):
             raise
@@ -142,9 +205,9 @@ def _check_header(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _explained(error: sqlite3.Error, file: Path) -> str:
-    store = file.parent if file.name == DATABASE_NAME else file  # an exported store is a file
+    store = _store_of(file)
     if isinstance(error, sqlite3.ProgrammingError):
-        return f"store {store} was used after it was closed; open it again"
+        return _used_after_closing(file)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return (
@@ -166,32 +229,9 @@ def _explained(error: sqlite3.Error, file: Path) -> str:
     return f"store {store}: {error}; run `knnclip store verify` on it"
 
 
-def now() -> str:
-    """The time as events record it: ISO 8601, UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _used_after_closing(file: Path) -> str:
+    return f"store {_store_of(file)} was used after it was closed; open it again"
 
 
-def log_event(connection: sqlite3.Connection, event: str, /, **detail: object) -> int:
-    """Logs what this write transaction does and returns the new generation of the store."""
-    generation = current_generation(connection) + 1
-    connection.execute(
-        "INSERT INTO events (generation, token, time, kind, detail) VALUES (?, ?, ?, ?, ?)",
-        (generation, os.urandom(TOKEN_BYTES), now(), event, json.dumps(detail, ensure_ascii=False)),
-    )
-    return generation
-
-
-def current_generation(connection: sqlite3.Connection) -> int:
-    """The number of the last event; a higher one means that something changed."""
-    return int(connection.execute("SELECT coalesce(max(generation), 0) FROM events").fetchone()[0])
-
-
-def event_token(connection: sqlite3.Connection, generation: int) -> bytes | None:
-    """What tells this store's event of that number from that of any other history; None if there is no such event."""
-    row = connection.execute("SELECT token FROM events WHERE generation = ?", (generation,)).fetchone()
-    return None if row is None else bytes(row[0])
-
-
-def read_fingerprint(connection: sqlite3.Connection) -> Fingerprint:
-    """The encoder that the store's embeddings came from."""
-    return Fingerprint(*connection.execute("SELECT encoder, weights, preprocessing, dim FROM meta").fetchone())
+def _store_of(file: Path) -> Path:
+    return file.parent if file.name == DATABASE_NAME else file  # an exported store is a file

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from knnclip.errors import StoreError
-from knnclip.store.database import Database, current_generation, log_event
-from knnclip.store.schema import DATABASE_NAME, PAGE_BYTES, SCHEMA_VERSION, create_tables
+from knnclip.store.database import Database
+from knnclip.store.events import log_event
+from knnclip.store.facts import write_settings
+from knnclip.store.schema import DATABASE_NAME, PAGE_BYTES, begin_tables
 from knnclip.structures import Fingerprint
 
 
@@ -27,18 +29,18 @@ def existing_database(path: Path) -> Path:
     return path / DATABASE_NAME
 
 
-def make_empty(path: Path, fingerprint: Fingerprint) -> None:
-    """Makes the folder of a store without rows; ``StoreError`` if something is there already."""
+def make_empty(path: Path, fingerprint: Fingerprint, settings: Mapping[str, str]) -> None:
+    """Makes the folder of a store without instances; ``StoreError`` if something is there already."""
     with (
         _new_folder(path) as folder,
         closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as connection,
     ):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        create_tables(connection)
+        begin_tables(connection)
         given = (fingerprint.encoder, fingerprint.weights, fingerprint.preprocessing, fingerprint.dim)
-        connection.execute("BEGIN")
         connection.execute("INSERT INTO meta VALUES (1, ?, ?, ?, ?, 0)", given)
-        log_event(connection, "create", fingerprint=str(fingerprint))
+        write_settings(connection, settings)
+        log_event(connection, "create", fingerprint=str(fingerprint), settings=dict(settings))
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
 
@@ -52,7 +54,7 @@ def make_copy(path: Path, original: Database) -> int:
         original.copy_to(folder / DATABASE_NAME)
         with closing(Database(folder / DATABASE_NAME)) as copy, copy.write() as connection:
             (count,) = connection.execute("SELECT count(*) FROM instances").fetchone()
-            log_event(connection, "import", file=str(original.file), rows=count)
+            log_event(connection, "import", file=str(original.file), instances=count)
     return int(count)
 
 
@@ -75,17 +77,3 @@ def _new_folder(path: Path) -> Iterator[Path]:
         raise StoreError(f"store {path} cannot be made: {reason}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def describe(connection: sqlite3.Connection, path: Path, fingerprint: Fingerprint) -> dict[str, str | int]:
-    """The store in numbers, for people to read; its settings last."""
-    facts: dict[str, str | int] = {"path": str(path), "encoder": str(fingerprint), "schema": SCHEMA_VERSION}
-    (facts["created"],) = connection.execute("SELECT time FROM events WHERE generation = 1").fetchone()
-    facts["generation"] = current_generation(connection)
-    for table in ("classes", "instances", "images", "sources"):
-        (facts[table],) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    ((pages,), (page_bytes,)) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
-    )
-    facts["bytes"] = pages * page_bytes
-    return facts | dict(connection.execute("SELECT name, value FROM settings ORDER BY name").fetchall())

@@ -1,4 +1,4 @@
-"""Taking rows out of the database for good, inside a caller's transaction."""
+"""Taking instances out of the database for good, inside a caller's transaction."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from knnclip.errors import StoreError, UsageError
 from knnclip.store.classes import load_vocabulary
-from knnclip.store.database import log_event
-from knnclip.store.rows import check_source
+from knnclip.store.events import log_event
+from knnclip.store.sources import check_source, delete_source
 
 
 def forget(
@@ -20,10 +20,10 @@ def forget(
     instance_ids: Sequence[int] | None,
     reason: str,
 ) -> int:
-    """Removes the rows of exactly one selector, and what lives only through them; returns how many rows.
+    """Removes the instances of exactly one selector, and what lives only through them; returns how many that were.
 
-    A class or source that is named goes with its rows. So do images without any row left, with their thumbnails, and
-    classes that only came with rows. Raises ``UsageError`` for no or several selectors or an unknown class,
+    A class or source that is named goes with its instances. So do images without any left, with their thumbnails, and
+    classes that only came with instances. Raises ``UsageError`` for no or several selectors or an unknown class,
     ``StoreError`` for an unknown source or instance.
     """
     if sum(selector is not None for selector in (class_name, source_id, instance_ids)) != 1:
@@ -37,7 +37,7 @@ def forget(
         check_source(connection, source_id)
         chosen = _chosen(connection, "SELECT instance_id FROM instances WHERE source_id = ?", source_id)
         count = _remove(connection, chosen, reason, source_id=source_id)
-        connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
+        delete_source(connection, source_id)
     else:
         wanted = {int(value) for value in instance_ids or ()}
         chosen = _chosen(
@@ -57,7 +57,7 @@ def _chosen(connection: sqlite3.Connection, query: str, value: object) -> list[i
 
 
 def _remove(connection: sqlite3.Connection, instance_ids: list[int], reason: str, **selector: object) -> int:
-    generation = log_event(connection, "forget", **selector, rows=len(instance_ids), reason=reason)
+    generation = log_event(connection, "forget", **selector, instances=len(instance_ids), reason=reason)
     ids = json.dumps(instance_ids)
     listed = "IN (SELECT value FROM json_each(?))"
     affected = connection.execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +18,19 @@ ROW = np.dtype(
 Rows = NDArray[np.void]  # of dtype ROW
 
 BLOCK_ROWS = 65_536
+"""Vectors in a block. Smaller ones mean more calls of FAISS a search, larger ones more unused memory at the end."""
+
 MARGIN = 16
+"""Candidates beside the k, at least: with fewer more queries are doubtful and compared with all rows within reach."""
+
 BLAS_THRESHOLD = 4_096
+"""Queries times D from which FAISS multiplies matrices with BLAS."""
+
 GATHER_NUMBERS = 2**22
+"""Numbers that are gathered for exact comparison at a time: 32 MB as float64, whatever k and D are."""
+
 TOGETHER = 32
+"""Doubtful queries that go over all blocks together: more take more memory, fewer more passes over the vectors."""
 
 
 class Index:
@@ -38,6 +49,18 @@ class Index:
         self.size = 0
         self._rows = np.empty(0, dtype=ROW)
         self._blocks: list[Float32] = []
+        self._snapshots: WeakSet[Index] = WeakSet()
+
+    def snapshot(self) -> Index:
+        """The index as it is now, whatever becomes of this one; it costs nothing until then.
+
+        What is appended to this one lies beyond the end of the snapshot. What is removed or relabelled is copied first,
+        block by block, as long as somebody holds a snapshot.
+        """
+        taken = Index(self.dim)
+        taken.size, taken._rows, taken._blocks = self.size, self._rows, list(self._blocks)
+        self._snapshots.add(taken)
+        return taken
 
     @property
     def rows(self) -> Rows:
@@ -67,6 +90,8 @@ class Index:
         removed = self.rows[slots]
         kept = self.size - len(slots)
         holes = slots[slots < kept]
+        if len(slots):
+            self._unshare(np.append(holes, kept))  # from there on, what comes next is written over what was there
         movers = np.setdiff1d(np.arange(kept, self.size), slots, assume_unique=True)
         self._rows[holes] = self._rows[movers]
         for hole, mover in zip(holes.tolist(), movers.tolist(), strict=True):
@@ -77,6 +102,7 @@ class Index:
 
     def relabel(self, class_id: int, into_class_id: int) -> None:
         """Gives all rows of one class to another."""
+        self._unshare(np.empty(0, dtype=np.int64))
         column = self.rows["class_id"]
         column[column == class_id] = into_class_id
 
@@ -172,6 +198,13 @@ class Index:
             image_id=np.where(missing, -1, rows["image_id"]),
             purity=np.where(missing, np.float32(0), rows["purity"]),
         )
+
+    def _unshare(self, slots: Int64) -> None:
+        """Leaves to the snapshots in use what this index is about to write over: rows, and vectors at positions."""
+        if self._snapshots:
+            self._rows = self._rows.copy()
+            for block in np.unique(slots // BLOCK_ROWS).tolist():
+                self._blocks[block] = self._blocks[block].copy()
 
     def _vector(self, slot: int) -> Float32:
         row: Float32 = self._blocks[slot // BLOCK_ROWS][slot % BLOCK_ROWS]

@@ -11,12 +11,15 @@ import numpy as np
 
 from knnclip.store.cache import FILE_NAME, CacheError, Stamp, read_cache, write_cache
 from knnclip.store.content import Float16
-from knnclip.store.database import Database, current_generation, event_token
+from knnclip.store.database import Database
+from knnclip.store.events import current_generation, event_token
 from knnclip.store.index import ROW, Index, Rows
 
-FETCH_ROWS = 1024
-WORTH_WRITING_ROWS = 2048
-"""Reading this many rows from the database takes a few milliseconds: a cache that lacks no more is left as it is."""
+FETCH_INSTANCES = 1024
+"""Read from the database at a time: a few MB of vectors, and enough that the calls cost nothing beside them."""
+
+WORTH_WRITING = 2048
+"""Reading this many instances takes a few milliseconds: a cache that lacks no more is left as it is."""
 
 
 class Mirror:
@@ -26,7 +29,7 @@ class Mirror:
         """Loads the cache in a store's folder, or begins empty where it is absent, damaged or of another history."""
         self._path = folder / FILE_NAME
         (self._dim,) = connection.execute("SELECT dim FROM meta").fetchone()
-        self._uncached_rows = 0
+        self._uncached = 0
         try:
             self.index, stamp = read_cache(self._path, self._dim)
         except CacheError:
@@ -48,7 +51,7 @@ class Mirror:
         since = (self.generation,)
         removed = connection.execute("SELECT instance_id FROM removed WHERE generation > ?", since).fetchall()
         if removed and self.index.size:
-            self._uncached_rows += len(self.index.remove(np.array(removed, dtype=np.int64).ravel()))
+            self._uncached += len(self.index.remove(np.array(removed, dtype=np.int64).ravel()))
         for class_id, into_class_id in connection.execute(
             "SELECT class_id, into_class_id FROM merged WHERE generation > ? ORDER BY generation", since
         ):
@@ -56,14 +59,14 @@ class Mirror:
         for rows, vectors in read_index_rows(connection, self._last_id, self._dim):
             self.index.append(rows, vectors)
             self._last_id = int(rows["instance_id"][-1])
-            self._uncached_rows += len(rows)
+            self._uncached += len(rows)
         self.generation = current
 
     @property
     def worth_writing(self) -> bool:
         """Whether the next opening would be noticeably quicker with a new cache."""
-        lacking = self._uncached_rows if self._path.exists() else self.index.size
-        return lacking > max(WORTH_WRITING_ROWS, self.index.size // 16)
+        lacking = self._uncached if self._path.exists() else self.index.size
+        return lacking > max(WORTH_WRITING, self.index.size // 16)
 
     def write_cache(self, database: Database) -> None:
         """Writes the cache, unless the store has changed meanwhile; ``OSError`` if the disk refuses it.
@@ -78,13 +81,13 @@ class Mirror:
             with database.write() as connection:
                 if current_generation(connection) == self.generation:
                     draft.replace(self._path)
-                    self._uncached_rows = 0
+                    self._uncached = 0
         finally:
             draft.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         self.index, self.generation, self._last_id = Index(self._dim), 0, 0
-        self._uncached_rows = 0
+        self._uncached = 0
 
 
 def delete_cache(folder: Path) -> None:
@@ -94,13 +97,13 @@ def delete_cache(folder: Path) -> None:
 
 
 def read_index_rows(connection: sqlite3.Connection, after_id: int, dim: int) -> Iterator[tuple[Rows, Float16]]:
-    """What the index holds of the rows with higher ids, by rising id: pieces of ``(n,) ROW`` and ``(n, D) float16``."""
+    """What the index holds of the instances with higher ids, by rising id: pieces of ``(n,) ROW``, ``(n, D)``."""
     found = connection.execute(
         "SELECT instance_id, key, class_id, image_id, purity, vector "
         "FROM instances JOIN embeddings USING (instance_id) WHERE instance_id > ? ORDER BY instance_id",
         (after_id,),
     )
-    while piece := found.fetchmany(FETCH_ROWS):
+    while piece := found.fetchmany(FETCH_INSTANCES):
         ids, keys, class_ids, image_ids, purities, vectors = zip(*piece, strict=True)
         rows = np.zeros(len(piece), dtype=ROW)
         rows["instance_id"], rows["class_id"], rows["image_id"], rows["purity"] = ids, class_ids, image_ids, purities

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from knnclip.structures import Mask, Origin
+from knnclip.structures import Fingerprint, Mask, Origin
 
 SourceKind = Literal["ingest", "teach", "import"]
 
 
 @dataclass(frozen=True, eq=False)
 class StoredInstance:
-    """One row of the store."""
+    """One instance as the store has it."""
 
     instance_id: int  # never reused
     class_id: int
@@ -47,3 +48,20 @@ class Event:
     time: str  # ISO 8601, UTC
     kind: str
     detail: Mapping[str, object]  # what JSON can hold
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """A store in numbers, for people to read."""
+
+    path: Path
+    fingerprint: Fingerprint  # of the encoder that its embeddings came from
+    schema_version: int
+    created: str  # ISO 8601, UTC
+    generation: int  # write transactions so far
+    classes: int
+    instances: int
+    images: int  # with at least one instance
+    sources: int
+    size_bytes: int  # of the database; the index cache comes beside it
+    settings: Mapping[str, str]  # by rising name

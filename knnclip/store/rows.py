@@ -1,4 +1,4 @@
-"""Rows on their way into the database and out of it, inside a caller's transaction."""
+"""Instances and their images on their way into the database and out of it, inside a caller's transaction."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from knnclip.errors import StoreError
 from knnclip.store.content import Row
-from knnclip.store.database import now
-from knnclip.store.records import SourceInfo, SourceKind, StoredInstance
+from knnclip.store.records import StoredInstance
 from knnclip.structures import Evidence, ImageReference, LabelledInstance, Mask
 
 NOT_COMPARED = 0.0
@@ -28,14 +27,14 @@ _INSTANCES = """
 def insert_rows(
     connection: sqlite3.Connection, rows: Sequence[Row], class_ids: dict[str, int], source_id: int
 ) -> tuple[list[int], int]:
-    """Writes rows of one source, returns all their ids and how many were new; one it has already keeps its id."""
+    """Writes instances of one source, returns their ids and how many were new; one it has already keeps its id."""
     images: dict[str, int] = {}
     ids: list[int] = []
     new = 0
     for index, row in enumerate(rows):
         reference = row.instance.image
         if reference.ref not in images:
-            images[reference.ref] = insert_image(connection, reference, where=f"row {index}")
+            images[reference.ref] = insert_image(connection, reference, where=f"new instance {index}")
         values = (
             source_id,
             class_ids[row.instance.class_name],
@@ -55,7 +54,7 @@ def insert_rows(
 
 
 def insert_instance(connection: sqlite3.Connection, values: Sequence[object], vector: bytes) -> int | None:
-    """Writes one row, ``values`` in the order of the table's columns; None if its source has that content already."""
+    """Writes one instance, ``values`` in the order of the table's columns; None if its source has it already."""
     cursor = connection.execute(
         "INSERT INTO instances "
         "(source_id, class_id, image_id, key, copy, x0, y0, x1, y1, area_px, rle, purity, origin) "
@@ -92,29 +91,9 @@ def _known_id(connection: sqlite3.Connection, key: bytes, source_id: int) -> int
     return int(found.fetchone()[0])
 
 
-def insert_source(connection: sqlite3.Connection, kind: SourceKind, description: str, key: str | None) -> int:
-    """Writes a new act of adding and returns its id."""
-    cursor = connection.execute(
-        "INSERT INTO sources (kind, description, key, created) VALUES (?, ?, ?, ?)", (kind, description, key, now())
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def check_source(connection: sqlite3.Connection, source_id: int) -> None:
-    """``StoreError`` if the store has no source of this id."""
-    if connection.execute("SELECT 1 FROM sources WHERE source_id = ?", (source_id,)).fetchone() is None:
-        raise StoreError(f"the store has no source {source_id}; `knnclip store info` lists the sources")
-
-
-def read_sources(connection: sqlite3.Connection) -> list[SourceInfo]:
-    """All sources by rising id."""
-    found = connection.execute(
-        "SELECT source_id, kind, description, key, created, "
-        "(SELECT count(*) FROM instances WHERE instances.source_id = sources.source_id), "
-        "(SELECT count(*) FROM finished WHERE finished.source_id = sources.source_id) "
-        "FROM sources ORDER BY source_id"
-    )
-    return [SourceInfo(*row) for row in found]
+def count_instances(connection: sqlite3.Connection) -> int:
+    """How many instances there are."""
+    return int(connection.execute("SELECT count(*) FROM instances").fetchone()[0])
 
 
 def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, Evidence]:
@@ -142,7 +121,7 @@ def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -
 
 
 def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredInstance:
-    """One row with its mask; ``StoreError`` if there is none of this id."""
+    """One instance with its mask; ``StoreError`` if there is none of this id."""
     row = connection.execute(f"{_INSTANCES} WHERE instance_id = ?", (instance_id,)).fetchone()
     if row is None:
         raise StoreError(f"the store has no instance {instance_id}; it was never stored, or it was forgotten")
@@ -152,7 +131,7 @@ def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredIns
 def read_labelled(
     connection: sqlite3.Connection, source_id: int | None, instance_ids: Sequence[int]
 ) -> dict[int, LabelledInstance]:
-    """The rows of a source, or of ids, by rising id, as they would be added again."""
+    """The instances of a source, or of ids, by rising id, as they would be added again."""
     found = connection.execute(
         "SELECT instance_id, vector, classes.name, ref, width_px, height_px, thumbnail, "
         "x0, y0, x1, y1, rle, purity, origin "
@@ -175,6 +154,12 @@ def read_labelled(
     }  # fmt: skip
 
 
+def read_thumbnails(connection: sqlite3.Connection, refs: Iterable[str]) -> dict[str, bytes]:
+    """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
+    query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(query, (json.dumps(list(refs)),)).fetchall())
+
+
 def read_examples(connection: sqlite3.Connection) -> dict[int, int]:
     """Class id -> the instance that shows the class best: drawn by an annotator if there is one, and the largest."""
     return dict(
@@ -189,7 +174,7 @@ def read_examples(connection: sqlite3.Connection) -> dict[int, int]:
 def read_page(
     connection: sqlite3.Connection, after_id: int, count: int, class_id: int | None = None
 ) -> list[StoredInstance]:
-    """At most ``count`` rows of one class, or of all, by rising id above ``after_id``."""
+    """At most ``count`` instances of one class, or of all, by rising id above ``after_id``."""
     chosen = "" if class_id is None else "AND class_id = :class_id"
     found = connection.execute(
         f"{_INSTANCES} WHERE instance_id > :after_id {chosen} ORDER BY instance_id LIMIT :count",

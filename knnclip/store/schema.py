@@ -7,7 +7,7 @@ import sqlite3
 DATABASE_NAME = "store.db"
 APPLICATION_ID = 0x6B4E4E43  # "kNNC"; SQLite keeps it in the file's header
 SCHEMA_VERSION = 1
-PAGE_BYTES = 8192  # float16 rows of 256 to 768 numbers waste a fifth of the file with pages of 4096
+PAGE_BYTES = 8192  # float16 vectors of 256 to 768 numbers waste a fifth of the file with pages of 4096
 
 # The generation of the store is the number of its last event: every write transaction logs exactly one. The random
 # token tells apart two histories that share generation numbers, as happens when the file is replaced by an older copy.
@@ -124,9 +124,9 @@ CREATE TABLE merged (
 """
 
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Makes the tables in an empty database and marks it as a store."""
-    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}; COMMIT;")
+def begin_tables(connection: sqlite3.Connection) -> None:
+    """Makes the tables in an empty database and marks it as a store, in a transaction that the caller commits."""
+    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
-import numpy as np
-
 from knnclip.errors import StoreError
-from knnclip.store import classes, forgetting, rows, transfer
-from knnclip.store.content import check_text, check_units, prepare
-from knnclip.store.database import BUSY_TIMEOUT_S, Database, current_generation, log_event, read_fingerprint
-from knnclip.store.folder import describe, existing_database, make_copy, make_empty
-from knnclip.store.held_out import held_out
-from knnclip.store.mirror import WORTH_WRITING_ROWS, Mirror, delete_cache
-from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance
-from knnclip.store.statistics import ClassStatistics
+from knnclip.store import classes, facts, forgetting, rows, sources, transfer
+from knnclip.store.content import check_text, prepare
+from knnclip.store.database import BUSY_TIMEOUT_S, Database
+from knnclip.store.events import current_generation, log_event, read_events
+from knnclip.store.folder import existing_database, make_copy, make_empty
+from knnclip.store.mirror import WORTH_WRITING, Mirror, delete_cache
+from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance, StoreInfo
+from knnclip.store.statistics import LevelCache
 from knnclip.store.verification import find_problems
-from knnclip.structures import Census, Evidence, Fingerprint, Float32, Int64, LabelledInstance, Levels, Neighbors
+from knnclip.store.view import State, View
+from knnclip.structures import Evidence, Fingerprint, Float32, LabelledInstance, Neighbors
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary
 
-PAGE_ROWS = 256
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+
+PAGE_INSTANCES = 256
+"""Instances that are read at a time while all are gone through; more keep other threads waiting for longer."""
+
 MOST_PROBLEMS = 100
-"""``verify`` stops here: a store that is damaged throughout need not be listed row by row."""
+"""``verify`` stops here: a store that is damaged throughout need not be listed instance by instance."""
 
 
 class Store:
@@ -36,6 +38,14 @@ class Store:
 
     One ``Store`` may be used by several threads; several processes may open the same folder at once. Every change is
     one transaction: on disk when the method returns, or not there at all. ``StoreError`` says what could not be done.
+    What is asked for with several questions comes from one ``view``; each method here answers by the newest state.
+
+    >>> from knnclip import Store
+    >>> from knnclip.structures import Fingerprint
+    >>> with Store.create("my-new-store", Fingerprint("my encoder", "v1", "none", dim=8)) as store:
+    ...     sky = store.add_class("sky", is_thing=False, synonyms=["heaven"])
+    ...     print(len(store), [info.name for info in store.vocabulary()], store.verify())
+    0 ['sky'] []
     """
 
     def __init__(self, path: Path, database: Database) -> None:
@@ -43,16 +53,20 @@ class Store:
         self.path = path
         self._database = database
         with database.read() as connection:
-            self.fingerprint = read_fingerprint(connection)
+            self.fingerprint = facts.read_fingerprint(connection)
         self._mirror: Mirror | None = None
-        self._statistics = ClassStatistics()
-        self._vocabulary: tuple[int, Vocabulary] = (-1, Vocabulary(()))
-        self._added_rows = 0
+        self._state: State | None = None  # of the newest generation that was asked for
+        self._levels = LevelCache()
+        self._added = 0
 
     @classmethod
-    def create(cls, path: str | Path, fingerprint: Fingerprint) -> Store:
-        """Makes and opens an empty store for the embeddings of one encoder; at most an empty folder may be there."""
-        make_empty(Path(path), fingerprint)
+    def create(cls, path: str | Path, fingerprint: Fingerprint, *, settings: Mapping[str, str] = NO_SETTINGS) -> Store:
+        """Makes and opens an empty store for the embeddings of one encoder.
+
+        ``path`` is the folder to be made, with those above it; at most an empty folder may be there, else it is a
+        ``StoreError``. ``settings`` are in the store as soon as the store is there: see ``get_setting``.
+        """
+        make_empty(Path(path), fingerprint, settings)
         return cls.open(path)
 
     @classmethod
@@ -94,7 +108,7 @@ class Store:
             # The cache only saves time: that it cannot be written is no reason for closing to fail.
             with suppress(StoreError, OSError):
                 self._write_missed_cache()
-            self._mirror = None
+            self._mirror = self._state = None
             self._database.close()
 
     def check_fingerprint(self, fingerprint: Fingerprint) -> None:
@@ -111,22 +125,44 @@ class Store:
         with self._database.read() as connection:
             return current_generation(connection)
 
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """One state of the store, for questions whose answers have to fit together.
+
+        Others may write meanwhile and do not change what the view answers; the space of what they forget is given back
+        when the block ends, so keep it as short as an answer.
+        """
+        with ExitStack() as stack:
+            with self._database.lock:  # the index must not be caught up beyond what the connection sees
+                connection = stack.enter_context(self._database.snapshot())
+                view = View(self._current_state(connection), connection)
+            stack.callback(view.end)
+            yield view
+
+    def __len__(self) -> int:
+        """How many instances there are."""
+        with self._database.read() as connection:
+            return rows.count_instances(connection)
+
+    def __bool__(self) -> bool:
+        """A store is there, however many instances it has."""
+        return True
+
     def get_setting(self, name: str) -> str | None:
         """A setting that belongs to the store, such as the name of its preset; None if it was never set."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+            return facts.read_settings(connection).get(name)
 
     def set_setting(self, name: str, value: str) -> None:
         """Keeps a setting in the store."""
         with self._database.write() as connection:
-            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+            facts.write_settings(connection, {name: value})
             log_event(connection, "setting", name=name, value=value)
 
     def vocabulary(self) -> Vocabulary:
         """The classes of the store."""
         with self._database.read() as connection:
-            return self._current_vocabulary(connection)
+            return classes.load_vocabulary(connection)
 
     def add_class(
         self, name: str, is_thing: bool = True, synonyms: Sequence[str] = (), color: Color | None = None
@@ -156,10 +192,9 @@ class Store:
         """
         check_text(description, "the description of a source")
         with self._database.write() as connection:
-            known = connection.execute("SELECT source_id FROM sources WHERE key = ?", (key,)).fetchone()
-            if known is not None:
-                return int(known[0])
-            source_id = rows.insert_source(connection, kind, description, key)
+            if (known := sources.find_source(connection, key)) is not None:
+                return known
+            source_id = sources.insert_source(connection, kind, description, key)
             log_event(connection, "source", source_id=source_id, kind=kind, description=description)
             return source_id
 
@@ -170,59 +205,31 @@ class Store:
 
         New classes are made. Content that the source has already is not stored twice: its id is returned again.
         ``finished_images`` are noted as done, for ``finished_images()`` to tell. Raises ``StoreError`` that names the
-        first row that cannot be stored; then nothing is.
+        first instance that cannot be stored; then nothing is.
         """
         prepared = prepare(instances, self.fingerprint.dim)
-        finished = [(source_id, check_text(ref, "a finished image")) for ref in finished_images]
+        finished = [check_text(ref, "a finished image") for ref in finished_images]
         with self._database.write() as connection:
-            rows.check_source(connection, source_id)
+            sources.check_source(connection, source_id)
             before = connection.total_changes
-            vocabulary = self._current_vocabulary(connection)
+            vocabulary = classes.load_vocabulary(connection)
             class_ids = classes.resolve_or_make(connection, vocabulary, (item.class_name for item in instances))
             ids, new = rows.insert_rows(connection, prepared, class_ids, source_id)
-            connection.executemany("INSERT OR IGNORE INTO finished VALUES (?, ?)", finished)
+            sources.mark_finished(connection, source_id, finished)
             if connection.total_changes > before:
-                log_event(connection, "add", source_id=source_id, rows=new, finished_images=len(finished))
-        self._added_rows += new
+                log_event(connection, "add", source_id=source_id, instances=new, finished_images=len(finished))
+        self._added += new
         return ids
 
     def finished_images(self, source_id: int) -> set[str]:
         """The images that a source is done with."""
         with self._database.read() as connection:
-            found = connection.execute("SELECT image_ref FROM finished WHERE source_id = ?", (source_id,))
-            return {ref for (ref,) in found}
+            return sources.read_finished(connection, source_id)
 
     def search(self, queries: Float32, k: int) -> Neighbors:
-        """The k nearest instances of each of ``(N, D)`` unit queries, by exact inner product of float16 vectors.
-
-        Sees everything that is committed, by any process. The answer depends on the rows alone, never on their order.
-        """
-        if k < 1:
-            raise StoreError(f"a search needs at least 1 neighbour a query, found k = {k}")
-        rounded = check_units(queries, self.fingerprint.dim, what="query").astype(np.float32)
-        with self._database.lock:
-            with self._database.read() as connection:
-                mirror, vocabulary = self._caught_up(), self._current_vocabulary(connection)
-            rank = np.zeros(int(vocabulary.class_ids.max(initial=0)) + 1, dtype=np.int64)
-            rank[vocabulary.class_ids] = np.arange(len(vocabulary))
-            return mirror.index.search(rounded, k, rank)
-
-    def census(self, vocabulary: Vocabulary) -> Census:
-        """How many instances, of how many images, the classes of a vocabulary have."""
-        with self._database.lock:
-            mirror = self._caught_up()
-            return self._statistics.census(mirror.index, mirror.generation, vocabulary)
-
-    def levels(self, vocabulary: Vocabulary) -> Levels:
-        """How similar rows of each class are to each other across images; see ``knnclip.store.statistics``."""
-        with self._database.lock:
-            mirror = self._caught_up()
-            return self._statistics.levels(mirror.index, mirror.generation, vocabulary)
-
-    def held_out(self, k: int) -> tuple[Neighbors, Int64]:
-        """The k nearest rows of other images for some of the rows, and their true class ids; see ``held_out``."""
-        with self._database.lock:
-            return held_out(self._caught_up().index, k)
+        """The ``k`` nearest instances of each of ``(N, D)`` unit queries: ``View.search`` in a view of its own."""
+        with self.view() as view:
+            return view.search(queries, k)
 
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; ids that the store does not have are left out."""
@@ -245,9 +252,9 @@ class Store:
         after_id = 0
         while True:
             with self._database.read() as connection:
-                page = rows.read_page(connection, after_id, PAGE_ROWS, class_id)
+                page = rows.read_page(connection, after_id, PAGE_INSTANCES, class_id)
             yield from page
-            if len(page) < PAGE_ROWS:
+            if len(page) < PAGE_INSTANCES:
                 return
             after_id = page[-1].instance_id
 
@@ -260,9 +267,8 @@ class Store:
 
     def thumbnails(self, refs: Iterable[str]) -> dict[str, bytes]:
         """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
-        query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"
         with self._database.read() as connection:
-            return dict(connection.execute(query, (json.dumps(list(refs)),)).fetchall())
+            return rows.read_thumbnails(connection, refs)
 
     def forget(
         self,
@@ -275,7 +281,8 @@ class Store:
         """Removes a class, a source or single instances for good, and returns how many instances that were.
 
         What lives only through them goes with them, the class or source itself included, and their bytes are
-        overwritten in every file of the store: in its write-ahead log when no other process reads any more.
+        overwritten in every file of the store: in its write-ahead log as soon as no view is open and no other process
+        reads.
         """
         with self._database.write() as connection:
             count = forgetting.forget(
@@ -288,29 +295,28 @@ class Store:
     def sources(self) -> list[SourceInfo]:
         """The acts of adding, by rising id."""
         with self._database.read() as connection:
-            return rows.read_sources(connection)
+            return sources.read_sources(connection)
 
     def events(self) -> list[Event]:
         """Everything that was ever written, by rising generation."""
         with self._database.read() as connection:
-            found = connection.execute("SELECT generation, time, kind, detail FROM events ORDER BY generation")
-            return [Event(generation, time, kind, json.loads(detail)) for generation, time, kind, detail in found]
+            return read_events(connection)
 
-    def info(self) -> Mapping[str, str | int]:
+    def info(self) -> StoreInfo:
         """The store in numbers, for people to read."""
         with self._database.read() as connection:
-            return describe(connection, self.path, self.fingerprint)
+            return facts.read_info(connection, self.path)
 
     def verify(self) -> list[str]:
         """Reads everything and returns one line for each thing that is wrong: none for a sound store."""
         with self._database.read() as connection:
-            mirror = self._caught_up()
-            return list(islice(find_problems(connection, self.path, mirror.index), MOST_PROBLEMS))
+            index = self._caught_up(connection).index
+            return list(islice(find_problems(connection, self.path, index), MOST_PROBLEMS))
 
     def compact(self) -> None:
         """Gives unused space back to the disk, drops what only served to catch up, and writes the index cache anew."""
         with self._database.lock:
-            self._caught_up()
+            self._newest_mirror()
             with self._database.write() as connection:
                 generation = log_event(connection, "compact")
                 connection.execute("DELETE FROM removed")
@@ -319,7 +325,7 @@ class Store:
                 delete_cache(self.path)
             self._database.vacuum()
             self._database.truncate_log()
-            self._caught_up().write_cache(self._database)
+            self._newest_mirror().write_cache(self._database)
 
     def export(self, file: str | Path) -> None:
         """Writes the whole store as one file that ``import_file`` reads; nothing may be there yet."""
@@ -337,37 +343,42 @@ class Store:
         with closing(transfer.open_export(file)) as foreign:
             if not path.exists():
                 return make_copy(path, foreign)
-            with foreign.read() as other, cls.open(path, fingerprint=read_fingerprint(other)) as store:
+            with foreign.read() as other, cls.open(path, fingerprint=facts.read_fingerprint(other)) as store:
                 return store._merge_from(other, file)
 
     def _merge_from(self, other: sqlite3.Connection, file: Path) -> int:
         with self._database.write() as connection:
-            source_id = rows.insert_source(connection, "import", str(file), None)
+            source_id = sources.insert_source(connection, "import", str(file), None)
             before = connection.total_changes
-            count = transfer.merge_rows(connection, other, source_id)
+            count = transfer.merge_instances(connection, other, source_id)
             if connection.total_changes == before:
-                connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
+                sources.delete_source(connection, source_id)
             else:
-                log_event(connection, "import", source_id=source_id, file=str(file), rows=count)
-        self._added_rows += count
+                log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
+        self._added += count
         return count
 
-    def _caught_up(self) -> Mirror:
-        with self._database.read() as connection:
-            mirror, self._mirror = self._mirror or Mirror(self.path, connection), None
-            mirror.catch_up(connection)
-            # Only now: a mirror that was interrupted half-way is not used again.
-            self._mirror = mirror
+    def _current_state(self, connection: sqlite3.Connection) -> State:
+        generation = current_generation(connection)
+        if self._state is None or self._state.generation != generation:
+            index = self._caught_up(connection).index.snapshot()
+            self._state = State(generation, classes.load_vocabulary(connection), index, self._levels)
+        return self._state
+
+    def _caught_up(self, connection: sqlite3.Connection) -> Mirror:
+        mirror, self._mirror = self._mirror or Mirror(self.path, connection), None
+        self._state = None  # the index must not keep what it changes for a state that no view has any more
+        mirror.catch_up(connection)
+        # Only now: a mirror that was interrupted half-way is not used again.
+        self._mirror = mirror
         return mirror
 
-    def _current_vocabulary(self, connection: sqlite3.Connection) -> Vocabulary:
-        generation = current_generation(connection)
-        if generation != self._vocabulary[0]:
-            self._vocabulary = (generation, classes.load_vocabulary(connection))
-        return self._vocabulary[1]
+    def _newest_mirror(self) -> Mirror:
+        with self._database.read() as connection:
+            return self._caught_up(connection)
 
     def _write_missed_cache(self) -> None:
-        if not self._database.read_only and (self._mirror is not None or self._added_rows > WORTH_WRITING_ROWS):
-            mirror = self._caught_up()
+        if not self._database.read_only and (self._mirror is not None or self._added > WORTH_WRITING):
+            mirror = self._newest_mirror()
             if mirror.worth_writing:
                 mirror.write_cache(self._database)

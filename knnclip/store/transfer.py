@@ -11,12 +11,14 @@ from pathlib import Path
 from knnclip.errors import StoreError
 from knnclip.store.classes import adopt, load_vocabulary
 from knnclip.store.content import KEY_BYTES, is_stored_unit
-from knnclip.store.database import Database, read_fingerprint
+from knnclip.store.database import Database
+from knnclip.store.facts import read_fingerprint
 from knnclip.store.rows import insert_image, insert_instance
 from knnclip.store.schema import definitions, expected_definitions
 from knnclip.structures import ImageReference
 
-FETCH_ROWS = 256
+FETCH_INSTANCES = 256
+"""Read from the other store at a time: their masks and vectors are in memory together."""
 
 
 def export_file(database: Database, file: Path) -> None:
@@ -51,8 +53,8 @@ def open_export(file: Path) -> Database:
     return database
 
 
-def merge_rows(connection: sqlite3.Connection, foreign: sqlite3.Connection, source_id: int) -> int:
-    """Writes the rows of another store as one source and returns how many were new.
+def merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection, source_id: int) -> int:
+    """Writes the instances of another store as one source and returns how many were new.
 
     Classes meet by name or synonym; one that is new comes with its kind, colour and free synonyms. Where the other
     store has some content n times and this one m times, it has it max(n, m) times afterwards, so that importing a file
@@ -76,7 +78,7 @@ def merge_rows(connection: sqlite3.Connection, foreign: sqlite3.Connection, sour
         "FROM instances JOIN embeddings USING (instance_id) ORDER BY instance_id"
     )
     count = 0
-    while piece := found.fetchmany(FETCH_ROWS):
+    while piece := found.fetchmany(FETCH_INSTANCES):
         for instance_id, key, class_id, image_id, x0, y0, x1, y1, area_px, rle, purity, origin, vector in piece:
             if len(key) != KEY_BYTES or not is_stored_unit(vector, dim):
                 raise StoreError(f"imported instance {instance_id} is damaged; nothing was imported")

@@ -1,4 +1,4 @@
-"""Does a store hold what was promised? Every row is read, decoded and compared with the index."""
+"""Does a store hold what was promised? Every instance is read, decoded and compared with the index."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _row_problems(connection: sqlite3.Connection, dim: int) -> Iterator[str]:
 def _index_problems(connection: sqlite3.Connection, index: Index) -> Iterator[str]:
     (count,) = connection.execute("SELECT count(*) FROM instances").fetchone()
     if count != index.size:
-        yield f"the index has {index.size} rows, the database {count}; delete {FILE_NAME}"
+        yield f"the index has {index.size} instances, the database {count}; delete {FILE_NAME}"
         return
     slots = np.argsort(index.rows["instance_id"])
     for rows, vectors in read_index_rows(connection, 0, index.dim):

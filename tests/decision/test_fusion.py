@@ -18,7 +18,7 @@ def retrieved(probabilities, similarity, witnesses=3):
 
 
 def levels(c, floor=0.5, typical=0.8):
-    return Levels(np.full(c, floor, np.float32), np.full(c, typical, np.float32))
+    return Levels(np.full(c, floor, np.float32), np.full(c, typical, np.float32), known=True)
 
 
 def census(*rows):
@@ -74,7 +74,7 @@ def test_a_single_click_does_not_flood_what_is_unlike_it():
     """With one class every vote is for it, and how alike its rows are is not known yet."""
     base = np.zeros((2, 1), np.float32)
     posterior = Posterior(np.ones((2, 1), np.float32), np.array([[0.55], [0.98]], np.float32), np.ones((2, 1), int))
-    nothing_known = Levels(np.full(1, -1, np.float32), np.full(1, 1, np.float32))
+    nothing_known = Levels(np.zeros(1, np.float32), np.zeros(1, np.float32), known=False)
     unlike, like = fuse(base, posterior, nothing_known, census(1), UNTRIED, EVIDENCE).final[:, 0]
     assert unlike < 0.2
     assert like > 0.9
@@ -114,7 +114,7 @@ def test_the_default_fusion_is_its_formula(rng):
     p[:5] = 0
     p = np.divide(p, p.sum(axis=1, keepdims=True), out=np.zeros_like(p), where=p.sum(axis=1, keepdims=True) > 0)
     posterior = Posterior(p, rng.uniform(-0.2, 1, p.shape).astype(np.float32), rng.integers(1, 9, p.shape))
-    known = Levels(rng.uniform(0.3, 0.5, 5).astype(np.float32), rng.uniform(0.6, 0.9, 5).astype(np.float32))
+    known = Levels(rng.uniform(0.3, 0.5, 5).astype(np.float32), rng.uniform(0.6, 0.9, 5).astype(np.float32), known=True)
     final = fuse(base, posterior, known, census(3, 0, 2, 1, 9), TRIED, EVIDENCE).final
     np.testing.assert_allclose(final, naive(base, posterior, known, census(3, 0, 2, 1, 9), TRIED), atol=1e-5)
 

@@ -52,14 +52,13 @@ def test_other_settings_are_scored_as_if_they_were_the_presets(segmenter, sample
         for k in (1, 5, 40)
         for tau in (0.01, 1)
     ]
-    vocabulary = segmenter.store.vocabulary()
+    with segmenter.store.view() as view:
+        vocabulary = view.vocabulary
+        believed = segmenter.beliefs(view, case.embeddings, case.descriptions, settings)
     to_index = index_of_class(vocabulary, val.class_aliases)
     found = []
-    for preset, beliefs in zip(
-        settings, segmenter.beliefs(case.embeddings, case.descriptions, vocabulary, settings), strict=True
-    ):
-        whole = Segmenter.__new__(Segmenter)
-        whole.__dict__ |= {**segmenter.__dict__, "preset": preset}
+    for preset, beliefs in zip(settings, believed, strict=True):
+        whole = segmenter.with_settings(vote=preset.vote)
         expected = counted(whole, analysis, labelled.label_map, val.class_names)
         np.testing.assert_array_equal(case.confusion(beliefs, vocabulary, to_index), expected)
         found.append(expected)

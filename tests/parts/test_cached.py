@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from knnclip.catalogue import cached, make_parts
+from knnclip.evaluation.splits import scratch_segmenter
 from knnclip.parts.cached import masks_digest
 from knnclip.presets import preset_by_name
-from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask
 from tests.end_to_end.command import run
 
@@ -59,11 +59,10 @@ def same(one, other):
 
 
 def analysed(parts, image, masks=None):
-    segmenter = Segmenter.__new__(Segmenter)
-    segmenter.__dict__ |= {
-        "generator": parts.generator, "encoder": parts.encoder, "classifier": parts.classifier,
-    }  # fmt: skip
-    return segmenter.analyse(image, masks=masks)
+    with scratch_segmenter(preset_by_name("builtin"), parts) as segmenter:
+        analysis = segmenter.analyse(image, masks=masks)
+    assert analysis.descriptions is not None
+    return analysis
 
 
 def test_the_second_time_costs_nothing_and_gives_the_same_to_the_bit(parts, tmp_path, rng):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.store import Store
+from knnclip.store import Store, View
 from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Mask, Neighbors, Origin
 
 DIM = 8
@@ -66,9 +66,9 @@ def new_store(folder: Path, *batches: list[LabelledInstance]) -> Store:
     return store
 
 
-def answer(store: Store, neighbors: Neighbors) -> list[list[tuple[object, ...]]]:
+def answer(view: View, neighbors: Neighbors) -> list[list[tuple[object, ...]]]:
     """Neighbours without ids, which depend on the order of insertion: all that an answer may be made of."""
-    stored = store.evidence(np.unique(neighbors.instance_id[neighbors.valid]))
+    stored = view.evidence(np.unique(neighbors.instance_id[neighbors.valid]))
     return [
         [
             ()
@@ -85,13 +85,18 @@ def answer(store: Store, neighbors: Neighbors) -> list[list[tuple[object, ...]]]
 def answers(store: Store, k: int = 10, queries: np.ndarray | None = None) -> tuple[object, ...]:
     """Everything that later boxes compute their answer from."""
     queries = units(77, 6, store.fingerprint.dim) if queries is None else queries
-    vocabulary = store.vocabulary()
-    census, levels = store.census(vocabulary), store.levels(vocabulary)
+    with store.view() as view:
+        return answers_of(view, k, queries)
+
+
+def answers_of(view: View, k: int, queries: np.ndarray) -> tuple[object, ...]:
+    """The same of one state of a store."""
     return (
-        answer(store, store.search(queries, k)),
-        [(info.name, info.is_thing, info.color, info.synonyms) for info in vocabulary],
-        census.instances.tolist(),
-        census.images.tolist(),
-        levels.floor.tolist(),
-        levels.typical.tolist(),
+        answer(view, view.search(queries, k)),
+        [(info.name, info.is_thing, info.color, info.synonyms) for info in view.vocabulary],
+        view.census.instances.tolist(),
+        view.census.images.tolist(),
+        view.levels.floor.tolist(),
+        view.levels.typical.tolist(),
+        view.levels.known,
     )

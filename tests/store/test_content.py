@@ -27,7 +27,7 @@ GOOD = unit(1)
         (GOOD[None], r"shape \(1, 8\)"),
     ],
 )
-def test_a_bad_embedding_is_refused_by_its_row(vector, message):
+def test_a_bad_embedding_is_refused_by_its_place(vector, message):
     with pytest.raises(StoreError, match=f"row 2 .*{message}"):
         check_units([GOOD, GOOD, vector, GOOD], DIM, what="row")
 
@@ -69,8 +69,8 @@ LOOSE = Mask((0, 0, 4, 4), np.eye(4, dtype=bool) & (np.arange(4) < 3), (12, 16))
         (replace(SOUND, purity=float("nan")), "purity"),
     ],
 )
-def test_what_cannot_be_stored_is_refused_by_its_row(broken, message):
-    with pytest.raises(StoreError, match=f"row 1 .*{message}"):
+def test_what_cannot_be_stored_is_refused_by_its_place(broken, message):
+    with pytest.raises(StoreError, match=f"new instance 1 .*{message}"):
         prepare([SOUND, broken], DIM)
 
 

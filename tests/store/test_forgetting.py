@@ -72,8 +72,8 @@ def test_the_reason_is_kept(store):
     store.forget(source_id=2, reason="wrong file")
     kept = [dict(event.detail) for event in store.events() if event.kind == "forget"]
     assert kept == [
-        {"class_name": "dog", "rows": 2, "reason": "was a wolf"},
-        {"source_id": 2, "rows": 1, "reason": "wrong file"},
+        {"class_name": "dog", "instances": 2, "reason": "was a wolf"},
+        {"source_id": 2, "instances": 1, "reason": "wrong file"},
     ]
 
 

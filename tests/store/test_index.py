@@ -145,3 +145,45 @@ def test_relabelling_moves_a_class():
     index.relabel(1, 3)
     assert (index.rows["class_id"] == 3).sum() == before
     assert not (index.rows["class_id"] == 1).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_snapshot_stays_what_it_was(monkeypatch, seed):
+    """Whatever is done to the index across blocks; and the index is what it would be without snapshots."""
+    monkeypatch.setattr("knnclip.store.index.BLOCK_ROWS", 8)
+    rng = np.random.default_rng(seed)
+    rows, vectors = make_rows(60), rounded(1, 60)
+    index, plain = filled(rows[:30], vectors[:30]), filled(rows[:30], vectors[:30])
+    held = []
+    for step in range(30):
+        taken = index.snapshot()
+        held.append((taken, taken.rows.copy(), [block.copy() for block in taken.blocks()]))
+        if rng.random() < 0.4:
+            held.pop(int(rng.integers(len(held))))
+        kind = int(rng.integers(3))
+        for one in (index, plain):
+            if kind == 0:
+                one.append(rows[30 + step : 31 + step], vectors[30 + step : 31 + step])
+            elif kind == 1:
+                one.remove(rows["instance_id"][[(7 * step) % 60, (11 * step) % 60]])
+            else:
+                one.relabel(step % 5, (step + 1) % 5)
+        np.testing.assert_array_equal(index.rows, plain.rows)
+        np.testing.assert_array_equal(index.vectors(np.arange(index.size)), plain.vectors(np.arange(plain.size)))
+        for snapshot, own_rows, blocks in held:
+            np.testing.assert_array_equal(snapshot.rows, own_rows)
+            assert all(np.array_equal(now, then) for now, then in zip(snapshot.blocks(), blocks, strict=True))
+
+
+def test_without_a_snapshot_nothing_is_copied():
+    index = filled(make_rows(50), rounded(1, 50))
+    index.snapshot()  # nobody keeps it
+    before = index._blocks[0]
+    index.remove(np.array([3, 4]))
+    assert index._blocks[0] is before
+    kept = index.snapshot()
+    index.append(make_rows(1, first_id=900), rounded(2, 1))
+    assert index._blocks[0] is before
+    index.remove(np.array([5]))
+    assert index._blocks[0] is not before
+    assert kept.size == 48

@@ -91,8 +91,8 @@ def test_a_cache_from_after_a_restored_backup_is_not_used(tmp_path, later):
 
 
 def test_closing_writes_the_cache_when_it_would_be_missed(tmp_path, monkeypatch):
-    monkeypatch.setattr(mirror_module, "WORTH_WRITING_ROWS", 50)
-    monkeypatch.setattr("knnclip.store.store.WORTH_WRITING_ROWS", 50)
+    monkeypatch.setattr(mirror_module, "WORTH_WRITING", 50)
+    monkeypatch.setattr("knnclip.store.store.WORTH_WRITING", 50)
     cache = tmp_path / "store" / FILE_NAME
     with new_store(tmp_path, batch(1, 40)) as store:
         store.search(batch(1, 1)[0].embedding[None], 1)

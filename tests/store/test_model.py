@@ -142,7 +142,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(write_cache=st.booleans())
     def reopen(self, write_cache):
         if write_cache:
-            self.store._caught_up().write_cache(self.store._database)
+            self.store._newest_mirror().write_cache(self.store._database)
         self.store.close()
         self.store = Store.open(self.path)
 
@@ -168,8 +168,8 @@ class StoreMachine(RuleBasedStateMachine):
         evidence = self.store.evidence(found.instance_id[found.valid])
         assert all(self.rows[row_id]["name"] == shown.class_name for row_id, shown in evidence.items())
         assert all(self.rows[row_id]["row"].image.ref == shown.image_ref for row_id, shown in evidence.items())
-        vocabulary = self.store.vocabulary()
-        census = self.store.census(vocabulary)
+        with self.store.view() as view:
+            vocabulary, census = view.vocabulary, view.census
         for info, rows, images in zip(vocabulary, census.instances, census.images, strict=True):
             of_class = [row["row"].image.ref for row in self.rows.values() if row["name"] == info.name]
             assert (rows, images) == (len(of_class), len(set(of_class)))

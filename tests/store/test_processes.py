@@ -70,10 +70,10 @@ def test_a_reader_during_writes_sees_whole_batches_that_only_grow(tmp_path):
             last = 0
             deadline = time.monotonic() + 60
             while last < 24 * ROWS and time.monotonic() < deadline:
-                vocabulary = reader.vocabulary()
-                found = reader.search(units(1, 2, DIM), 5)
-                rows = int(reader.census(vocabulary).instances.sum())
-                evidence = reader.evidence(found.instance_id.ravel())
+                with reader.view() as view:
+                    found = view.search(units(1, 2, DIM), 5)
+                    rows = int(view.census.instances.sum())
+                    evidence = view.evidence(found.instance_id.ravel())
                 assert found.valid.all()
                 assert set(evidence) == set(found.instance_id.ravel().tolist())
                 assert rows >= last

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from knnclip.store import statistics
-from knnclip.store.statistics import ClassStatistics, class_levels, nearest_elsewhere
+from knnclip.store.statistics import LevelCache, class_levels, count, levels_of, nearest_elsewhere, of_vocabulary
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 from .test_index import filled, make_rows, rounded
@@ -26,10 +26,14 @@ def slow_levels(rows, vectors):
     return {key: (float(np.quantile(v, 0.05)), float(np.median(v))) for key, v in nearest.items()}
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 200])
-def test_counts_agree_with_sets(count):
-    rows = make_rows(count)
-    census = ClassStatistics().census(filled(rows, rounded(1, count)), 1, VOCABULARY)
+def levels(index, cache=None):
+    return levels_of((cache or LevelCache()).of(index, count(index)), VOCABULARY)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 200])
+def test_counts_agree_with_sets(size):
+    rows = make_rows(size)
+    census = of_vocabulary(count(filled(rows, rounded(1, size))), VOCABULARY)
     for info, n, images in zip(VOCABULARY, census.instances, census.images, strict=True):
         of_class = [row for row in rows if row["class_id"] == info.class_id]
         assert n == len(of_class)
@@ -50,15 +54,19 @@ def test_a_class_of_one_image_has_no_level_of_its_own():
     rows["image_id"] = [1, 2, 2, 5, 5, 6]
     index = filled(rows, rounded(1, 6))
     assert set(class_levels(index, np.array([1, 3, 4, 9]))) == {1}
-    levels = ClassStatistics().levels(index, 1, VOCABULARY)
-    assert len(set(levels.floor.tolist())) == 1  # all have that of the only class that was seen twice
-    assert np.all(levels.floor <= levels.typical)
+    found = levels(index)
+    assert found.known
+    assert len(set(found.floor.tolist())) == 1  # all have that of the only class that was seen twice
+    assert np.all(found.floor <= found.typical)
 
 
-def test_with_nothing_known_everything_reaches_the_floor():
-    levels = ClassStatistics().levels(filled(make_rows(0), rounded(1, 0)), 1, VOCABULARY)
-    assert levels.floor.tolist() == [-1.0] * 4
-    assert levels.typical.tolist() == [1.0] * 4
+def test_without_a_class_of_two_images_nothing_is_known():
+    rows = make_rows(6)
+    rows["image_id"] = rows["class_id"]
+    for index in (filled(make_rows(0), rounded(1, 0)), filled(rows, rounded(1, 6))):
+        found = levels(index)
+        assert not found.known
+        assert found.floor.shape == found.typical.shape == (4,)
 
 
 def test_little_seen_classes_are_drawn_to_the_others():
@@ -69,7 +77,7 @@ def test_little_seen_classes_are_drawn_to_the_others():
     index = filled(rows, vectors)
     own = class_levels(index, np.array([1, 3, 4]))
     middle = float(np.median([own[key].typical for key in (1, 3, 4)]))
-    found = ClassStatistics().levels(index, 1, VOCABULARY).typical[0]  # class 4, seen in two images
+    found = levels(index).typical[0]  # class 4, seen in two images
     assert found == np.float32(2 / 6 * own[4].typical + 4 / 6 * middle)
     assert middle < found < own[4].typical
 
@@ -96,14 +104,14 @@ def test_only_classes_whose_rows_changed_are_computed_again(monkeypatch):
 
     monkeypatch.setattr(statistics, "class_levels", spy)
     index = filled(make_rows(100), rounded(1, 100))
-    kept = ClassStatistics()
-    kept.levels(index, 1, VOCABULARY)
+    kept = LevelCache()
+    levels(index, kept)
     more = make_rows(1, seed=5, first_id=500)
     more["class_id"] = 3
     index.append(more, rounded(9, 1))
-    changed = kept.levels(index, 2, VOCABULARY)
+    changed = levels(index, kept)
     assert asked == [[1, 2, 3, 4], [3]]
-    assert changed.floor.tolist() == ClassStatistics().levels(index, 2, VOCABULARY).floor.tolist()
+    assert changed.floor.tolist() == levels(index).floor.tolist()
     index.relabel(3, 4)
-    kept.levels(index, 3, VOCABULARY)
+    levels(index, kept)
     assert asked[-1] == [4]

@@ -79,7 +79,7 @@ def test_the_example_of_a_class_is_its_largest_annotated_instance(tmp_path):
 
 
 def test_instances_are_read_page_by_page(tmp_path, monkeypatch):
-    monkeypatch.setattr("knnclip.store.store.PAGE_ROWS", 4)
+    monkeypatch.setattr("knnclip.store.store.PAGE_INSTANCES", 4)
     rows = batch(1, 24)
     with new_store(tmp_path, rows) as store:
         assert [row.class_name for row in store.instances()] == [row.class_name for row in rows]
@@ -123,7 +123,7 @@ def test_a_batch_with_one_bad_row_leaves_nothing(tmp_path):
             replace(instance(3), image=image("a.png", (13, 16)), mask=mask(3, (13, 16))),
         ]
         for row in bad:
-            with pytest.raises(StoreError, match="row 1"):
+            with pytest.raises(StoreError, match="new instance 1"):
                 store.add([instance(2, "new", "new.png"), row], 1, finished_images=["new.png"])
         with pytest.raises(StoreError, match="no source 7"):
             store.add([instance(2, "new")], 7)
@@ -138,12 +138,15 @@ def test_settings_and_facts(tmp_path):
         assert store.get_setting("preset") is None
         store.set_setting("preset", "builtin")
         store.set_setting("preset", "other")
+        store.set_setting("generation", "not a number")  # a setting is in nobody's way
     with Store.open(tmp_path / "store", read_only=True) as store:
         assert store.get_setting("preset") == "other"
         facts = store.info()
-        assert (facts["instances"], facts["sources"], facts["preset"]) == (10, 1, "other")
-        assert facts["encoder"] == str(FINGERPRINT)
-        assert facts["generation"] == store.generation == len(store.events())
+        assert (facts.instances, facts.images, facts.sources, len(store)) == (10, 3, 1, 10)
+        assert facts.settings == {"generation": "not a number", "preset": "other"}
+        assert facts.fingerprint == FINGERPRINT
+        assert facts.generation == store.generation == len(store.events())
+        assert facts.size_bytes == (tmp_path / "store" / "store.db").stat().st_size
 
 
 @pytest.mark.parametrize("k", [0, -1])
@@ -192,7 +195,7 @@ def test_threads_share_a_store(tmp_path):
                     found = store.search(row.embedding[None], 3)
                     assert row_id in found.instance_id
                     assert store.evidence([row_id])[row_id].class_name == f"class {number}"
-                    store.census(store.vocabulary())
+                    assert len(store) >= 50
             except BaseException as error:
                 failures.append(error)
 
@@ -202,7 +205,7 @@ def test_threads_share_a_store(tmp_path):
         for thread in threads:
             thread.join()
         assert failures == []
-        assert store.census(store.vocabulary()).instances.sum() == 100
+        assert len(store) == 100
         assert store.verify() == []
 
 

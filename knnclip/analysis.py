@@ -1,0 +1,54 @@
+"""An image before the store is asked: its masks, their vectors, and what is worked out of them when it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from knnclip.decision.atoms import Atoms, partition
+from knnclip.images import encode_thumbnail, pixel_digest
+from knnclip.lazy import lazy
+from knnclip.parts.roles import ZeroShotClassifier
+from knnclip.structures import Float32, Image, ImageReference, Mask, Origin, Proposals
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """All that is known of an image before the store is asked; made once, relabelled as often as the store changes.
+
+    What only some callers need is worked out when it is first asked for, and kept. Parts that are one network remember
+    their last few images (``knnclip.networks.recent``): whoever analyses images far ahead of labelling them asks for
+    ``descriptions`` there and then, else the network works twice. ``Segmenter.segment`` needs no such care.
+    """
+
+    image: Image  # (H, W, 3)
+    proposals: Proposals  # N
+    embeddings: Float32  # (N, D)
+    ref: str | None = None  # the name under which the store shall remember the image; None for the hash of its pixels
+    classifier: ZeroShotClassifier | None = field(default=None, repr=False)
+
+    @lazy
+    def reference(self) -> ImageReference:
+        """What the store remembers of the image: name, size and thumbnail. Only teaching needs it."""
+        height, width = self.proposals.shape
+        ref = pixel_digest(self.image) if self.ref is None else self.ref
+        return ImageReference(ref, width, height, encode_thumbnail(self.image))
+
+    @lazy
+    def descriptions(self) -> Float32 | None:
+        """``(N, E)``: what the classifier knows of the masks, None where there is no classifier. Labelling needs it."""
+        return None if self.classifier is None else self.classifier.describe(self.image, self.proposals.masks)
+
+    @lazy
+    def atoms(self) -> Atoms:
+        """The partition that the proposals make of the image. Labelling needs it."""
+        return partition(self.proposals)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledMask:
+    """A mask with the class that it is to be stored as."""
+
+    mask: Mask
+    class_name: str
+    purity: float = 1.0  # in (0, 1]: share of the mask's pixels that carry the class
+    origin: Origin = "truth"
