@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 from knnclip.catalogue import (
@@ -30,6 +31,7 @@ from knnclip.presets import PRESETS, preset_by_name
 from tests.test_architecture import HEAVY
 
 BUILTIN = preset_by_name("builtin")
+PATIENT = with_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # also on a loaded machine
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -134,6 +136,7 @@ def test_weights_go_to_the_networks_of_the_encoder(tmp_path, monkeypatch):
         PartOverrides.read(encoder="descriptor", weights="/w").into(BUILTIN)
 
 
+@PATIENT
 @given(st.text(st.characters(exclude_characters="\0") | st.sampled_from(list('",&+= \\')), min_size=1))
 def test_any_path_of_weights_is_remembered(name):
     path = Path("/folder") / name.lstrip("/")

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
 from knnclip.errors import UsageError
 from knnclip.parts.settings import HubModel, NamedModel, NoSettings, made_absolute, options_of, read_settings
 from knnclip.parts.spec import PartSpec
+
+PATIENT = with_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # also on a loaded machine
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ def test_paths_are_absolute_and_nothing_else_is(tmp_path, monkeypatch):
     assert absolute(Files, f"sam:{'x' * 5000},labels=/l") == f"sam:{'x' * 5000},labels=/l"
 
 
+@PATIENT
 @given(st.text(st.characters(exclude_characters="\0") | st.sampled_from(list('",&+= \\')), min_size=1))
 def test_any_path_is_read_as_it_is(name):
     path = Path("/folder") / name.lstrip("/")

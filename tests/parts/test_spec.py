@@ -4,12 +4,13 @@ import json
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knnclip.errors import StoreError, UsageError
 from knnclip.parts.spec import EncoderSpec, PartSpec
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # also on a loaded machine
 ANY_TEXT = st.text(st.characters() | st.sampled_from(list("\",&+=: \\'\n")))
 NAMES = st.text(string.ascii_lowercase + string.digits + "_", min_size=1).filter(lambda name: not name[0].isdigit())
 OPTIONS = st.lists(
@@ -20,18 +21,21 @@ WEIGHTS = st.floats(0, 1e300, allow_nan=False, allow_infinity=False)
 ENCODERS = st.lists(st.tuples(WEIGHTS, PARTS), min_size=1, max_size=3).map(lambda terms: EncoderSpec(tuple(terms)))
 
 
+@PATIENT
 @given(PARTS)
 def test_any_part_is_read_back_from_its_text_and_from_its_json(part):
     assert PartSpec.parse(str(part)) == part
     assert PartSpec.from_json(json.loads(json.dumps(part.to_json()))) == part
 
 
+@PATIENT
 @given(ENCODERS)
 def test_any_encoder_is_read_back_from_its_text_and_from_its_json(encoder):
     assert EncoderSpec.parse(str(encoder)) == encoder
     assert EncoderSpec.from_json(json.loads(json.dumps(encoder.to_json()))) == encoder
 
 
+@PATIENT
 @given(st.text() | ANY_TEXT)
 def test_any_text_is_a_part_or_a_clear_error(text):
     try:
