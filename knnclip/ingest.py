@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
-from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
+from knnclip.errors import DatasetError, InputError, UsageError, unknown_name
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY, Segmenter
@@ -108,7 +108,7 @@ def ingest(
     def describe(sample: Sample) -> tuple[Sample, list[LabelledInstance] | None, tuple[Rejection, ...]]:
         try:
             labelled = dataset.load(sample)
-        except (ImageError, DatasetError) as error:
+        except InputError as error:
             return sample, None, (Rejection(str(sample.image_path), None, str(error)),)
         return sample, labelled_instances(segmenter, sample.ref, labelled, settings), labelled.rejected
 

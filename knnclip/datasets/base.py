@@ -82,7 +82,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self, sample: Sample) -> LabelledImage:
-        """Reads one image and its truth. Raises ``ImageError`` or ``DatasetError`` if the image cannot be used at all;
+        """Reads one image and its truth. Raises ``InputError`` if the image or its truth cannot be used at all;
         a broken annotation is in ``rejected`` and the others stand.
         """
 

@@ -8,7 +8,6 @@ lists synonyms, and it says where an image lies by its address.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -29,8 +28,9 @@ from knnclip.datasets.base import (
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_coco
-from knnclip.datasets.reading import read_text, seen
+from knnclip.datasets.reading import seen
 from knnclip.errors import DatasetError, MaskError
+from knnclip.files import read_json
 from knnclip.images import read_image
 
 Annotation = dict[str, Any]
@@ -84,7 +84,9 @@ class CocoInstances(Dataset):
 
 
 def open_coco(root: Path, ignore: Collection[str] = ()) -> CocoInstances:
-    """Opens a folder, or the JSON file itself; ``DatasetError`` if the JSON is missing or is not COCO instances."""
+    """Opens a folder, or the JSON file itself; ``DatasetError`` if the JSON is missing or is not COCO instances,
+    ``InputError`` if it cannot be read at all.
+    """
     file = root if root.is_file() else _only(root, INSTANCES, find_instances(root))
     return _checked("coco", root, file, ignore)
 
@@ -199,15 +201,12 @@ def _file_name(entry: dict[str, Any], file: Path) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{file} line {error.lineno}: is not JSON ({error.msg}); mend or export it again") from None
+    content = read_json(file)
     missing = [
         key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content
     ]
     if missing:
-        raise DatasetError(f"{file} is not COCO instances: it has no {', '.join(missing)}")
+        raise DatasetError(f"{file} is not COCO instances: it has no {', '.join(missing)}; export it again")
     return dict(content)
 
 

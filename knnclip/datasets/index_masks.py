@@ -14,8 +14,9 @@ from pathlib import Path
 
 from knnclip.datasets.base import ClassLabel, unwanted
 from knnclip.datasets.label_images import LabelImages
-from knnclip.datasets.reading import images_in, read_text, seen
+from knnclip.datasets.reading import images_in, seen
 from knnclip.errors import DatasetError
+from knnclip.files import read_text
 
 VOID = "void"
 LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -12,8 +11,9 @@ from knnclip.datasets.base import ClassLabel, Rejection, Sample, unwanted, witho
 from knnclip.datasets.class_lists import read_class_list
 from knnclip.datasets.label_images import LabelImages, ObjectFiles
 from knnclip.datasets.layouts import LAYOUTS, Key, Layout
-from knnclip.datasets.reading import read_text, seen
+from knnclip.datasets.reading import seen
 from knnclip.errors import DatasetError
+from knnclip.files import read_json, read_text
 
 PUBLISHED = tuple(dict.fromkeys(layout.format for layout in LAYOUTS))
 
@@ -110,8 +110,9 @@ def _classes(layout: Layout, home: Path) -> tuple[dict[int, ClassLabel], frozens
 
 def _configured(file: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
     """What a configuration of Mapillary Vistas evaluates, and what it does not; a value is a place in its list."""
+    content = read_json(file)
     try:
-        labels = json.loads(read_text(file))["labels"]
+        labels = content["labels"]
         counted = Counter(str(label["readable"]).lower() for label in labels)
         classes = {}
         for value, label in enumerate(labels):

@@ -29,13 +29,3 @@ def seen(folder: Path) -> str:
     entries = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in folder.iterdir())
     more = f" and {len(entries) - SEEN_ENTRIES} more" if len(entries) > SEEN_ENTRIES else ""
     return f"it holds {', '.join(entries[:SEEN_ENTRIES]) or 'nothing'}{more}"
-
-
-def read_text(path: Path) -> str:
-    """A text file as UTF-8; ``DatasetError`` names it if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None

@@ -15,8 +15,9 @@ import numpy as np
 
 from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, LabelledMask, Rejection, Sample, paint
 from knnclip.datasets.polygons import mask_from_polygons
-from knnclip.datasets.reading import images_in, read_text, seen
+from knnclip.datasets.reading import images_in, seen
 from knnclip.errors import DatasetError, MaskError
+from knnclip.files import read_text
 from knnclip.images import read_image
 
 
@@ -32,7 +33,7 @@ class YoloSegmentation(Dataset):
         return sample.image_path, self.root / "labels" / f"{sample.image_path.stem}.txt"
 
     def load(self, sample: Sample) -> LabelledImage:
-        """Reads one image and its label file; raises ``ImageError`` if the image cannot be read."""
+        """Reads one image and its label file; raises ``InputError`` if one of them cannot be read."""
         image = read_image(sample.image_path)
         shape = (int(image.shape[0]), int(image.shape[1]))
         _, path = self.files(sample)

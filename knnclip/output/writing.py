@@ -12,7 +12,6 @@ The folder of results holds
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from knnclip.datasets import Rejection
 from knnclip.errors import ImageError, UsageError
-from knnclip.files import write_atomically
+from knnclip.files import write_json
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import evidence_sheet, overlay
@@ -74,13 +73,13 @@ def segment_files(
         write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
         write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
         write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, with_distinct_colors(vocabulary)))
-        _write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
+        write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
         if evidence:
             _write_evidence(segmenter, image, segmentation, out / "evidence", name)
         height, width = segmentation.shape
         images.append({"id": image_id, "file_name": str(file), "width": width, "height": height})
         annotations.append(panoptic_annotation(segmentation, image_id, f"{name}.png"))
-    _write_json(
+    write_json(
         out / "panoptic.json", {"images": images, "annotations": annotations, "categories": categories(vocabulary)}
     )
     return tuple(rejected)
@@ -184,7 +183,3 @@ def _write_evidence(segmenter: Segmenter, image: Image, segmentation: Segmentati
     for segment in largest:
         thumbnails = segmenter.store.thumbnails({item.image_ref for item in segment.evidence})
         write_png(folder / f"{name}.{segment.segment_id}.png", evidence_sheet(image, segment, thumbnails))
-
-
-def _write_json(path: Path, content: object) -> None:
-    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
