@@ -27,7 +27,6 @@ from knnclip.cli.common import (
     WorkersOption,
     open_data,
     report_rejections,
-    select_samples,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ def evaluate(
     workers: WorkersOption = 2,
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
+    from knnclip.datasets import select_samples
     from knnclip.errors import UsageError
     from knnclip.evaluation.runs import Evaluation, add_up_folder, read_shard, score_images
     from knnclip.evaluation.runs import report as write_report

@@ -23,7 +23,6 @@ from knnclip.cli.common import (
     WorkersOption,
     open_data,
     report_rejections,
-    select_samples,
 )
 
 
@@ -50,6 +49,7 @@ def ingest(
     workers: WorkersOption = 2,
 ) -> None:
     """Store every labelled instance of a data set, in one pass that can be stopped and run again."""
+    from knnclip.datasets import select_samples
     from knnclip.ingest import IngestSettings
     from knnclip.ingest import ingest as run
     from knnclip.segmenter import Segmenter

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
+from knnclip.datasets.rejections import Rejection
+from knnclip.errors import DatasetError
 from knnclip.structures import Image, Int32, Mask, masks_from_labels
 from knnclip.vocabulary import Color
 
@@ -18,15 +21,6 @@ MIN_AREA_PX = 30
 
 IGNORED = -1
 """Value of a label map where the truth says nothing: never stored, never scored."""
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Something that could not be used, and why."""
-
-    file: str
-    place: str | None  # line, annotation id or index within the file
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +81,12 @@ class Dataset(ABC):
         """
 
     @property
+    def summary(self) -> str:
+        """What was found, for people: format, number of images and classes, whether objects are told apart."""
+        objects = "objects told apart" if self.has_instances else "objects not told apart"
+        return f"{self.format}, {len(self.samples):,} images, {len(self.classes)} classes, {objects}"
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the label maps."""
         return tuple(label.name for label in self.classes)
@@ -99,6 +99,26 @@ class Dataset(ABC):
     def files(self, sample: Sample) -> tuple[Path, ...]:
         """The files that an image and its truth are read from; whoever counted them knows by them what changed."""
         return (sample.image_path,)
+
+
+def select_samples(dataset: Dataset, patterns: Sequence[str] = ()) -> list[Sample]:
+    """The samples whose image's file name matches one of the patterns (``*``, ``?`` and ``[...]``, as a shell's).
+
+    Without patterns all of them. ``DatasetError`` if there is none: the data set has no image that can be read, or no
+    pattern matches.
+    """
+    if not dataset.samples:
+        first = dataset.rejected[0].reason if dataset.rejected else "it lists none"
+        raise DatasetError(f"{dataset.root} has no image that can be read: {first}")
+    chosen = [
+        sample
+        for sample in dataset.samples
+        if not patterns or any(fnmatchcase(sample.image_path.name, pattern) for pattern in patterns)
+    ]
+    if not chosen:
+        name, asked = dataset.samples[0].image_path.name, " ".join(patterns)
+        raise DatasetError(f"no image of {dataset.root} matches {asked}; its first is {name}, check the pattern")
+    return chosen
 
 
 def paint(instances: tuple[LabelledMask, ...], names: tuple[str, ...], shape: tuple[int, int]) -> Int32:

@@ -19,7 +19,6 @@ from knnclip.datasets.base import (
     Dataset,
     LabelledImage,
     LabelledMask,
-    Rejection,
     Sample,
     paint,
     unwanted,
@@ -28,7 +27,8 @@ from knnclip.datasets.base import (
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_coco
-from knnclip.datasets.reading import seen
+from knnclip.datasets.reading import contents
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError
 from knnclip.files import read_json
 from knnclip.images import read_image
@@ -101,6 +101,16 @@ def open_lvis(root: Path, ignore: Collection[str] = ()) -> CocoInstances:
     return _checked("lvis", root, file, ignore)
 
 
+def is_coco(root: Path) -> bool:
+    """Whether a folder has a JSON of instances, or ``root`` is a JSON itself."""
+    return root.suffix == ".json" or bool(find_instances(root))
+
+
+def is_lvis(root: Path) -> bool:
+    """Whether a folder has a JSON of LVIS, or ``root`` is one itself."""
+    return bool(find_lvis(root))
+
+
 def find_instances(root: Path) -> list[Path]:
     """The instance JSONs of a folder."""
     found = [file for file in (root / "instances.json",) if file.is_file()]
@@ -116,7 +126,7 @@ def find_lvis(root: Path) -> list[Path]:
 
 def _only(root: Path, expected: str, found: list[Path]) -> Path:
     if not found:
-        raise DatasetError(f"{root} has no {expected}; {seen(root)}")
+        raise DatasetError(f"{root} has no {expected}; {contents(root)}")
     if len(found) > 1:
         names = ", ".join(file.relative_to(root).as_posix() for file in found)
         raise DatasetError(f"{root} has {len(found)} of {expected} ({names}); pass the file itself")

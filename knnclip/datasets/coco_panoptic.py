@@ -20,7 +20,6 @@ from knnclip.datasets.base import (
     Dataset,
     LabelledImage,
     LabelledMask,
-    Rejection,
     Sample,
     unwanted,
     without_shared_synonyms,
@@ -28,7 +27,8 @@ from knnclip.datasets.base import (
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.coco import image_folders
 from knnclip.datasets.orientation import fitted
-from knnclip.datasets.reading import seen
+from knnclip.datasets.reading import contents
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError
 from knnclip.files import read_json
 from knnclip.images import ids_from_rgb, read_image
@@ -73,6 +73,11 @@ class CocoPanoptic(Dataset):
         return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
 
 
+def is_coco_panoptic(root: Path) -> bool:
+    """Whether a folder has one panoptic JSON with its PNGs, or ``root`` is one itself."""
+    return find_panoptic(root) is not None
+
+
 def find_panoptic(root: Path) -> Path | None:
     """The panoptic JSON of a folder, or the file itself; None if there is none."""
     if root.is_file():
@@ -94,7 +99,8 @@ def open_coco_panoptic(root: Path, ignore: Collection[str] = ()) -> CocoPanoptic
     file = find_panoptic(root)
     if file is None:
         raise DatasetError(
-            f"{root} has not one panoptic*.json with a folder of PNGs of its name; pass the file itself; {seen(root)}"
+            f"{root} has not one panoptic*.json with a folder of PNGs of its name; pass the file itself; "
+            f"{contents(root)}"
         )
     try:
         return _opened(root, file, ignore)

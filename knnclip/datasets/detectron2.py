@@ -22,13 +22,13 @@ from knnclip.datasets.base import (
     Dataset,
     LabelledImage,
     LabelledMask,
-    Rejection,
     Sample,
     connected_pieces,
     paint,
 )
 from knnclip.datasets.orientation import fitted
 from knnclip.datasets.polygons import mask_from_coco
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError, UsageError, unknown_name
 from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32

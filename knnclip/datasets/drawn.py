@@ -17,10 +17,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from knnclip.datasets.base import IGNORED, ClassLabel, Dataset, LabelledImage, LabelledMask, Rejection, Sample, paint
+from knnclip.datasets.base import IGNORED, ClassLabel, Dataset, LabelledImage, LabelledMask, Sample, paint
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_polygons
-from knnclip.datasets.reading import seen
+from knnclip.datasets.reading import contents
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, ImageError, InputError, MaskError
 from knnclip.files import read_json, read_xml
 from knnclip.images import read_image, read_index_map
@@ -126,6 +127,16 @@ class Cvat(DrawnShapes):
 Drawn = TypeVar("Drawn", LabelMe, Cvat)
 
 
+def is_labelme(root: Path) -> bool:
+    """Whether a folder, or a folder in it, has JSON files; what they hold is looked at when they are opened."""
+    return root.is_dir() and any(next(root.glob(files), None) is not None for files in ("*.json", "*/*.json"))
+
+
+def is_cvat(root: Path) -> bool:
+    """Whether a folder has ``annotations.xml``, or ``root`` is an XML file itself."""
+    return root.suffix == ".xml" or (root / "annotations.xml").is_file()
+
+
 def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
     """A folder of LabelMe's JSON files; ``DatasetError`` if there is none. A broken one is among the rejected."""
     samples, shapes, sizes, sources, rejected = [], {}, {}, {}, []
@@ -153,7 +164,7 @@ def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
         if content.get("imageHeight") and content.get("imageWidth"):
             sizes[ref] = int(content["imageHeight"]), int(content["imageWidth"])
     if not samples and not rejected:
-        raise DatasetError(f"{root} holds no LabelMe files; each is a JSON with shapes and imagePath; {seen(root)}")
+        raise DatasetError(f"{root} holds no LabelMe files; each is a JSON with shapes and imagePath; {contents(root)}")
     return _opened(LabelMe, root, samples, shapes, sizes, sources, ignore, rejected)
 
 
@@ -161,7 +172,7 @@ def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
     """A folder with ``annotations.xml`` of CVAT's "for images 1.1", or the file itself; images under ``images/``."""
     file = root if root.is_file() else root / "annotations.xml"
     if not file.is_file():
-        raise DatasetError(f"{root} has no annotations.xml; export it as CVAT for images 1.1; {seen(root)}")
+        raise DatasetError(f"{root} has no annotations.xml; export it as CVAT for images 1.1; {contents(root)}")
     tree = read_xml(file)
     folder = file.parent
     samples, shapes, sizes, rejected = [], {}, {}, []
