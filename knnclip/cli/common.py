@@ -15,15 +15,24 @@ if TYPE_CHECKING:
 EXIT_REJECTED = 3
 DEFAULT_STORE = Path("index_store/default")
 
+
+def repeatable(about: str, *names: str) -> object:
+    """An option that may be given several times, for a list that is empty without it; ``about`` is its help.
+
+    Parameters with it stand after a ``*``, for they have no default in the signature.
+    """
+    return typer.Option(*names, help=about, default_factory=list, show_default=False)
+
+
 StoreOption = Annotated[
     Path, typer.Option("--store", "-s", envvar="KNNCLIP_STORE", help="Folder of the store.", show_default=True)
 ]
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.", show_default=False)]
 DatasetArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set.", show_default=False)]
 FormatOption = Annotated[str, typer.Option("--format", "-f", help="auto, or one that `knnclip datasets` lists.")]
-IgnoreOption = Annotated[list[str], typer.Option("--ignore", help="Class name or index never stored or scored.")]
+IgnoreOption = Annotated[list[str], repeatable("Class name or index never stored or scored.", "--ignore")]
 ImagesOption = Annotated[
-    list[str], typer.Option("--images", help="Only images whose name matches this pattern, for example '0001TP*'.")
+    list[str], repeatable("Only images whose name matches this pattern, for example '0001TP*'.", "--images")
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Local file of the networks' weights, in place of the published ones.")
@@ -77,12 +86,12 @@ class Bar:
         self._bar.update(self._task, rate=f"{speed:.1f} {self._unit}/s" if speed else "")
 
 
-def open_data(directory: Path, format: str, ignore: Sequence[str]) -> Dataset:  # noqa: A002 - as the option
+def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Dataset:
     """A labelled data set; where its format was recognised, what was seen is told on standard error."""
     from knnclip.datasets import open_dataset
 
-    dataset = open_dataset(directory, format, ignore=ignore)
-    if format == "auto":
+    dataset = open_dataset(directory, data_format, ignore=ignore)
+    if data_format == "auto":
         typer.echo(f"{directory}: {dataset.summary}", err=True)
     return dataset
 

@@ -36,7 +36,7 @@ def info(store: StoreArgument) -> None:
 
 @app.command()
 def verify(store: StoreArgument) -> None:
-    """Check every row, and the index cache, against what was promised."""
+    """Check every instance, and the index cache, against what was promised."""
     from knnclip.errors import StoreError
     from knnclip.store import Store
 

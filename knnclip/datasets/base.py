@@ -17,7 +17,10 @@ from knnclip.structures import Image, Int32, Mask, masks_from_labels
 from knnclip.vocabulary import Color
 
 MIN_AREA_PX = 30
-"""Masks smaller than this have too few pixels to be described; they are scored, but neither stored nor asked."""
+"""Masks smaller than this are scored, but neither stored nor asked: 5 x 6 pixels are too few to describe a thing by.
+
+Smaller ones fill a store with what resembles everything; a larger limit leaves out what is far away.
+"""
 
 IGNORED = -1
 """Value of a label map where the truth says nothing: never stored, never scored."""

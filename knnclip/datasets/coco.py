@@ -35,6 +35,7 @@ from knnclip.images import read_image
 
 Annotation = dict[str, Any]
 
+# What a folder lacks, for messages.
 INSTANCES = "instances.json, annotations/instances_SPLIT.json or ade20k_instance_SPLIT.json"
 LVIS = "lvis_v1_SPLIT.json"
 ADE_SPLITS = {"train": "training", "val": "validation"}
@@ -66,17 +67,17 @@ class CocoInstances(Dataset):
         found: list[LabelledMask] = []
         rejected: list[Rejection] = []
         for annotation in self.annotations.get(sample.ref, ()):
-            row = f"annotation {annotation.get('id', '?')}"
+            place = f"annotation {annotation.get('id', '?')}"
             category = int(annotation.get("category_id", -1))
             if category in self.ignored:
                 continue
             if category not in self.names:
-                rejected.append(Rejection(str(self.file), row, f"category {category!r} is not in categories"))
+                rejected.append(Rejection(str(self.file), place, f"category {category!r} is not in categories"))
                 continue
             try:
                 mask = turned(mask_from_coco(annotation.get("segmentation"), size), turn)
             except MaskError as error:
-                rejected.append(Rejection(str(self.file), row, str(error)))
+                rejected.append(Rejection(str(self.file), place, str(error)))
                 continue
             found.append(LabelledMask(mask, self.names[category], bool(annotation.get("iscrowd", 0))))
         names = self.class_names

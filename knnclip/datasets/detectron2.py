@@ -34,7 +34,7 @@ from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32
 
 SCHEME = "detectron2:"
-REGISTER = "KNNCLIP_DETECTRON2_REGISTER"
+REGISTER = "KNNCLIP_DETECTRON2_REGISTER"  # environment variable
 INSTALL = "pip install 'git+https://github.com/facebookresearch/detectron2.git'"
 
 Record = Mapping[str, Any]

@@ -28,6 +28,8 @@ from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32, Mask
 
 CIRCLE_CORNERS = 64
+"""A polygon of so many corners leaves the circle by 0.12 % of its radius: less than a pixel for radii up to 800."""
+
 Point = tuple[float, float]
 
 

@@ -17,16 +17,20 @@ import numpy as np
 
 from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, Sample, connected_pieces, unwanted
 from knnclip.datasets.label_images import index_map
-from knnclip.datasets.orientation import turn_of
+from knnclip.datasets.orientation import turn_of, turned_upright
 from knnclip.errors import DatasetError, ImageError, InputError, UsageError, unknown_name
 from knnclip.files import read_json
-from knnclip.images import read_image, read_index_map, turned_upright
+from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32
 
 SCHEME = "hf:"
 INSTALL = "pip install 'knnclip[hf]'"
 OPTIONS = ("split", "image", "mask")
+"""What may follow the name, each as ``,OPTION=VALUE``."""
+
 ID2LABEL = "id2label.json"
+"""Beside the data: an object of names by index, as Hugging Face's models have one."""
+
 VOID = frozenset({0, 255, 65535})
 """Values without a name that are no class."""
 

@@ -19,6 +19,8 @@ from knnclip.errors import DatasetError
 from knnclip.files import read_text
 
 VOID = "void"
+"""Name of what is never stored or scored."""
+
 LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")
 
 

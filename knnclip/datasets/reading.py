@@ -9,7 +9,7 @@ from knnclip.errors import DatasetError
 from knnclip.images import IMAGE_SUFFIXES
 
 SHOWN_ENTRIES = 6
-"""So many entries of a folder are named in a message."""
+"""So many entries of a folder are named in a message, which is to stay one line that is read."""
 
 
 def images_in(folder: Path, root: Path) -> tuple[Sample, ...]:

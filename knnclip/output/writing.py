@@ -32,7 +32,7 @@ from knnclip.structures import UNKNOWN, Image, Int32, Segment, Segmentation
 from knnclip.vocabulary import Vocabulary
 
 EVIDENCE_SHEETS = 12
-"""At most so many segments of an image, the largest, get an evidence sheet."""
+"""At most so many segments of an image, the largest, get an evidence sheet; others would be hundreds of files."""
 
 Json = dict[str, Any]
 
@@ -46,7 +46,12 @@ def segment_files(
     workers: int = 2,
     progress: Progress = SILENT,
 ) -> tuple[Rejection, ...]:
-    """Segments image files (folders stand for the images in them) into ``out``; returns what could not be read."""
+    """Segments images into the folder ``out``, see above for its files; returns what could not be read.
+
+    ``paths``: image files, and folders, which stand for the images in them. ``evidence``: whether sheets of the stored
+    instances behind the segments are drawn too. ``workers`` images are under work at once, what is written does not
+    depend on it. ``OutputError`` if a file cannot be written, ``UsageError`` for a folder without images.
+    """
     files = image_files(paths)
     names = unique_names(files)
     progress.start(len(files))
@@ -100,7 +105,7 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file's results: its stem, numbered where several files share one."""
+    """A name for each file's results, in their order: its stem, numbered (``~2``) where several files share one."""
     taken: set[str] = set()
     names = []
     for file in files:
