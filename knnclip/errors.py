@@ -55,7 +55,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that no registry entry has; it lists the known ones and suggests the nearest."""
     names = sorted(known)
     nearest = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     return UsageError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}.")
 
 

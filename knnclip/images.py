@@ -216,4 +216,5 @@ def _eight_bits(samples: NDArray[Any], mode: str) -> NDArray[np.uint8]:
     if mode != "F" and values.min() >= 0 and values.max() <= 65535:
         return (values / 257.0).round().astype(np.uint8)
     low, high = float(values.min()), float(values.max())
+    # The least divisor only keeps a picture of one value from dividing by 0: it becomes black.
     return ((values - low) / max(high - low, 1e-12) * 255.0).round().astype(np.uint8)
