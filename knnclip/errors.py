@@ -1,6 +1,6 @@
 """The one exception family of knnclip.
 
-Every message says what is wrong, where (file, row, class) and what to do next. The command line prints it on one line.
+Every message says what is wrong, where (file, line, class) and what to do next. The command line prints it on one line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ class KnnclipError(Exception):
     """Base of all errors that a caller can act on."""
 
 
-class ImageError(KnnclipError):
+class InputError(KnnclipError):
+    """Something that comes from outside cannot be used: a file that cannot be read, or is not what it should be.
+
+    One bad file ends nothing: whoever reads many of them catches this and goes on.
+    """
+
+
+class ImageError(InputError):
     """An image cannot be read, is too large, or is not an image."""
 
 
@@ -24,7 +31,7 @@ class MaskError(KnnclipError):
     """A mask is empty, of another size than its image, or its encoding is broken."""
 
 
-class DatasetError(KnnclipError):
+class DatasetError(InputError):
     """A labelled data set is missing files, has a wrong layout, or an annotation in it is broken."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,28 @@ from knnclip.structures import Image
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-Pixel = TypeVar("Pixel", bound=np.generic)
-
 MAX_PIXELS = 100_000_000
-"""Largest image that is decoded: 100 megapixels, 300 MB as RGB."""
+"""Largest image that is decoded: 100 megapixels, 300 MB as RGB, is what large cameras take and what several
+workers can hold at once."""
 
 THUMBNAIL_PX = 512
-"""Longest side of a stored thumbnail."""
+"""Longest side of a stored thumbnail: an instance cut from it still shows what it is, at some 50 kB an image."""
+
+JPEG_QUALITY = 85
+"""Of 100: below it blocks are seen in a thumbnail, above it the bytes grow faster than what is seen."""
+
+REDUCING_GAP = 2.0
+"""Reducing goes by whole factors down to so many times the target and is bicubic from there: Pillow's own advice for
+results that are hardly told from bicubic all the way, several times as fast."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+"""Files of a folder that are taken for images. A file that is named itself is read whatever its name."""
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes | None = None) -> Image:
-    """An image file as upright ``(H, W, 3) uint8`` RGB; of ``content``, if it is given, which ``path`` then names.
+    """An image file as upright ``(H, W, 3) uint8`` RGB.
+
+    ``content`` is the file's bytes where they do not lie in a file; ``path`` then only names them in errors.
 
     EXIF orientation is applied; palettes, grey and CMYK are converted; transparency lies over white; 16-bit and float
     samples are scaled to 8 bits; of an animation the first frame is taken. Raises ``ImageError``, which names the
@@ -51,7 +60,10 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes
 
 
 def read_orientation(path: str | Path, *, content: bytes | None = None) -> int:
-    """The EXIF orientation of an image file, 1 to 8: 1 is upright, above 4 the sides are swapped."""
+    """The EXIF orientation of an image file, 1 to 8: 1 is upright, above 4 the sides are swapped.
+
+    ``path`` and ``content`` as for ``read_image``, which has applied it already. ``ImageError`` if it is no image.
+    """
     from PIL import ExifTags
 
     with _opened(path, MAX_PIXELS, content) as picture:
@@ -59,23 +71,13 @@ def read_orientation(path: str | Path, *, content: bytes | None = None) -> int:
     return turn if turn in range(1, 9) else 1
 
 
-def turned_upright(pixels: NDArray[Pixel], orientation: int) -> NDArray[Pixel]:
-    """``(H, W, ...)`` pixels as they are stored, turned by an EXIF orientation as ``read_image`` turns an image."""
-    if orientation > 4:  # rows and columns are swapped
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
-
-
 def read_index_map(
     path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes | None = None
 ) -> NDArray[np.int32]:
     """The class indices of a label image as ``(H, W) int32``: palette indices or grey values, 8 or 16 bits, unscaled.
 
-    Raises ``ImageError`` as ``read_image`` does, and if the file holds colours instead of indices.
+    ``path``, ``content`` and ``max_pixels`` as for ``read_image``; the orientation is not applied. Raises
+    ``ImageError`` as ``read_image`` does, and if the file holds colours instead of indices.
     """
     with _opened(path, max_pixels, content) as picture:
         if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
@@ -90,7 +92,10 @@ def read_index_map(
 
 
 def as_image(image: NDArray[Any] | str | Path) -> Image:
-    """A path read by ``read_image``, or an array checked to be ``(H, W, 3) uint8`` with at least one pixel."""
+    """A path read by ``read_image``, or an array checked to be ``(H, W, 3) uint8`` RGB with at least one pixel.
+
+    ``ImageError`` if it is not.
+    """
     if isinstance(image, str | Path):
         return read_image(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
@@ -99,17 +104,17 @@ def as_image(image: NDArray[Any] | str | Path) -> Image:
 
 
 def reduce_image(image: Image, longest_px: int) -> Image:
-    """The image itself, or a reduction of it whose longest side is so many pixels."""
+    """The image itself, or a reduction of it whose longest side is ``longest_px``; it is never enlarged."""
     from PIL import Image as Pil
 
     height, width = reduced_size((int(image.shape[0]), int(image.shape[1])), longest_px)
     if (height, width) == image.shape[:2]:
         return image
-    return np.array(Pil.fromarray(image).resize((width, height), Pil.Resampling.BICUBIC, reducing_gap=2.0))
+    return np.array(Pil.fromarray(image).resize((width, height), Pil.Resampling.BICUBIC, reducing_gap=REDUCING_GAP))
 
 
 def reduced_size(shape: tuple[int, int], longest_px: int) -> tuple[int, int]:
-    """``(H, W)``: the shape itself, or reduced so that the longer side is so many pixels."""
+    """``(H, W)``: the shape itself, or reduced in proportion so that its longer side is ``longest_px``; at least 1."""
     factor = min(1.0, longest_px / max(shape))
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
@@ -122,21 +127,24 @@ def pixel_digest(image: Image) -> str:
 
 
 def encode_jpeg(image: Image, longest_px: int) -> bytes:
-    """The image as JPEG, reduced where its longest side is more than so many pixels."""
+    """The bytes of the image as JPEG, its longest side reduced to ``longest_px`` where it is more."""
     from PIL import Image as Pil
 
     buffer = BytesIO()
-    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=85)
+    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 
 def encode_thumbnail(image: Image) -> bytes:
-    """The image as JPEG, its longest side at most ``THUMBNAIL_PX``."""
+    """The bytes of the image as JPEG, its longest side at most ``THUMBNAIL_PX``: what a store keeps of it."""
     return encode_jpeg(image, THUMBNAIL_PX)
 
 
 def encode_png(pixels: NDArray[np.integer]) -> bytes:
-    """``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA ``uint8``, or an ``(H, W)`` map of indices (8 or 16 bits)."""
+    """The bytes of a PNG of ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA ``uint8``, or of an ``(H, W)`` map of indices.
+
+    Indices are 0 to 65535, else ``ImageError``; they take 8 bits where all are below 256, and 16 where not.
+    """
     from PIL import Image as Pil
 
     if pixels.ndim == 2:
@@ -161,7 +169,7 @@ def ids_from_rgb(rgb: Image) -> NDArray[np.int32]:
 
 
 def write_png(path: Path, pixels: NDArray[np.integer]) -> None:
-    """Writes what ``encode_png`` makes."""
+    """Writes what ``encode_png`` makes, whole or not at all. ``ImageError`` as it, ``OutputError`` if it cannot."""
     write_atomically(path, encode_png(pixels))
 
 
@@ -208,4 +216,5 @@ def _eight_bits(samples: NDArray[Any], mode: str) -> NDArray[np.uint8]:
     if mode != "F" and values.min() >= 0 and values.max() <= 65535:
         return (values / 257.0).round().astype(np.uint8)
     low, high = float(values.min()), float(values.max())
+    # The least divisor only keeps a picture of one value from dividing by 0: it becomes black.
     return ((values - low) / max(high - low, 1e-12) * 255.0).round().astype(np.uint8)

@@ -1,7 +1,7 @@
-"""A labelled data set -> rows of the store: the path of the segmenter with the truth in place of the answer.
+"""A labelled data set -> instances in the store: the path of the segmenter with the truth in place of the answer.
 
-A single pass that may be stopped at any moment: an image's rows and the note that it is finished are one transaction,
-so the same call continues after the last finished image and never stores one twice.
+A single pass that may be stopped at any moment: the instances of an image and the note that it is finished are one
+transaction, so the same call continues after the last finished image and never stores one twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from knnclip.analysis import LabelledMask
 from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
-from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
+from knnclip.errors import DatasetError, InputError, UsageError, lookup, unknown_name
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY, Segmenter
@@ -25,26 +25,34 @@ from knnclip.structures import LabelledInstance, Mask
 
 Kind = Literal["truth", "proposals", "both"]
 KINDS: tuple[Kind, ...] = ("truth", "proposals", "both")
+"""The annotated segments, the generator's own masks labelled by the truth under them, or both."""
+
+MAX_INSTANCES_PER_IMAGE = 150
+"""Fewer lose instances of crowded images; more make the store larger for little: the votes of an image are capped."""
 
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """What of a labelled image becomes rows of the store."""
+    """What of a labelled image is stored; ``UsageError`` for what is not known or out of range."""
 
-    kind: Kind = "both"  # the annotated segments, the generator's own masks labelled by the truth under them, or both
+    kind: Kind = "both"  # which masks, see KINDS; both finds most: a query's masks are cut by the same generator
     only: tuple[str, ...] = ()  # class names to store; empty: all
     exclude: tuple[str, ...] = ()  # class names not to store
-    max_instances_per_image: int = 150
+    max_instances_per_image: int = MAX_INSTANCES_PER_IMAGE  # from 1; the classes of an image take turns up to this
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError(f"what to ingest is one of {', '.join(KINDS)}, found {self.kind!r}")
+        kind_by_name(self.kind)
         if self.max_instances_per_image < 1:
-            raise UsageError(f"at least 1 row an image is stored, found {self.max_instances_per_image}")
+            raise UsageError(f"at least 1 instance of an image is stored, found {self.max_instances_per_image}")
 
     def wants(self, class_name: str) -> bool:
         """Whether instances of this class are stored."""
         return class_name not in self.exclude and (not self.only or class_name in self.only)
+
+
+def kind_by_name(name: str) -> Kind:
+    """The kind of masks of this name; ``UsageError`` lists the known ones."""
+    return lookup("kind of masks to ingest", name, {kind: kind for kind in KINDS})
 
 
 @dataclass(frozen=True)
@@ -69,13 +77,16 @@ def ingest(
     stop: Callable[[], bool] = lambda: False,
     identity: str | None = None,
 ) -> IngestReport:
-    """Stores the samples' labelled masks as one source.
+    """Stores the labelled masks of ``samples``, images of the data set, as one source of the segmenter's store.
 
-    ``identity`` is what a later run must have in common with this one to continue it, beside the settings: the path of
-    the data set if nothing else is said.
+    ``workers`` images are under work at once; what is stored does not depend on it. ``progress`` is told how many
+    images there are and of each that is done. ``stop`` is asked after each image: where it says so, the rest is left
+    for the next run. ``identity`` is what a later run must have in common with this one to continue it, beside the
+    settings: the path of the data set if nothing else is said.
 
-    Where ``stop`` says so after an image, the rest is left for the next run.
-    What cannot be read is reported in ``rejected`` and skipped; an unreadable image is tried again by the next run.
+    What cannot be read is in the report's ``rejected`` and skipped; an unreadable image is tried again by the next run.
+    Raises ``UsageError`` for a class in the settings that the data set does not have, ``DatasetError`` if two of its
+    classes are one in the store, and ``StoreError`` if the store cannot be written.
     """
     _check_classes(dataset, settings)
     store = segmenter.store
@@ -100,25 +111,25 @@ def ingest(
     finished = store.finished_images(source)
     todo = [sample for sample in samples if sample.ref not in finished]
     progress.start(len(samples), len(samples) - len(todo))
-    rows, images = 0, 0
+    stored, images = 0, 0
     rejected: list[Rejection] = []
 
     def describe(sample: Sample) -> tuple[Sample, list[LabelledInstance] | None, tuple[Rejection, ...]]:
         try:
             labelled = dataset.load(sample)
-        except (ImageError, DatasetError) as error:
+        except InputError as error:
             return sample, None, (Rejection(str(sample.image_path), None, str(error)),)
         return sample, labelled_instances(segmenter, sample.ref, labelled, settings), labelled.rejected
 
     for sample, instances, refused in map_ahead(describe, todo, workers):
         rejected.extend(refused)
         if instances is not None:
-            rows += len(store.add(instances, source, finished_images=[sample.ref]))
+            stored += len(store.add(instances, source, finished_images=[sample.ref]))
             images += 1
         progress.advance()
         if stop():
             break
-    return IngestReport(source, images, len(samples) - len(todo), rows, tuple(rejected))
+    return IngestReport(source, images, len(samples) - len(todo), stored, tuple(rejected))
 
 
 def labelled_instances(

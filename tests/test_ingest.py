@@ -1,4 +1,4 @@
-"""What of a labelled image becomes rows."""
+"""What of a labelled image is stored."""
 
 import shutil
 

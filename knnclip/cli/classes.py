@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from knnclip.cli.common import StoreArgument
+from knnclip.cli.common import StoreArgument, repeatable
 
 
 class _ListByDefault(TyperGroup):
     """``knnclip classes STORE`` is short for ``knnclip classes list STORE``."""
 
-    def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - typer's own signature
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - a type that typer does not export
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -46,8 +46,9 @@ def list_classes(store: StoreArgument) -> None:
 def add(
     store: StoreArgument,
     name: ClassName,
+    *,
     stuff: Annotated[bool, typer.Option("--stuff", help="An amorphous region rather than countable objects.")] = False,
-    synonym: Annotated[list[str], typer.Option(help="Another name; may be repeated.")] = [],  # noqa: B006
+    synonym: Annotated[list[str], repeatable("Another name; may be repeated.")],
 ) -> None:
     """Add a class without instances."""
     from knnclip.store import Store
@@ -85,8 +86,9 @@ def merge(
 def forget(
     store: StoreArgument,
     name: Annotated[str | None, typer.Argument(help="The class to forget.", show_default=False)] = None,
+    *,
     source: Annotated[int | None, typer.Option(help="Forget one act of adding; `store info` lists them.")] = None,
-    instance: Annotated[list[int], typer.Option(help="Forget one instance by its id; may be repeated.")] = [],  # noqa: B006
+    instance: Annotated[list[int], repeatable("Forget one instance by its id; may be repeated.")],
     reason: Annotated[str, typer.Option(help="Kept in the store's event log.")] = "",
 ) -> None:
     """Forget a class, a source or single instances. It cannot be undone."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,13 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from knnclip.errors import DatasetError
-
 if TYPE_CHECKING:
-    from knnclip.datasets import Dataset, Rejection, Sample
+    from knnclip.datasets import Dataset, Rejection
 
 EXIT_REJECTED = 3
 DEFAULT_STORE = Path("index_store/default")
+
+
+def repeatable(about: str, *names: str) -> object:
+    """An option that may be given several times, for a list that is empty without it; ``about`` is its help.
+
+    Parameters with it stand after a ``*``, for they have no default in the signature.
+    """
+    return typer.Option(*names, help=about, default_factory=list, show_default=False)
+
 
 StoreOption = Annotated[
     Path, typer.Option("--store", "-s", envvar="KNNCLIP_STORE", help="Folder of the store.", show_default=True)
@@ -25,9 +30,9 @@ StoreOption = Annotated[
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.", show_default=False)]
 DatasetArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set.", show_default=False)]
 FormatOption = Annotated[str, typer.Option("--format", "-f", help="auto, or one that `knnclip datasets` lists.")]
-IgnoreOption = Annotated[list[str], typer.Option("--ignore", help="Class name or index never stored or scored.")]
+IgnoreOption = Annotated[list[str], repeatable("Class name or index never stored or scored.", "--ignore")]
 ImagesOption = Annotated[
-    list[str], typer.Option("--images", help="Only images whose name matches this pattern, for example '0001TP*'.")
+    list[str], repeatable("Only images whose name matches this pattern, for example '0001TP*'.", "--images")
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Local file of the networks' weights, in place of the published ones.")
@@ -81,46 +86,26 @@ class Bar:
         self._bar.update(self._task, rate=f"{speed:.1f} {self._unit}/s" if speed else "")
 
 
-def open_data(directory: Path, format: str, ignore: Sequence[str]) -> Dataset:  # noqa: A002 - as the option
+def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Dataset:
     """A labelled data set; where its format was recognised, what was seen is told on standard error."""
     from knnclip.datasets import open_dataset
 
-    dataset = open_dataset(directory, format, ignore=ignore)
-    if format == "auto":
-        objects = "objects told apart" if dataset.has_instances else "objects not told apart"
-        counts = f"{len(dataset.samples):,} images, {len(dataset.classes)} classes, {objects}"
-        typer.echo(f"{directory}: {dataset.format}, {counts}", err=True)
+    dataset = open_dataset(directory, data_format, ignore=ignore)
+    if data_format == "auto":
+        typer.echo(f"{directory}: {dataset.summary}", err=True)
     return dataset
 
 
-def select_samples(dataset: Dataset, patterns: Sequence[str]) -> list[Sample]:
-    """The samples whose file name matches one of the patterns, all without patterns; ``DatasetError`` if none does."""
-    samples = [
-        sample
-        for sample in dataset.samples
-        if not patterns or any(fnmatch.fnmatchcase(sample.image_path.name, pattern) for pattern in patterns)
-    ]
-    if not samples:
-        if patterns:
-            raise DatasetError(f"no image of {dataset.root} matches --images {' '.join(patterns)}; check the pattern")
-        first = dataset.rejected[0].reason if dataset.rejected else "it lists none"
-        raise DatasetError(f"{dataset.root} has no image that can be read: {first}")
-    return samples
-
-
 def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
-    """Writes the rejections to ``path``, one JSON object a line, says so, and ends the command with exit code 3.
+    """Writes the list of what was rejected, says where and what the first is, and ends the command with exit code 3.
 
-    Without rejections an earlier run's file is removed: it would be taken for this run's.
+    Without rejections the list of an earlier run is removed, and the command goes on.
     """
-    from knnclip.files import write_atomically
+    from knnclip.datasets import write_rejections
 
+    write_rejections(rejected, path)
     if not rejected:
-        path.unlink(missing_ok=True)
         return
-    lines = [json.dumps({"file": r.file, "place": r.place, "reason": r.reason}, ensure_ascii=False) for r in rejected]
-    write_atomically(path, "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
-    typer.echo(
-        f"{len(rejected)} rejected, listed in {path}; the first: {rejected[0].file}: {rejected[0].reason}", err=True
-    )
+    first = rejected[0]
+    typer.echo(f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}", err=True)
     raise typer.Exit(EXIT_REJECTED)

@@ -18,6 +18,7 @@ from knnclip.cli.common import (
     IgnoreOption,
     WeightsOption,
     WorkersOption,
+    repeatable,
 )
 from knnclip.cli.protocols import (
     EncoderOption,
@@ -39,16 +40,17 @@ if TYPE_CHECKING:
 def continual(
     directory: DatasetArgument,
     val: ValArgument,
+    *,
     steps: Annotated[int, typer.Option(min=1, help="The classes arrive in so many steps.")] = 4,
     step: Annotated[
-        list[str], typer.Option(help="Classes of one step, joined by commas; once for each step, in their order.")
-    ] = [],  # noqa: B006
+        list[str], repeatable("Classes of one step, joined by commas; once for each step, in their order.")
+    ],
     then: Annotated[
-        list[Path], typer.Option(help="A further data set to learn from; each data set is one step. May be repeated.")
-    ] = [],  # noqa: B006
+        list[Path], repeatable("A further data set to learn from; each data set is one step. May be repeated.")
+    ],
     seeds: Annotated[int, typer.Option(min=0, help="So many shuffled orders; 0: the set's own.")] = 3,
     format: FormatOption = "auto",  # noqa: A002 - the option's name
-    ignore: IgnoreOption = [],  # noqa: B006
+    ignore: IgnoreOption,
     max_instances_per_image: RowsOption = 150,
     preset: PresetOption = "builtin",
     encoder: EncoderOption = None,

@@ -26,8 +26,8 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     open_data,
+    repeatable,
     report_rejections,
-    select_samples,
 )
 
 if TYPE_CHECKING:
@@ -38,19 +38,20 @@ if TYPE_CHECKING:
 
 def evaluate(
     directory: DatasetArgument,
+    *,
     store: StoreOption = DEFAULT_STORE,
     format: FormatOption = "auto",  # noqa: A002 - the option's name
-    images: ImagesOption = [],  # noqa: B006
-    ignore: IgnoreOption = [],  # noqa: B006
+    images: ImagesOption,
+    ignore: IgnoreOption,
     masks: Annotated[str, typer.Option(help="own: the generator's masks; oracle: the ground-truth masks.")] = "own",
     compare: Annotated[
         list[str],
-        typer.Option(
-            help="Also answer by other settings, on the same masks and embeddings: base, retrieval, fused, evidence "
+        repeatable(
+            "Also answer by other settings, on the same masks and embeddings: base, retrieval, fused, evidence "
             "or paper; with options for a grid, for example 'paper,lambda=0.3+0.5,T=0.5+0.7' or 'fused,k=8+16,"
             "tau=0.03+0.05'. May be repeated."
         ),
-    ] = [],  # noqa: B006
+    ],
     seen: Annotated[
         str | None,
         typer.Option(help="Classes of a base vocabulary: a file with a name a line, or a list, as coco-panoptic."),
@@ -74,6 +75,7 @@ def evaluate(
     workers: WorkersOption = 2,
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
+    from knnclip.datasets import select_samples
     from knnclip.errors import UsageError
     from knnclip.evaluation.runs import Evaluation, add_up_folder, read_shard, score_images
     from knnclip.evaluation.runs import report as write_report

@@ -22,20 +22,21 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     open_data,
+    repeatable,
     report_rejections,
-    select_samples,
 )
 
 
 def ingest(
     directory: DatasetArgument,
+    *,
     store: StoreOption = DEFAULT_STORE,
-    format: FormatOption = "auto",  # noqa: A002 - the option's name
+    data_format: FormatOption = "auto",
     kind: Annotated[str, typer.Option(help="Store the truth's segments, the generator's proposals, or both.")] = "both",
-    only: Annotated[list[str], typer.Option(help="Store only this class; may be repeated.")] = [],  # noqa: B006
-    exclude: Annotated[list[str], typer.Option(help="Do not store this class; may be repeated.")] = [],  # noqa: B006
-    images: ImagesOption = [],  # noqa: B006
-    ignore: IgnoreOption = [],  # noqa: B006
+    only: Annotated[list[str], repeatable("Store only this class; may be repeated.")],
+    exclude: Annotated[list[str], repeatable("Do not store this class; may be repeated.")],
+    images: ImagesOption,
+    ignore: IgnoreOption,
     max_instances_per_image: Annotated[
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
@@ -56,13 +57,14 @@ def ingest(
     workers: WorkersOption = 2,
 ) -> None:
     """Store every labelled instance of a data set, in one pass that can be stopped and run again."""
-    from knnclip.ingest import IngestSettings
+    from knnclip.datasets import select_samples
+    from knnclip.ingest import IngestSettings, kind_by_name
     from knnclip.ingest import ingest as run
     from knnclip.segmenter import Segmenter
 
-    dataset = open_data(directory, format, ignore)
+    dataset = open_data(directory, data_format, ignore)
     samples = select_samples(dataset, images)
-    settings = IngestSettings(kind, tuple(only), tuple(exclude), max_instances_per_image)  # type: ignore[arg-type]
+    settings = IngestSettings(kind_by_name(kind), tuple(only), tuple(exclude), max_instances_per_image)
     start = time.perf_counter()
     with (
         Segmenter.open(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from knnclip.cli.common import Bar, WorkersOption
+from knnclip.cli.common import Bar, WorkersOption, repeatable
 
 app = typer.Typer(help="Score prediction files against truth files; no model is needed.", no_args_is_help=True)
 
@@ -18,10 +18,11 @@ JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the 
 
 @app.command()
 def semantic(
+    *,
     pred_dir: Annotated[Path, typer.Option(help="Folder of predicted index PNGs.")],
     truth_dir: Annotated[Path, typer.Option(help="Folder of true index PNGs of the same names.")],
     classes: Annotated[Path, typer.Option(help="classes.txt: `index name` a line.")],
-    ignore: Annotated[list[int], typer.Option(help="Index of the truth that is not scored; may be repeated.")] = [],  # noqa: B006
+    ignore: Annotated[list[int], repeatable("Index of the truth that is not scored; may be repeated.")],
     out: JsonOption = None,
     workers: WorkersOption = 2,
 ) -> None:

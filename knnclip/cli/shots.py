@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 def shots(
     directory: DatasetArgument,
     val: ValArgument,
+    *,
     counts: Annotated[
         str, typer.Option("--shots", help="Instances of each class, joined by commas; all is everything there is.")
     ] = "1,2,5,10,50,all",
     seeds: Annotated[int, typer.Option(min=1, help="So many draws of the instances.")] = 3,
     format: FormatOption = "auto",  # noqa: A002 - the option's name
-    ignore: IgnoreOption = [],  # noqa: B006
+    ignore: IgnoreOption,
     max_instances_per_image: RowsOption = 150,
     preset: PresetOption = "builtin",
     encoder: EncoderOption = None,

@@ -8,15 +8,20 @@ from pathlib import Path, PurePosixPath
 from knnclip.errors import DatasetError
 
 MAX_FILES = 100_000
+"""Images and labels of 50,000 pictures. A zip of millions of empty files would fill a folder, and is told before."""
+
 MAX_BYTES = 8 * 2**30
+"""A larger limit lets one upload take more of a server's disk, a smaller one refuses sets that people have."""
+
 MAX_RATIO = 200
 """Photographs and label images hardly shrink in a zip; what grows by more is made to fill the disk."""
 
 CHUNK_BYTES = 2**20
+"""Read and counted at once: small against any limit, large against the cost of a call."""
 
 
 def extract_zip(file: str | Path, folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
-    """Unpacks an archive into an empty folder and returns the folder that holds the data.
+    """Unpacks the archive ``file`` into ``folder``, which is empty, and returns the folder that holds the data.
 
     That is ``folder``, or the one folder that everything in the archive lies in. Raises ``DatasetError`` if the file is
     no zip, is damaged or encrypted, names a place outside the folder, or unpacks to more than ``max_bytes``, to more

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
+from knnclip.datasets.rejections import Rejection
+from knnclip.errors import DatasetError
 from knnclip.structures import Image, Int32, Mask, masks_from_labels
 from knnclip.vocabulary import Color
 
 MIN_AREA_PX = 30
-"""Masks smaller than this have too few pixels to be described; they are scored, but neither stored nor asked."""
+"""Masks smaller than this are scored, but neither stored nor asked: 5 x 6 pixels are too few to describe a thing by.
+
+Smaller ones fill a store with what resembles everything; a larger limit leaves out what is far away.
+"""
 
 IGNORED = -1
 """Value of a label map where the truth says nothing: never stored, never scored."""
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Something that could not be used, and why."""
-
-    file: str
-    place: str | None  # line, annotation id or index within the file
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,15 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self, sample: Sample) -> LabelledImage:
-        """Reads one image and its truth. Raises ``ImageError`` or ``DatasetError`` if the image cannot be used at all;
+        """Reads one image and its truth. Raises ``InputError`` if the image or its truth cannot be used at all;
         a broken annotation is in ``rejected`` and the others stand.
         """
+
+    @property
+    def summary(self) -> str:
+        """What was found, for people: format, number of images and classes, whether objects are told apart."""
+        objects = "objects told apart" if self.has_instances else "objects not told apart"
+        return f"{self.format}, {len(self.samples):,} images, {len(self.classes)} classes, {objects}"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -99,6 +102,26 @@ class Dataset(ABC):
     def files(self, sample: Sample) -> tuple[Path, ...]:
         """The files that an image and its truth are read from; whoever counted them knows by them what changed."""
         return (sample.image_path,)
+
+
+def select_samples(dataset: Dataset, patterns: Sequence[str] = ()) -> list[Sample]:
+    """The samples whose image's file name matches one of the patterns (``*``, ``?`` and ``[...]``, as a shell's).
+
+    Without patterns all of them. ``DatasetError`` if there is none: the data set has no image that can be read, or no
+    pattern matches.
+    """
+    if not dataset.samples:
+        first = dataset.rejected[0].reason if dataset.rejected else "it lists none"
+        raise DatasetError(f"{dataset.root} has no image that can be read: {first}")
+    chosen = [
+        sample
+        for sample in dataset.samples
+        if not patterns or any(fnmatchcase(sample.image_path.name, pattern) for pattern in patterns)
+    ]
+    if not chosen:
+        name, asked = dataset.samples[0].image_path.name, " ".join(patterns)
+        raise DatasetError(f"no image of {dataset.root} matches {asked}; its first is {name}, check the pattern")
+    return chosen
 
 
 def paint(instances: tuple[LabelledMask, ...], names: tuple[str, ...], shape: tuple[int, int]) -> Int32:

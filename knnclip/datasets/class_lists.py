@@ -16,8 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from knnclip.datasets.base import ClassLabel
-from knnclip.datasets.reading import read_text
 from knnclip.errors import lookup
+from knnclip.files import read_text
 
 FOLDER = files("knnclip") / "datasets" / "classes"
 
@@ -40,7 +40,7 @@ def read_class_list(name: str, encoding: str) -> Mapping[int, ClassLabel]:
 def names_in(given: str) -> set[str]:
     """All names and synonyms of a list by its name, or the lines of a text file.
 
-    ``UsageError`` lists the lists if it is neither.
+    ``UsageError`` lists the lists if it is neither, ``InputError`` if the file cannot be read.
     """
     if Path(given).is_file():
         return {line.strip() for line in read_text(Path(given)).splitlines() if line.strip()}

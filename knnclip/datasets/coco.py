@@ -8,7 +8,6 @@ lists synonyms, and it says where an image lies by its address.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from knnclip.datasets.base import (
     Dataset,
     LabelledImage,
     LabelledMask,
-    Rejection,
     Sample,
     paint,
     unwanted,
@@ -29,12 +27,15 @@ from knnclip.datasets.base import (
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_coco
-from knnclip.datasets.reading import read_text, seen
+from knnclip.datasets.reading import contents
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError
+from knnclip.files import read_json
 from knnclip.images import read_image
 
 Annotation = dict[str, Any]
 
+# What a folder lacks, for messages.
 INSTANCES = "instances.json, annotations/instances_SPLIT.json or ade20k_instance_SPLIT.json"
 LVIS = "lvis_v1_SPLIT.json"
 ADE_SPLITS = {"train": "training", "val": "validation"}
@@ -66,17 +67,17 @@ class CocoInstances(Dataset):
         found: list[LabelledMask] = []
         rejected: list[Rejection] = []
         for annotation in self.annotations.get(sample.ref, ()):
-            row = f"annotation {annotation.get('id', '?')}"
+            place = f"annotation {annotation.get('id', '?')}"
             category = int(annotation.get("category_id", -1))
             if category in self.ignored:
                 continue
             if category not in self.names:
-                rejected.append(Rejection(str(self.file), row, f"category {category!r} is not in categories"))
+                rejected.append(Rejection(str(self.file), place, f"category {category!r} is not in categories"))
                 continue
             try:
                 mask = turned(mask_from_coco(annotation.get("segmentation"), size), turn)
             except MaskError as error:
-                rejected.append(Rejection(str(self.file), row, str(error)))
+                rejected.append(Rejection(str(self.file), place, str(error)))
                 continue
             found.append(LabelledMask(mask, self.names[category], bool(annotation.get("iscrowd", 0))))
         names = self.class_names
@@ -84,7 +85,9 @@ class CocoInstances(Dataset):
 
 
 def open_coco(root: Path, ignore: Collection[str] = ()) -> CocoInstances:
-    """Opens a folder, or the JSON file itself; ``DatasetError`` if the JSON is missing or is not COCO instances."""
+    """Opens a folder, or the JSON file itself; ``DatasetError`` if the JSON is missing or is not COCO instances,
+    ``InputError`` if it cannot be read at all.
+    """
     file = root if root.is_file() else _only(root, INSTANCES, find_instances(root))
     return _checked("coco", root, file, ignore)
 
@@ -97,6 +100,16 @@ def open_lvis(root: Path, ignore: Collection[str] = ()) -> CocoInstances:
     """
     file = root if root.is_file() else _only(root, LVIS, find_lvis(root))
     return _checked("lvis", root, file, ignore)
+
+
+def is_coco(root: Path) -> bool:
+    """Whether a folder has a JSON of instances, or ``root`` is a JSON itself."""
+    return root.suffix == ".json" or bool(find_instances(root))
+
+
+def is_lvis(root: Path) -> bool:
+    """Whether a folder has a JSON of LVIS, or ``root`` is one itself."""
+    return bool(find_lvis(root))
 
 
 def find_instances(root: Path) -> list[Path]:
@@ -114,7 +127,7 @@ def find_lvis(root: Path) -> list[Path]:
 
 def _only(root: Path, expected: str, found: list[Path]) -> Path:
     if not found:
-        raise DatasetError(f"{root} has no {expected}; {seen(root)}")
+        raise DatasetError(f"{root} has no {expected}; {contents(root)}")
     if len(found) > 1:
         names = ", ".join(file.relative_to(root).as_posix() for file in found)
         raise DatasetError(f"{root} has {len(found)} of {expected} ({names}); pass the file itself")
@@ -199,15 +212,12 @@ def _file_name(entry: dict[str, Any], file: Path) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{file} line {error.lineno}: is not JSON ({error.msg}); mend or export it again") from None
+    content = read_json(file)
     missing = [
         key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content
     ]
     if missing:
-        raise DatasetError(f"{file} is not COCO instances: it has no {', '.join(missing)}")
+        raise DatasetError(f"{file} is not COCO instances: it has no {', '.join(missing)}; export it again")
     return dict(content)
 
 

@@ -7,7 +7,6 @@ split's folder. 0 is void; crowds are neither stored nor scored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from knnclip.datasets.base import (
     Dataset,
     LabelledImage,
     LabelledMask,
-    Rejection,
     Sample,
     unwanted,
     without_shared_synonyms,
@@ -29,8 +27,10 @@ from knnclip.datasets.base import (
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.coco import image_folders
 from knnclip.datasets.orientation import fitted
-from knnclip.datasets.reading import read_text, seen
+from knnclip.datasets.reading import contents
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError
+from knnclip.files import read_json
 from knnclip.images import ids_from_rgb, read_image
 from knnclip.structures import Mask
 
@@ -73,6 +73,11 @@ class CocoPanoptic(Dataset):
         return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
 
 
+def is_coco_panoptic(root: Path) -> bool:
+    """Whether a folder has one panoptic JSON with its PNGs, or ``root`` is one itself."""
+    return find_panoptic(root) is not None
+
+
 def find_panoptic(root: Path) -> Path | None:
     """The panoptic JSON of a folder, or the file itself; None if there is none."""
     if root.is_file():
@@ -88,11 +93,14 @@ def find_panoptic(root: Path) -> Path | None:
 
 
 def open_coco_panoptic(root: Path, ignore: Collection[str] = ()) -> CocoPanoptic:
-    """Opens a folder, or the JSON itself; ``DatasetError`` if it is missing, ambiguous or of another kind."""
+    """Opens a folder, or the JSON itself; ``DatasetError`` if it is missing, ambiguous or of another kind,
+    ``InputError`` if it cannot be read at all.
+    """
     file = find_panoptic(root)
     if file is None:
         raise DatasetError(
-            f"{root} has not one panoptic*.json with a folder of PNGs of its name; pass the file itself; {seen(root)}"
+            f"{root} has not one panoptic*.json with a folder of PNGs of its name; pass the file itself; "
+            f"{contents(root)}"
         )
     try:
         return _opened(root, file, ignore)
@@ -101,7 +109,7 @@ def open_coco_panoptic(root: Path, ignore: Collection[str] = ()) -> CocoPanoptic
 
 
 def _opened(root: Path, file: Path, ignore: Collection[str]) -> CocoPanoptic:
-    content = json.loads(read_text(file))
+    content = read_json(file)
     categories, annotations = content["categories"], content["annotations"]
     folder = file.parent.parent if file.parent.name == "annotations" else file.parent
     split = file.stem.removeprefix("panoptic_")

@@ -22,19 +22,19 @@ from knnclip.datasets.base import (
     Dataset,
     LabelledImage,
     LabelledMask,
-    Rejection,
     Sample,
     connected_pieces,
     paint,
 )
 from knnclip.datasets.orientation import fitted
 from knnclip.datasets.polygons import mask_from_coco
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError, UsageError, unknown_name
-from knnclip.images import read_image
+from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32
 
 SCHEME = "detectron2:"
-REGISTER = "KNNCLIP_DETECTRON2_REGISTER"
+REGISTER = "KNNCLIP_DETECTRON2_REGISTER"  # environment variable
 INSTALL = "pip install 'git+https://github.com/facebookresearch/detectron2.git'"
 
 Record = Mapping[str, Any]
@@ -76,13 +76,7 @@ class RegisteredDataset(Dataset):
         return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
 
     def _semantic(self, file: Path, shape: tuple[int, int], image_path: Path) -> Int32:
-        from PIL import Image as Pil
-
-        try:
-            values = np.asarray(Pil.open(file)).astype(np.int32)
-        except OSError as error:
-            raise DatasetError(f"{file}: cannot be read as a label image ({error}); check the file") from None
-        values = fitted(values, shape, file, image_path)
+        values = fitted(read_index_map(file), shape, file, image_path)
         index = {name: i for i, name in enumerate(self.class_names)}
         table = np.full(max(len(self.names), int(values.max()) + 1, self.ignore_value + 1), IGNORED, dtype=np.int32)
         for value, name in enumerate(self.names):

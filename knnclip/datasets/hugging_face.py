@@ -8,7 +8,6 @@ others are called "class 1" and so on, which takes a look at every mask. 255 and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +17,20 @@ import numpy as np
 
 from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, Sample, connected_pieces, unwanted
 from knnclip.datasets.label_images import index_map
-from knnclip.datasets.orientation import turn_of
-from knnclip.datasets.reading import read_text
-from knnclip.errors import DatasetError, ImageError, UsageError, unknown_name
-from knnclip.images import read_image, read_index_map, turned_upright
+from knnclip.datasets.orientation import turn_of, turned_upright
+from knnclip.errors import DatasetError, ImageError, InputError, UsageError, unknown_name
+from knnclip.files import read_json
+from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32
 
 SCHEME = "hf:"
 INSTALL = "pip install 'knnclip[hf]'"
 OPTIONS = ("split", "image", "mask")
+"""What may follow the name, each as ``,OPTION=VALUE``."""
+
 ID2LABEL = "id2label.json"
+"""Beside the data: an object of names by index, as Hugging Face's models have one."""
+
 VOID = frozenset({0, 255, 65535})
 """Values without a name that are no class."""
 
@@ -154,8 +157,9 @@ def _named(name: str, features: Mapping[str, Any]) -> dict[int, str]:
     """
     file = _id2label(name)
     if file is not None:
+        content = read_json(file)
         try:
-            return {int(value): str(label) for value, label in json.loads(read_text(file)).items()}
+            return {int(value): str(label) for value, label in content.items()}
         except (ValueError, AttributeError) as error:
             raise DatasetError(f"{file} is not an object of names by index ({error}); mend the file") from None
     lists = (getattr(getattr(feature, "feature", None), "names", None) for feature in features.values())
@@ -182,7 +186,7 @@ def _found(table: Any, column: str) -> set[int]:  # noqa: ANN401 - a type of a p
         where = f"{column} of row {row}"
         try:
             found.update(np.unique(_values(_content(cell[column], where), where)).tolist())
-        except (ImageError, DatasetError):
+        except InputError:
             continue  # it is rejected when its row is loaded
     return found
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 from knnclip.datasets.base import ClassLabel, unwanted
 from knnclip.datasets.label_images import LabelImages
-from knnclip.datasets.reading import images_in, read_text, seen
+from knnclip.datasets.reading import contents, images_in
 from knnclip.errors import DatasetError
+from knnclip.files import read_text
 
 VOID = "void"
+"""Name of what is never stored or scored."""
+
 LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")
 
 
@@ -26,6 +29,11 @@ class IndexMasks(LabelImages):
     """The reader of this format."""
 
     format: str = "masks"
+
+
+def is_index_masks(root: Path) -> bool:
+    """Whether a folder has label images, ``labels/*.png``."""
+    return any((root / "labels").glob("*.png"))
 
 
 def open_index_masks(root: Path, ignore: Collection[str] = ()) -> IndexMasks:
@@ -39,7 +47,7 @@ def open_index_masks(root: Path, ignore: Collection[str] = ()) -> IndexMasks:
         raise DatasetError(f"{find_classes(root)} lists no class that is not ignored")
     samples = images_in(root / "images", root)
     if not (root / "labels").is_dir():
-        raise DatasetError(f"{root} has no labels/ with a PNG for each image; {seen(root)}")
+        raise DatasetError(f"{root} has no labels/ with a PNG for each image; {contents(root)}")
     return IndexMasks(
         root=root,
         classes=tuple(wanted.values()),

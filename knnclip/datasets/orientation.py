@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
-from knnclip.images import read_orientation, turned_upright
+from knnclip.images import read_orientation
 from knnclip.structures import Int32, Mask
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 def turn_of(
@@ -14,8 +20,10 @@ def turn_of(
 ) -> int:
     """The EXIF orientation by which labels made at ``size`` ``(h, w)`` come upright; 1 if they fit as they are.
 
-    A camera may store a picture lying on its side and note how to turn it. Labels that were made on the pixels as they
-    are stored have the sides swapped; they are turned as the image was. ``DatasetError`` if they fit in neither way.
+    ``shape`` is that of the upright image, whose file is ``image_path`` (or ``content``, its bytes); ``where`` names
+    the labels in an error. A camera may store a picture lying on its side and note how to turn it. Labels that were
+    made on the pixels as they are stored have the sides swapped; they are turned as the image was. ``DatasetError`` if
+    they fit in neither way.
     """
     if size == shape:
         return 1
@@ -25,6 +33,17 @@ def turn_of(
         f"{where}: the labels are for {size[1]}x{size[0]} px, the image has {shape[1]}x{shape[0]} px; "
         "export them again at the size of the image"
     )
+
+
+def turned_upright(pixels: NDArray[Pixel], orientation: int) -> NDArray[Pixel]:
+    """``(H, W, ...)`` pixels as they are stored, turned by an EXIF orientation as ``read_image`` turns an image."""
+    if orientation > 4:  # rows and columns are swapped
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def fitted(values: Int32, shape: tuple[int, int], file: Path, image_path: Path) -> Int32:

@@ -10,11 +10,15 @@ import numpy as np
 from knnclip.errors import MaskError
 from knnclip.structures import Mask
 
+FAR_OUTSIDE = 4.0
+"""A coordinate beyond so many times the image's longer side is taken for a mistake: pycocotools allocates by it."""
+
 
 def mask_from_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -> Mask:
     """The union of polygons, each ``[x0, y0, x1, y1, ...]`` in pixels, cut off at the image's borders.
 
-    ``MaskError`` for fewer than three points, an odd count, numbers that are not finite, or nothing inside the image.
+    ``shape`` is the image's ``(H, W)``. ``MaskError`` for fewer than three points, an odd count, numbers that are not
+    finite, or nothing inside the image.
     """
     from pycocotools import mask as coco
 
@@ -26,9 +30,8 @@ def mask_from_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, in
     if not polygons:
         raise MaskError("the annotation has no polygon")
     height, width = shape
-    corners = np.array([np.asarray(p, dtype=np.float64).reshape(-1, 2)[:, i].mean() for p in polygons for i in (0, 1)])
-    limit = 4.0 * max(height, width)
-    if (np.abs(corners) > limit).any() or any(np.abs(np.asarray(p)).max() > limit for p in polygons):
+    limit = FAR_OUTSIDE * max(height, width)
+    if any(np.abs(np.asarray(p)).max() > limit for p in polygons):
         raise MaskError(f"the polygon lies outside the image of {width}x{height} px")
     dense = coco.decode(coco.merge(coco.frPyObjects([list(map(float, p)) for p in polygons], height, width)))
     if not dense.any():
@@ -39,7 +42,7 @@ def mask_from_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, in
 def mask_from_coco(segmentation: Any, shape: tuple[int, int]) -> Mask:  # noqa: ANN401 - JSON of unknown form
     """The mask of a COCO ``segmentation``: polygons, or run lengths as a list or as COCO's text.
 
-    ``MaskError`` if it is none of these, is for another image size, or is empty.
+    ``shape`` is the image's ``(H, W)``. ``MaskError`` if it is none of these, is for another image size, or is empty.
     """
     from pycocotools import mask as coco
 

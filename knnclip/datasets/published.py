@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from knnclip.datasets.base import ClassLabel, Rejection, Sample, unwanted, without_shared_synonyms
+from knnclip.datasets.base import ClassLabel, Sample, unwanted, without_shared_synonyms
 from knnclip.datasets.class_lists import read_class_list
 from knnclip.datasets.label_images import LabelImages, ObjectFiles
 from knnclip.datasets.layouts import LAYOUTS, Key, Layout
-from knnclip.datasets.reading import read_text, seen
+from knnclip.datasets.reading import contents
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError
+from knnclip.files import read_json, read_text
 
-PUBLISHED = tuple(dict.fromkeys(layout.format for layout in LAYOUTS))
+FIRST_AT = {layout.labels: layout for layout in reversed(LAYOUTS)}
+"""The layout that a folder is taken for, by where its labels are: several sets may lie in one tree."""
 
 
-def published_format(root: Path) -> str | None:
-    """The published set that a folder holds, or is a part of; None if it is none."""
-    return next((layout.format for layout in LAYOUTS if layout.home(root) is not None), None)
+def is_published(format: str, root: Path) -> bool:  # noqa: A002
+    """Whether a folder holds a published set, or is a part of it, and is taken for this one of those in its tree."""
+    return any(layout.format == format and layout.home(root) is not None for layout in FIRST_AT.values())
 
 
 def open_published(format: str, root: Path, ignore: Collection[str] = ()) -> LabelImages:  # noqa: A002
@@ -33,13 +35,15 @@ def open_published(format: str, root: Path, ignore: Collection[str] = ()) -> Lab
     layout, home = next(((layout, home) for layout, home in places if home is not None), (None, None))
     if layout is None or home is None:
         expected = " or ".join(dict.fromkeys(layout.described(layout.labels) for layout in layouts))
-        raise DatasetError(f"{root}: {format} has its labels at {expected}, and none is there; {seen(root)}")
+        raise DatasetError(f"{root}: {format} has its labels at {expected}, and none is there; {contents(root)}")
     classes, void = _classes(layout, home)
     wanted = {value: label for value, label in classes.items() if not unwanted(value, label, ignore)}
     pairs, rejected = _pairs(layout, home, root)
     if not pairs:
         expected = " or ".join(layout.described(template) for template in layout.images)
-        raise DatasetError(f"{root}: {format} has its images at {expected}, and none of them has labels; {seen(home)}")
+        raise DatasetError(
+            f"{root}: {format} has its images at {expected}, and none of them has labels; {contents(home)}"
+        )
     if not wanted:
         raise DatasetError(f"{root} has no class that is not ignored; check --ignore")
     samples = {key: Sample(image.relative_to(home).as_posix(), image) for key, (image, _) in pairs.items()}
@@ -103,15 +107,18 @@ def _classes(layout: Layout, home: Path) -> tuple[dict[int, ClassLabel], frozens
     if layout.config and (home / layout.config).is_file():
         return _configured(home / layout.config)
     if not layout.classes:
-        raise DatasetError(f"{home / layout.config} is missing, which lists the classes of these labels; {seen(home)}")
+        raise DatasetError(
+            f"{home / layout.config} is missing, which lists the classes of these labels; {contents(home)}"
+        )
     listed = read_class_list(layout.classes, layout.encoding)
     return {value: label for value, label in listed.items() if label.name not in layout.without}, layout.void
 
 
 def _configured(file: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
     """What a configuration of Mapillary Vistas evaluates, and what it does not; a value is a place in its list."""
+    content = read_json(file)
     try:
-        labels = json.loads(read_text(file))["labels"]
+        labels = content["labels"]
         counted = Counter(str(label["readable"]).lower() for label in labels)
         classes = {}
         for value, label in enumerate(labels):

@@ -8,8 +8,8 @@ from knnclip.datasets.base import Sample
 from knnclip.errors import DatasetError
 from knnclip.images import IMAGE_SUFFIXES
 
-SEEN_ENTRIES = 6
-"""So many entries of a folder are named in a message."""
+SHOWN_ENTRIES = 6
+"""So many entries of a folder are named in a message, which is to stay one line that is read."""
 
 
 def images_in(folder: Path, root: Path) -> tuple[Sample, ...]:
@@ -22,20 +22,10 @@ def images_in(folder: Path, root: Path) -> tuple[Sample, ...]:
     return tuple(Sample(file.relative_to(root).as_posix(), file) for file in files)
 
 
-def seen(folder: Path) -> str:
+def contents(folder: Path) -> str:
     """What a folder holds, for a message: its first few entries."""
     if not folder.is_dir():
         return f"{folder.name} is {'a file' if folder.exists() else 'not there'}"
     entries = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in folder.iterdir())
-    more = f" and {len(entries) - SEEN_ENTRIES} more" if len(entries) > SEEN_ENTRIES else ""
-    return f"it holds {', '.join(entries[:SEEN_ENTRIES]) or 'nothing'}{more}"
-
-
-def read_text(path: Path) -> str:
-    """A text file as UTF-8; ``DatasetError`` names it if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    more = f" and {len(entries) - SHOWN_ENTRIES} more" if len(entries) > SHOWN_ENTRIES else ""
+    return f"it holds {', '.join(entries[:SHOWN_ENTRIES]) or 'nothing'}{more}"

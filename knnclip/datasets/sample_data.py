@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 WIDTH_PX, HEIGHT_PX = 320, 240
+"""Small enough that all of it is ingested in seconds, large enough that a cone has a shape."""
+
 SPLITS = {"train": 24, "val": 8}
+"""Pictures of each split; every class is in several of them."""
 
 CLASSES: tuple[tuple[str, Color, str], ...] = (
     ("sky", (110, 170, 220), "stuff"),
@@ -31,6 +34,8 @@ CLASSES: tuple[tuple[str, Color, str], ...] = (
     ("car", (200, 40, 60), "thing"),
     ("traffic cone", (240, 130, 20), "thing"),
 )
+"""Name, colour and kind; a class's index is its place."""
+
 INDEX = {name: index for index, (name, _, _) in enumerate(CLASSES)}
 
 Point = tuple[float, float]
@@ -74,7 +79,8 @@ class Scene:
 def write_sample_data(directory: str | Path, *, seed: int = 0) -> None:
     """Draws the splits ``train`` and ``val`` as folders of images and index masks, with ``classes.txt`` above them.
 
-    Raises ``DatasetError`` if the folder holds something else.
+    ``seed``: another one draws other scenes; the same gives the same bytes. Files of an earlier run are drawn anew.
+    Raises ``DatasetError`` if the folder holds something else, ``OutputError`` if a file cannot be written.
     """
     root = Path(directory)
     if root.exists() and not root.is_dir():

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, LabelledMask, Rejection, Sample, paint
+from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, LabelledMask, Sample, paint
 from knnclip.datasets.polygons import mask_from_polygons
-from knnclip.datasets.reading import images_in, read_text, seen
+from knnclip.datasets.reading import contents, images_in
+from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError
+from knnclip.files import read_text
 from knnclip.images import read_image
 
 
@@ -32,7 +34,7 @@ class YoloSegmentation(Dataset):
         return sample.image_path, self.root / "labels" / f"{sample.image_path.stem}.txt"
 
     def load(self, sample: Sample) -> LabelledImage:
-        """Reads one image and its label file; raises ``ImageError`` if the image cannot be read."""
+        """Reads one image and its label file; raises ``InputError`` if one of them cannot be read."""
         image = read_image(sample.image_path)
         shape = (int(image.shape[0]), int(image.shape[1]))
         _, path = self.files(sample)
@@ -68,6 +70,11 @@ class YoloSegmentation(Dataset):
         return LabelledMask(mask_from_polygons([(coordinates * scale).tolist()], shape), name)
 
 
+def is_yolo(root: Path) -> bool:
+    """Whether a folder has label files, ``labels/*.txt``."""
+    return any((root / "labels").glob("*.txt"))
+
+
 def open_yolo(root: Path, ignore: Collection[str] = ()) -> YoloSegmentation:
     """Opens a folder of this format; ``DatasetError`` says what is missing."""
     listed = read_names(root)
@@ -77,7 +84,9 @@ def open_yolo(root: Path, ignore: Collection[str] = ()) -> YoloSegmentation:
     classes = tuple(ClassLabel(name, True) for name in names if name is not None)
     samples = images_in(root / "images", root)
     if not (root / "labels").is_dir():
-        raise DatasetError(f"{root} has no labels/ with a text file for each image that shows something; {seen(root)}")
+        raise DatasetError(
+            f"{root} has no labels/ with a text file for each image that shows something; {contents(root)}"
+        )
     return YoloSegmentation(root=root, classes=classes, samples=samples, names=names)
 
 

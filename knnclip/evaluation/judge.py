@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from knnclip.datasets import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, Rejection, Sample
-from knnclip.errors import DatasetError, ImageError, UsageError
+from knnclip.errors import InputError, UsageError
 from knnclip.evaluation.cases import index_of_class, make_case
 from knnclip.evaluation.record import Annotation, ImageRecord, cells_of, instance_annotation
 from knnclip.metrics.panoptic import SegmentCounts, SegmentInfo, segment_counts
@@ -115,7 +115,7 @@ class _Judge:
     def __call__(self, sample: Sample) -> Outcome:
         try:
             labelled = self.dataset.load(sample)
-        except (ImageError, DatasetError) as error:
+        except InputError as error:
             return Outcome(sample, None, (Rejection(sample.ref, None, str(error)),))
         start = time.perf_counter()
         analysis = self.segmenter.analyse(labelled.image, masks=masks_to_use(labelled, self.masks))

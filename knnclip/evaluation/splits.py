@@ -13,7 +13,7 @@ import numpy as np
 
 from knnclip.catalogue import FrozenParts
 from knnclip.datasets import Dataset, Rejection, Sample
-from knnclip.errors import DatasetError, ImageError
+from knnclip.errors import DatasetError, InputError
 from knnclip.evaluation.cases import Case, confusion_of_cases, make_case
 from knnclip.ingest import IngestSettings, labelled_instances
 from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
@@ -70,14 +70,14 @@ def encode(
         def learn(dataset: Dataset, sample: Sample) -> tuple[list[LabelledInstance], tuple[Rejection, ...]]:
             try:
                 labelled = dataset.load(sample)
-            except (ImageError, DatasetError) as error:
+            except InputError as error:
                 return [], (Rejection(sample.ref, None, str(error)),)
             return labelled_instances(segmenter, sample.ref, labelled, settings), labelled.rejected
 
         def ask(sample: Sample) -> tuple[Case | None, tuple[Rejection, ...]]:
             try:
                 labelled = val.load(sample)
-            except (ImageError, DatasetError) as error:
+            except InputError as error:
                 return None, (Rejection(sample.ref, None, str(error)),)
             table = np.array([place.get(name, -1) for name in labelled.class_names] + [-1], dtype=np.int32)
             analysis = segmenter.analyse(labelled.image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.errors import DatasetError
-from knnclip.images import ids_from_rgb, read_index_map
+from knnclip.errors import DatasetError, InputError
+from knnclip.files import read_json
+from knnclip.images import ids_from_rgb, read_image, read_index_map
 from knnclip.metrics.instances import InstanceScores, score_instances
 from knnclip.metrics.panoptic import PanopticQuality, SegmentCounts, segment_counts, segment_infos
 from knnclip.metrics.semantic import PixelCounts, SemanticConfusion, count_pixels
@@ -67,7 +67,7 @@ def score_panoptic_files(
     progress: Progress = SILENT,
 ) -> PanopticQuality:
     """COCO panoptic JSON and PNGs. Every image of the truth needs a prediction."""
-    truth, prediction = _json(truth_json), _json(prediction_json)
+    truth, prediction = read_json(truth_json), read_json(prediction_json)
     categories = _entry(truth, "categories", truth_json)
     column = {int(category["id"]): i for i, category in enumerate(categories)}
     quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
@@ -83,14 +83,14 @@ def score_panoptic_files(
         answer = said[annotation["image_id"]]
         try:
             return segment_counts(
-                _panoptic_map(truth_dir / annotation["file_name"]),
+                ids_from_rgb(read_image(truth_dir / annotation["file_name"])),
                 segment_infos(annotation["segments_info"], column),
-                _panoptic_map(prediction_dir / answer["file_name"]),
+                ids_from_rgb(read_image(prediction_dir / answer["file_name"])),
                 segment_infos(answer["segments_info"], column),
                 len(categories),
             )
-        except DatasetError as error:
-            raise DatasetError(f"image {annotation['image_id']}: {error}") from error
+        except InputError as error:
+            raise InputError(f"image {annotation['image_id']}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"image {annotation['image_id']}: not as in a COCO panoptic JSON ({error!r})") from error
 
@@ -102,10 +102,10 @@ def score_panoptic_files(
 
 def score_instance_files(prediction_json: Path, truth_json: Path) -> InstanceScores:
     """A COCO results JSON against a COCO instances JSON."""
-    results = _json(prediction_json)
+    results = read_json(prediction_json)
     if not isinstance(results, list):
         raise DatasetError(f"{prediction_json}: is no list; expected COCO results")
-    return score_instances(_json(truth_json), results)
+    return score_instances(read_json(truth_json), results)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -117,24 +117,6 @@ def _images(folder: Path) -> list[Path]:
 
 def _index_map(file: Path) -> NDArray[np.int64]:
     return read_index_map(file).astype(np.int64)
-
-
-def _panoptic_map(file: Path) -> NDArray[np.int32]:
-    from PIL import Image as Pil
-
-    try:
-        return ids_from_rgb(np.asarray(Pil.open(file).convert("RGB")))
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be read as a panoptic PNG ({error}); check the file") from None
-
-
-def _json(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be read ({error.strerror}); check the path") from None
-    except ValueError as error:
-        raise DatasetError(f"{file}: is not JSON ({error}); check the file") from None
 
 
 def _entry(content: Any, key: str, file: Path) -> list[dict[str, Any]]:  # noqa: ANN401

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from knnclip.errors import UsageError, WeightsError
+from knnclip.files import read_text
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
 from knnclip.parts.card import Card
@@ -127,8 +128,5 @@ def _session(model: Path, device: str) -> Any:  # noqa: ANN401 - the library is 
 
 
 def _labels(path: Path) -> list[tuple[str, ...]]:
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} cannot be read as a list of labels ({error}); one name a line, in UTF-8") from error
-    return [tuple(name.strip() for name in line.split(",")) for line in lines if line.strip()]
+    """The labels of the file, one a line, synonyms after commas; ``InputError`` if it cannot be read."""
+    return [tuple(name.strip() for name in line.split(",")) for line in read_text(path).splitlines() if line.strip()]

@@ -8,16 +8,17 @@ zero-shot classifier does. With ``waffle`` the templates are random words behind
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import string
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from knnclip.errors import UsageError
+from knnclip.errors import OutputError, UsageError
+from knnclip.files import write_atomically
 from knnclip.structures import Float32
 
 CACHE_VARIABLE = "KNNCLIP_CACHE"
@@ -107,10 +108,9 @@ def _read(path: Path) -> Float32 | None:
 
 def _write(path: Path, vector: Float32) -> None:
     """Whole or not at all; a cache that cannot be written is no error."""
+    content = io.BytesIO()
+    np.save(content, vector)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            np.save(file, vector)
-        Path(file.name).replace(path)
-    except OSError:
+        write_atomically(path, content.getvalue())
+    except OutputError:
         return

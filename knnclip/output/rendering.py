@@ -15,19 +15,36 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-UNKNOWN_COLOR: Color = (140, 140, 140)
+UNKNOWN_COLOR: Color = (140, 140, 140)  # grey, which no class gets that had to change its colour
 UNKNOWN_LABEL = "unknown"
-RIGHT_COLOR: Color = (0, 114, 178)  # Okabe and Ito's colours, which colour-blind people tell apart
+
+# Okabe and Ito's colours, which colour-blind people tell apart.
+RIGHT_COLOR: Color = (0, 114, 178)
 WRONG_COLOR: Color = (213, 94, 0)
 UNANSWERED_COLOR: Color = (240, 228, 66)
+NO_TRUTH_COLOR: Color = (20, 20, 20)
+
+OPACITY = 0.55
+"""Of colours over an image: a little more than half, so that classes are told apart and the image is still seen."""
+
 HATCH_PX = 12
+"""From one line of the hatching to the next: as dense as is still seen as lines in a picture that is shown reduced."""
+
 MARGIN_PX = 8
+"""Between panels and tiles, and around a legend."""
+
 TILE_PX = 112
+"""Side of a piece of evidence: five of them beside the segment are 728 pixels wide, which fits a page."""
+
 MAX_LABEL = 32
+"""Characters of a class name in a legend: some 200 pixels, so that it fits under a small picture."""
 
 
 def class_colors(semantic: Int32, vocabulary: Vocabulary) -> Image:
-    """``(H, W, 3) uint8``: each pixel in the colour of its class id, grey for UNKNOWN."""
+    """``(H, W, 3) uint8``: each pixel in the colour of its class id, grey for UNKNOWN.
+
+    ``semantic``: ``(H, W)`` class ids, as a ``Segmentation`` has them; all of them in the vocabulary.
+    """
     table = np.empty((int(max([UNKNOWN, *vocabulary.class_ids])) + 1, 3), dtype=np.uint8)
     table[UNKNOWN] = UNKNOWN_COLOR
     for info in vocabulary:
@@ -40,12 +57,14 @@ def overlay(
     segmentation: Segmentation,
     vocabulary: Vocabulary,
     *,
-    opacity: float = 0.55,
+    opacity: float = OPACITY,
     unknown: str = UNKNOWN_LABEL,
 ) -> Image:
-    """The image under its classes: colours blended with ``opacity`` in [0, 1], what is unknown hatched in grey,
-    borders between segments in white, and a legend of the classes present below. ``(H + legend, W, 3) uint8``.
-    ``unknown`` is what the legend calls the pixels without a class.
+    """The image under its classes, with a legend of those present below: ``(H + legend, W, 3) uint8``.
+
+    ``image``: ``(H, W, 3) uint8``, of which ``segmentation`` is the answer; ``vocabulary``: the classes in the colours
+    to use, see ``with_distinct_colors``. Colours are blended with ``opacity`` in [0, 1], what is unknown is hatched in
+    grey, borders between segments are white. ``unknown`` is what the legend calls the pixels without a class.
     """
     colors = class_colors(segmentation.semantic, vocabulary)
     blended = (image * (1.0 - opacity) + colors * opacity).round().astype(np.uint8)
@@ -61,14 +80,17 @@ def error_map(image: Image, truth: Int32, answer: Int32) -> Image:
     nothing was answered, and dark where the truth says nothing. ``(H, W)`` class indices, -1 for nothing.
     """
     kind = np.where(truth < 0, 0, np.where(answer < 0, 1, np.where(answer == truth, 2, 3)))
-    colors = np.array([(20, 20, 20), UNANSWERED_COLOR, RIGHT_COLOR, WRONG_COLOR], dtype=np.float64)
+    colors = np.array([NO_TRUTH_COLOR, UNANSWERED_COLOR, RIGHT_COLOR, WRONG_COLOR], dtype=np.float64)
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-    blended: Image = (0.45 * grey + 0.55 * colors[kind]).round().astype(np.uint8)
+    blended: Image = ((1.0 - OPACITY) * grey + OPACITY * colors[kind]).round().astype(np.uint8)
     return blended
 
 
 def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int, unknown: str = UNKNOWN_LABEL) -> Image:
-    """The classes of a map by falling area, each with its colour and its share of the pixels."""
+    """The classes of a map by falling area, each with its colour and its share of the pixels: ``(h, width_px, 3)``.
+
+    ``semantic``: ``(H, W)`` class ids; ``unknown``: what the pixels without a class are called.
+    """
     ids, counts = np.unique(semantic, return_counts=True)
     entries = []
     for place in np.argsort(-counts, kind="stable").tolist():
@@ -80,7 +102,7 @@ def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int, unknown: s
 
 
 def side_by_side(panels: Sequence[tuple[str, Image]]) -> Image:
-    """Titled pictures in one row."""
+    """Titled pictures, ``(H, W, 3) uint8`` of any sizes, side by side on white: ``(h, w, 3) uint8``."""
     from PIL import Image as Pil
     from PIL import ImageDraw
 
@@ -106,14 +128,16 @@ def anchor(mask: Mask) -> tuple[int, int]:
 
 
 def evidence_crop(item: Evidence, thumbnail: bytes) -> Image:
-    """The surroundings of a stored instance, cut from its image's JPEG thumbnail."""
+    """The surroundings of a stored instance, ``(h, w, 3) uint8``, cut from its image's JPEG thumbnail."""
     return np.asarray(_stored_crop(item, thumbnail))
 
 
 def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, bytes], *, columns: int = 5) -> Image:
     """A segment beside the stored instances that decided it, each with its similarity, class and image.
 
-    ``thumbnails``: image reference -> JPEG, as ``Store.thumbnails`` gives them; without one a tile is left blank.
+    ``image``: ``(H, W, 3) uint8``, whose answer has the segment; ``columns``: so many tiles of evidence a line, two
+    lines at most. ``thumbnails``: image reference -> JPEG, as ``Store.thumbnails`` gives them; without one a tile is
+    left blank.
     """
     from PIL import Image as Pil
     from PIL import ImageDraw, ImageOps
@@ -150,7 +174,7 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
 
 
 def shorten(text: str, length: int = MAX_LABEL) -> str:
-    """The text on one line, its middle replaced by an ellipsis if it is longer than ``length``."""
+    """The text on one line of at most ``length`` characters, its middle replaced by an ellipsis if it is longer."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length // 2]}…{line[-(length - length // 2 - 1) :]}"
 

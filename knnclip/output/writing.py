@@ -12,7 +12,6 @@ The folder of results holds
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from knnclip.datasets import Rejection
 from knnclip.errors import ImageError, UsageError
-from knnclip.files import write_atomically
+from knnclip.files import write_json
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import evidence_sheet, overlay
@@ -33,7 +32,7 @@ from knnclip.structures import UNKNOWN, Image, Int32, Segment, Segmentation
 from knnclip.vocabulary import Vocabulary
 
 EVIDENCE_SHEETS = 12
-"""At most so many segments of an image, the largest, get an evidence sheet."""
+"""At most so many segments of an image, the largest, get an evidence sheet; others would be hundreds of files."""
 
 Json = dict[str, Any]
 
@@ -47,7 +46,12 @@ def segment_files(
     workers: int = 2,
     progress: Progress = SILENT,
 ) -> tuple[Rejection, ...]:
-    """Segments image files (folders stand for the images in them) into ``out``; returns what could not be read."""
+    """Segments images into the folder ``out``, see above for its files; returns what could not be read.
+
+    ``paths``: image files, and folders, which stand for the images in them. ``evidence``: whether sheets of the stored
+    instances behind the segments are drawn too. ``workers`` images are under work at once, what is written does not
+    depend on it. ``OutputError`` if a file cannot be written, ``UsageError`` for a folder without images.
+    """
     files = image_files(paths)
     names = unique_names(files)
     progress.start(len(files))
@@ -74,13 +78,13 @@ def segment_files(
         write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
         write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
         write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, with_distinct_colors(vocabulary)))
-        _write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
+        write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
         if evidence:
             _write_evidence(segmenter, image, segmentation, out / "evidence", name)
         height, width = segmentation.shape
         images.append({"id": image_id, "file_name": str(file), "width": width, "height": height})
         annotations.append(panoptic_annotation(segmentation, image_id, f"{name}.png"))
-    _write_json(
+    write_json(
         out / "panoptic.json", {"images": images, "annotations": annotations, "categories": categories(vocabulary)}
     )
     return tuple(rejected)
@@ -101,7 +105,7 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file's results: its stem, numbered where several files share one."""
+    """A name for each file's results, in their order: its stem, numbered (``~2``) where several files share one."""
     taken: set[str] = set()
     names = []
     for file in files:
@@ -184,7 +188,3 @@ def _write_evidence(segmenter: Segmenter, image: Image, segmentation: Segmentati
     for segment in largest:
         thumbnails = segmenter.store.thumbnails({item.image_ref for item in segment.evidence})
         write_png(folder / f"{name}.{segment.segment_id}.png", evidence_sheet(image, segment, thumbnails))
-
-
-def _write_json(path: Path, content: object) -> None:
-    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1).encode())

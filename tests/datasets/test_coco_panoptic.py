@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip.datasets import detect_format, open_dataset
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
 from tests.datasets.test_published import ade, blocks
 from tests.datasets.test_readers import put_image
 
@@ -81,10 +81,17 @@ def test_ade20k_prepared_as_panoptic(tmp_path):
     assert [item.class_name for item in labelled.instances] == ["wall", "car", "car"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"categories": [], "annotations": [{"image_id": 3}]}'])
-def test_a_file_that_is_none_is_an_error(panoptic, text):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a COCO panoptic JSON"),
+        ('{"categories": [], "annotations": [{"image_id": 3}]}', "is not a COCO panoptic JSON"),
+    ],
+)
+def test_a_file_that_is_none_is_an_error(panoptic, text, message):
     (panoptic / "annotations" / "panoptic_val2017.json").write_text(text)
-    with pytest.raises(DatasetError, match="is not a COCO panoptic JSON"):
+    with pytest.raises(InputError, match=message):
         open_dataset(panoptic)
 
 

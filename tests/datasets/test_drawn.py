@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip.datasets import open_dataset
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
 from tests.datasets.test_readers import put_image
 
 
@@ -91,7 +91,7 @@ def test_cvat(cvat):
 @pytest.mark.parametrize(("text", "message"), [("<a", "is not XML"), ("<annotations/>", "has no images")])
 def test_a_broken_file_is_an_error(cvat, text, message):
     (cvat / "annotations.xml").write_text(text)
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(InputError, match=message):
         open_dataset(cvat)
 
 

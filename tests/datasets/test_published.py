@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pil
 
-from knnclip.cli.datasets import TREES
-from knnclip.datasets import FORMATS, detect_format, open_dataset
+from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.layouts import LAYOUTS
 from knnclip.errors import DatasetError, ImageError
 from tests.datasets.test_readers import put_image, put_labels
@@ -368,10 +367,6 @@ def test_a_configuration_that_is_none_is_an_error(tmp_path):
     (tmp_path / "config_v2.0.json").write_text('{"labels": [{"readable": "Bird"}]}')
     with pytest.raises(DatasetError, match=r"config_v2\.0\.json does not list the labels"):
         open_dataset(tmp_path)
-
-
-def test_every_format_is_listed():
-    assert set(TREES) == {*FORMATS, "detectron2:NAME", "hf:NAME"}
 
 
 def test_labels_of_a_later_mapillary_need_the_list_that_comes_with_them(tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image as Pil
 
 from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.base import IGNORED
-from knnclip.errors import DatasetError, ImageError, UsageError
+from knnclip.errors import DatasetError, ImageError, InputError, UsageError
 
 H, W = 40, 60
 
@@ -176,10 +176,11 @@ def test_image_paths_out_of_the_folder_are_missing(coco, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "is not JSON"), ("[]", "is not COCO instances"), ('{"images": []}', "annotations")]
+    ("text", "message"),
+    [("{", "line 1 column 2: is not JSON"), ("[]", "is not COCO instances"), ('{"images": []}', "annotations")],
 )
 def test_a_file_that_is_not_coco_is_an_error(coco, text, message):
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(InputError, match=message):
         open_dataset(coco([], text=text))
 
 

@@ -100,7 +100,7 @@ def test_panoptic_files(panoptic):
         (lambda c: c["annotations"].clear(), "has no prediction for image 1"),
         (lambda c: c["annotations"][0]["segments_info"].pop(), "pixels of segment 300"),
         (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=3), "category 3"),
-        (lambda c: c["annotations"][0].update(file_name="none.png"), "none.png: cannot be read"),
+        (lambda c: c["annotations"][0].update(file_name="none.png"), "none.png: cannot be opened"),
         (lambda c: c.pop("annotations"), "has no list 'annotations'"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from knnclip.datasets import open_dataset
-from knnclip.errors import UsageError, WeightsError
+from knnclip.errors import InputError, UsageError, WeightsError
 from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask
@@ -92,9 +92,9 @@ def test_files_that_do_not_fit_are_errors(colours, tmp_path):
         (OnnxSettings(colours.model, tmp_path / "two.txt"), "has 4 classes, .* names 2"),
         (OnnxSettings(tmp_path / "cut.onnx", colours.labels), "cannot be opened"),
         (OnnxSettings(tmp_path / "none.onnx", colours.labels), "does not exist"),
-        (OnnxSettings(colours.model, tmp_path / "none.txt"), "list of labels"),
+        (OnnxSettings(colours.model, tmp_path / "none.txt"), "none.txt: cannot be read"),
     ]:
-        with pytest.raises(WeightsError, match=message):
+        with pytest.raises((InputError, WeightsError), match=message):
             OnnxSegmenter(settings, "cpu")
 
 

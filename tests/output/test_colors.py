@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from knnclip.output.colors import CLEAR_DISTANCE, clearance, with_distinct_colors
+from knnclip.output.colors import CLEAR_DISTANCE, lab_by_sight, with_distinct_colors
 from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 
@@ -16,6 +16,13 @@ def colors(classes):
     return np.array([info.color for info in classes])
 
 
+def clearance(rgb):
+    """The distance of the two nearest of some colours, for the sight that confuses them most."""
+    labs = lab_by_sight(rgb)
+    distances = np.linalg.norm(labs[:, None] - labs[None], axis=-1).min(axis=-1)
+    return distances[~np.eye(len(labs), dtype=bool)].min()
+
+
 @pytest.mark.parametrize(
     ("pair", "least", "most"),
     [
@@ -25,7 +32,7 @@ def colors(classes):
         (((0, 114, 178), (230, 159, 0)), 0.15, 1.0),  # the blue and orange that everybody tells apart
     ],
 )
-def test_clearance_is_that_of_the_sight_that_confuses_most(pair, least, most):
+def test_distances_are_those_of_the_sight_that_confuses_most(pair, least, most):
     assert least <= clearance(np.array(pair)) <= most
 
 

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pil
 
-from knnclip.errors import OutputError, UsageError
-from knnclip.files import write_atomically
-from knnclip.images import write_png
+from knnclip.errors import UsageError
 from knnclip.output.writing import image_files, panoptic_annotation, panoptic_rgb, segment_files, unique_names
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask, Segment, Segmentation
@@ -66,15 +64,3 @@ def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
     assert {"id": class_id, "name": "../<sky>"}.items() <= json.loads((tmp_path / "out" / "panoptic.json").read_text())[
         "categories"
     ][-1].items()
-
-
-def test_what_cannot_be_written_leaves_nothing_and_names_the_file(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"x\.png cannot be written"):
-        write_png(tmp_path / "file" / "x.png", np.zeros((2, 2), np.uint8))
-    target = tmp_path / "folder"
-    target.mkdir()
-    (target / "inside").touch()
-    with pytest.raises(OutputError, match="folder cannot be written"):
-        write_atomically(target, b"content")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

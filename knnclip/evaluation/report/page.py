@@ -7,7 +7,6 @@ the report written again.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,9 +16,8 @@ from string import Template
 from types import MappingProxyType
 from typing import Any
 
-from knnclip.errors import UsageError
 from knnclip.evaluation.report.tables import COMPARED, SCORES
-from knnclip.files import write_atomically
+from knnclip.files import read_json, write_atomically
 
 PAGE = "report.html"
 PICTURES, CONTINUAL, SHOTS = "pictures.json", "continual.json", "shots.json"
@@ -259,7 +257,4 @@ def _percent(value: float | None) -> str:
 
 
 def _read(file: Path) -> Any:  # noqa: ANN401 - JSON has no type
-    try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    except ValueError as error:
-        raise UsageError(f"{file} is damaged ({error}); remove it, or make it anew") from None
+    return read_json(file) if file.is_file() else None

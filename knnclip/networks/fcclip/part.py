@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from knnclip.errors import WeightsError
+from knnclip.files import read_text
 from knnclip.images import reduced_size
 from knnclip.networks.fcclip.card import FcClipSettings
 from knnclip.networks.fcclip.checkpoint import load_network
@@ -190,11 +191,7 @@ class FcClip:
 
 
 def _trained(path: Path | None) -> list[tuple[str, ...]]:
-    source = Path(path) if path else files("knnclip.networks.fcclip") / "coco_panoptic.txt"
-    try:
-        lines = source.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as class names ({error}); one class a line, synonyms after commas"
-        ) from error
+    """The classes of the file, one a line, synonyms after commas; ``InputError`` if it cannot be read."""
+    own = files("knnclip.networks.fcclip") / "coco_panoptic.txt"
+    lines = (read_text(path) if path else own.read_text(encoding="utf-8")).splitlines()
     return [tuple(name.strip() for name in line.split(",")) for line in lines if line.strip()]
