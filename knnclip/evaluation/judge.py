@@ -11,7 +11,8 @@ import numpy as np
 
 from knnclip.datasets import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, ImageError, UsageError
-from knnclip.evaluation.cases import index_of_class, make_case
+from knnclip.evaluation.cases import make_case
+from knnclip.evaluation.class_matching import index_of_class
 from knnclip.evaluation.record import Annotation, ImageRecord, cells_of, instance_annotation
 from knnclip.metrics.panoptic import SegmentCounts, SegmentInfo, segment_counts
 from knnclip.metrics.semantic import SemanticConfusion, count_pixels

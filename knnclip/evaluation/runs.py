@@ -19,7 +19,7 @@ import numpy as np
 
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, StoreError, UsageError
-from knnclip.evaluation.cases import class_ids_of
+from knnclip.evaluation.class_matching import class_ids_of
 from knnclip.evaluation.comparison import settings_to_compare
 from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
 from knnclip.evaluation.judge import MaskSource, evaluate

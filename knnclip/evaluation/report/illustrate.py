@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.datasets import Dataset, LabelledImage, Sample
-from knnclip.evaluation.cases import class_ids_of, index_of_class
+from knnclip.evaluation.class_matching import class_ids_of, index_of_class
 from knnclip.evaluation.journal import records
 from knnclip.evaluation.judge import MaskSource, masks_to_use
 from knnclip.evaluation.record import miou_of
