@@ -88,7 +88,7 @@ class Totals:
             semantic=semantic,
             interval=self._bootstrap.interval(),
             seen=None if seen is None else seen_scores(semantic, seen),
-            panoptic=self._panoptic.compute() if self._panoptic.counts.any() else None,
+            panoptic=self._panoptic.compute() if self._panoptic.tp_fp_fn.any() else None,
             instances=self._score_instances() if self._has_instances() else None,
             compared=tuple(
                 ComparedScores(name, whole.compute(), draws.interval(), draws.difference(self._bootstrap))

@@ -41,8 +41,8 @@ def same(one, other):
         np.testing.assert_array_equal(matrix, other.compared[name])
     assert (one.segments is None) == (other.segments is None)
     if one.segments is not None:
-        np.testing.assert_array_equal(one.segments.iou, other.segments.iou)
-        np.testing.assert_array_equal(one.segments.counts, other.segments.counts)
+        np.testing.assert_array_equal(one.segments.iou_sum, other.segments.iou_sum)
+        np.testing.assert_array_equal(one.segments.tp_fp_fn, other.segments.tp_fp_fn)
 
 
 def test_records_come_back_to_the_bit(tmp_path, rng):

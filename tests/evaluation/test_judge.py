@@ -115,7 +115,7 @@ def test_small_instances_lie_on_large_ones_and_crowds_below_all(overlapping, tmp
         (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
         record = outcome.record
         # Both cars can be found: the large one under the small one, the crowd is no miss.
-        assert record.segments.counts[0].sum() - record.segments.counts[0, 1] == 2
+        assert record.segments.tp_fp_fn[0].sum() - record.segments.tp_fp_fn[0, 1] == 2
         assert [item["iscrowd"] for item in record.instances] == [0, 0, 1, 0]
 
 
@@ -126,7 +126,7 @@ def test_what_is_too_small_to_be_described_is_scored_but_not_stored(overlapping,
         ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
         assert {item.class_name for item in segmenter.store.instances()} == {"car"}
         (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
-        assert outcome.record.segments.counts[1].tolist() == [0, 0, 1]
+        assert outcome.record.segments.tp_fp_fn[1].tolist() == [0, 0, 1]
 
 
 def test_things_and_stuff_are_what_the_data_set_says(tmp_path):
@@ -160,4 +160,4 @@ def test_shapes_that_lie_on_each_other_by_their_order(tmp_path, rng):
         ingest(segmenter, dataset, dataset.samples, IngestSettings("truth"))
         (outcome,) = evaluate(segmenter, dataset, dataset.samples, masks="oracle")
     place = {name: i for i, name in enumerate(dataset.class_names)}
-    assert outcome.record.segments.counts[place["cup"], [0, 2]].sum() == 0, "the cup is hidden, nobody can miss it"
+    assert outcome.record.segments.tp_fp_fn[place["cup"], [0, 2]].sum() == 0, "the cup is hidden, nobody can miss it"
