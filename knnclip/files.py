@@ -1,4 +1,4 @@
-"""Files out: there as a whole or not at all."""
+"""Files: read with errors that name them, written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from knnclip.errors import OutputError
+from knnclip.errors import OutputError, UsageError
 
 UNENCODABLE = "backslashreplace"
 """File names may hold bytes that are no text; in JSON this is the escape that reads them back."""
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no type
+    """What a JSON file holds; ``UsageError`` names the file and the place in it if it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: is not JSON ({error}); mend the file or make it anew") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from knnclip.datasets import Dataset
+from knnclip.datasets.class_lists import names_in
+from knnclip.errors import UsageError
 from knnclip.structures import UNKNOWN, Int32
 from knnclip.vocabulary import Vocabulary
 
@@ -37,3 +40,16 @@ def class_ids_of(vocabulary: Vocabulary, class_aliases: Sequence[Sequence[str]])
     for class_id in np.flatnonzero(table >= 0).tolist():
         ids[table[class_id]] = class_id
     return ids
+
+
+def seen_classes(dataset: Dataset, vocabulary: str) -> list[str]:
+    """The classes of a data set that a base vocabulary names, by their names or synonyms.
+
+    ``vocabulary``: a file with a name a line, or a class list that knnclip has, as ``coco-panoptic``. ``UsageError`` if
+    it names none of them.
+    """
+    names = names_in(vocabulary)
+    found = [label.name for label in dataset.classes if names.intersection({label.name, *label.synonyms})]
+    if not found:
+        raise UsageError(f"{vocabulary} names no class of {dataset.root}; check --seen")
+    return found

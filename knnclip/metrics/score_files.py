@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
+from knnclip.files import read_json
 from knnclip.images import ids_from_rgb, read_index_map
 from knnclip.metrics.instances import InstanceScores, score_instances
 from knnclip.metrics.panoptic import PanopticQuality, SegmentCounts, segment_counts, segment_infos
@@ -74,7 +74,7 @@ def score_panoptic_files(
     Both are a JSON file and the folder of its PNGs. ``DatasetError`` if an image of the truth has no prediction, or if
     a file is not in the format. ``workers`` images are read at once.
     """
-    truth, prediction = _json(truth_json), _json(prediction_json)
+    truth, prediction = read_json(truth_json), read_json(prediction_json)
     categories = _entry(truth, "categories", truth_json)
     column = {int(category["id"]): i for i, category in enumerate(categories)}
     quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
@@ -114,10 +114,10 @@ def score_instance_files(prediction_json: Path, truth_json: Path) -> InstanceSco
 
     ``DatasetError`` if one of them is not in the format, or a result is of an image that the truth does not have.
     """
-    results = _json(prediction_json)
+    results = read_json(prediction_json)
     if not isinstance(results, list):
         raise DatasetError(f"{prediction_json}: is no list; expected COCO results")
-    return score_instances(_json(truth_json), results)
+    return score_instances(read_json(truth_json), results)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -138,15 +138,6 @@ def _panoptic_map(file: Path) -> NDArray[np.int32]:
         return ids_from_rgb(np.asarray(Pil.open(file).convert("RGB")))
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read as a panoptic PNG ({error}); check the file") from None
-
-
-def _json(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be read ({error.strerror}); check the path") from None
-    except ValueError as error:
-        raise DatasetError(f"{file}: is not JSON ({error}); check the file") from None
 
 
 def _entry(content: Any, key: str, file: Path) -> list[dict[str, Any]]:  # noqa: ANN401
