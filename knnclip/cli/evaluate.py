@@ -69,7 +69,7 @@ def evaluate(
     cache: CacheOption = None,
     workers: WorkersOption = 2,
 ) -> None:
-    """Score the store's answers against the labels: mIoU with its interval, and PQ and AP where instances are told."""
+    """Score the store's answers against the labels: mIoU with its interval, PQ and AP where objects are labelled."""
     from knnclip.errors import UsageError
     from knnclip.evaluation import Evaluation, read_shard, score_images, seen_classes, write_report
     from knnclip.evaluation import evaluate as run_evaluation

@@ -1,4 +1,4 @@
-"""The continual protocol: classes arrive in steps, each is seen once, and after each step everything is asked again.
+"""The continual protocol: classes arrive in steps, each is stored once, and after each step everything is scored again.
 
 A step inserts the instances of its classes, or of its data set, and relabels the images of val. With a[t, i] the mean
 IoU of the classes of step i after step t:

@@ -42,8 +42,8 @@ class Journal:
     def __init__(self, folder: Path, protocol: Mapping[str, Any], shard: str = "") -> None:
         """Opens or begins the file of a shard.
 
-        ``protocol`` says what was asked, of what and how. ``UsageError`` if the folder has an evaluation by another, or
-        if somebody is writing the same shard.
+        ``protocol`` says what is evaluated, on what and how. ``UsageError`` if the folder has an evaluation by another,
+        or if somebody is writing the same shard; ``OutputError`` if nothing can be written there.
         """
         self.folder, self.path = folder, folder / (f"images.{shard}.jsonl" if shard else "images.jsonl")
         self.protocol = json.loads(json.dumps(protocol))

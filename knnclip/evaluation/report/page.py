@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from knnclip.evaluation.report import schema
@@ -23,7 +24,10 @@ PAGE, TEMPLATE = "report.html", "report.html.j2"
 PICTURES, CONTINUAL, SHOTS = "pictures.json", "continual.json", "shots.json"
 BARS_PNG, CONFUSION_PNG, CONTINUAL_PNG, SHOTS_PNG = "iou.png", "confusion.png", "continual.png", "shots.png"
 
-PICTURE_KINDS = {"worst": "Worst images", "best": "Best images", "confusion": "Evidence for the worst confusions"}
+PICTURE_KINDS: Mapping[str, str] = MappingProxyType(
+    {"worst": "Worst images", "best": "Best images", "confusion": "Evidence for the worst confusions"}
+)
+"""The head over the pictures of each kind, in the order of the page."""
 
 MOST_COMPARED = 40
 """A grid may have hundreds of settings; the best are shown, and all are in the CSV."""
