@@ -61,7 +61,7 @@ def continual(
         check_groups,
         encode_splits,
         in_steps,
-        orders_of,
+        order_seeds,
         run_continual,
         write_continual,
     )
@@ -77,11 +77,13 @@ def continual(
     if step:
         check_groups(splits.class_names, groups)
     # Before anything is encoded: more steps than classes are an error.
-    orders = [groups] if step else [in_steps(splits.class_names, steps, seed) for seed in orders_of(seeds) if not then]
+    orders = (
+        [groups] if step else [in_steps(splits.class_names, steps, seed) for seed in order_seeds(seeds) if not then]
+    )
     chosen = PartOverrides(encoder=encoder, weights=weights).into(preset_by_name(preset))
     with Bar("encode") as bar:
         encoded = encode_splits(splits, chosen, device=device, cache=cache, workers=workers, progress=bar)
-    arrivals = [by_class(encoded, order) for order in orders] or [by_data_set(encoded, s) for s in orders_of(seeds)]
+    arrivals = [by_class(encoded, order) for order in orders] or [by_data_set(encoded, s) for s in order_seeds(seeds)]
     with Bar("steps", "steps") as bar:
         runs = run_continual(encoded, arrivals, progress=bar)
     print_runs(schema.STEPS, runs, first="step")

@@ -71,7 +71,7 @@ def evaluate(
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, PQ and AP where objects are labelled."""
     from knnclip.errors import UsageError
-    from knnclip.evaluation import Evaluation, read_shard, score_images, seen_classes, write_report
+    from knnclip.evaluation import Evaluation, mask_source, read_shard, score_images, seen_classes, write_report
     from knnclip.evaluation import evaluate as run_evaluation
     from knnclip.segmenter import Segmenter
 
@@ -94,7 +94,7 @@ def evaluate(
         ) as segmenter,
         Bar(f"evaluate {dataset.format}") as bar,
     ):
-        evaluation = Evaluation(segmenter, dataset, samples, masks, compare)  # type: ignore[arg-type]
+        evaluation = Evaluation(segmenter, dataset, samples, mask_source(masks), compare)
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)
             return

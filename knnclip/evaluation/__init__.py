@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         by_data_set,
         check_groups,
         in_steps,
-        orders_of,
+        order_seeds,
         run_continual,
     )
-    from knnclip.evaluation.judge import Outcome, add_up, judge_images
+    from knnclip.evaluation.judge import Outcome, add_up, judge_images, mask_source
     from knnclip.evaluation.report.page import write_page
     from knnclip.evaluation.report.protocols import write_continual, write_shots
     from knnclip.evaluation.runs import Evaluation, add_up_folder, evaluate, read_shard, score_images, write_report
@@ -52,7 +52,8 @@ _HOMES = {
     "evaluate": "knnclip.evaluation.runs",
     "in_steps": "knnclip.evaluation.continual",
     "judge_images": "knnclip.evaluation.judge",
-    "orders_of": "knnclip.evaluation.continual",
+    "mask_source": "knnclip.evaluation.judge",
+    "order_seeds": "knnclip.evaluation.continual",
     "read_shard": "knnclip.evaluation.runs",
     "read_shots": "knnclip.evaluation.shots",
     "run_continual": "knnclip.evaluation.continual",
@@ -87,7 +88,8 @@ __all__ = [
     "evaluate",
     "in_steps",
     "judge_images",
-    "orders_of",
+    "mask_source",
+    "order_seeds",
     "read_shard",
     "read_shots",
     "run_continual",

@@ -55,7 +55,7 @@ class Step:
     seconds: float  # of inserting and relabelling, the encoding of the images left out
 
 
-def orders_of(seeds: int) -> list[int | None]:
+def order_seeds(seeds: int) -> list[int | None]:
     """The seeds of so many shuffled orders, from 0; one order, the set's own, for none of them."""
     return [*range(seeds)] or [None]
 

@@ -53,9 +53,15 @@ def judge_images(
     images are under work at once. A class of the store that the data set does not have counts as unknown, hence as a
     miss. ``UsageError`` for masks that are neither.
     """
-    if masks not in MASK_SOURCES:
-        raise UsageError(f"masks are one of {', '.join(MASK_SOURCES)}, found {masks!r}")
-    return map_ahead(_Judge(segmenter, dataset, masks, compared or {}), samples, workers)
+    return map_ahead(_Judge(segmenter, dataset, mask_source(masks), compared or {}), samples, workers)
+
+
+def mask_source(name: str) -> MaskSource:
+    """``own`` or ``oracle``; ``UsageError`` for anything else."""
+    for source in MASK_SOURCES:
+        if name == source:
+            return source
+    raise UsageError(f"masks are one of {', '.join(MASK_SOURCES)}, found {name!r}")
 
 
 def add_up(outcomes: Iterable[Outcome], dataset: Dataset) -> EvaluationResult:
