@@ -13,7 +13,7 @@ from gradio import FileData
 from gradio.events import api
 
 from demo import payload
-from demo.evaluate import evaluate_picked, table_rows
+from demo.evaluate import evaluate_picked
 from demo.ingest import described, ingest_picked
 from demo.payload import Json
 from demo.picker import open_folder, open_zip
@@ -21,6 +21,7 @@ from demo.reporting import check_writable, reported_to_clients
 from demo.session import Session, Sessions
 from demo.uploads import errors_name, uploaded_file
 from demo.vocabulary import counts, export_store
+from knnclip.evaluation.report.formats import PERCENT
 from knnclip.store import Store
 
 
@@ -141,12 +142,12 @@ def build(sessions: Sessions) -> None:
     def evaluate_folder(folder: str, request: gr.Request) -> dict[str, Any]:
         """Score the store on a labelled data set that the app offers."""
         chosen = open_folder(sessions.options.data_roots, folder)
-        scores = evaluate_picked(of(request), chosen)[0].compute()
+        scores = evaluate_picked(of(request), chosen).scores.semantic
         return {
             "miou": scores.miou,
             "pacc": scores.pacc,
             "coverage": scores.coverage,
-            "iou_percent": {str(row[0]): row[1] for row in table_rows(scores, None)},
+            "iou_percent": {row.name: PERCENT.number(row.iou) for row in scores.classes},
         }
 
     endpoints: dict[str, Callable[..., Any]] = {

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from demo import picker
 from demo.reporting import paragraph, rejection_rows, reported
 from demo.session import Evaluated, Picked, Session, Sessions
 from demo.work import Meter, at_work, picked
-from knnclip.datasets import Rejection
 from knnclip.errors import DatasetError, ImageError
-from knnclip.evaluation.judge import Outcome, add_up, evaluate
+from knnclip.evaluation import EvaluationResult, Outcome, Scores, add_up, judge_images
+from knnclip.evaluation.report import schema
 from knnclip.evaluation.report.charts import confusion_picture, iou_bars
+from knnclip.evaluation.report.formats import PERCENT, percent
+from knnclip.evaluation.report.tables import as_content
 from knnclip.images import read_image
-from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import overlay
 from knnclip.progress import SILENT, Progress
 from knnclip.structures import Image
-
-HEADERS = ["class", "IoU %", "accuracy %", "IoU before %"]
 
 
 def build(sessions: Sessions) -> None:
@@ -34,7 +32,7 @@ def build(sessions: Sessions) -> None:
         start = gr.Button("Evaluate", variant="primary")
         stop = gr.Button("Stop", variant="stop")
     headline = gr.HTML(elem_id="evaluate-result", padding=True, min_height=120)
-    table = gr.Dataframe(headers=HEADERS, label="Per class", visible=False, elem_id="evaluate-table")
+    table = gr.Dataframe(label="Per class", visible=False, elem_id="evaluate-table")
     with gr.Row():
         bars = gr.Image(label="IoU of each class", show_label=False, visible=False, buttons=["download", "fullscreen"])
         confused = gr.Image(
@@ -48,15 +46,15 @@ def build(sessions: Sessions) -> None:
         session = sessions.of(request.session_hash)
         chosen = picked(session, "evaluate")
         before = session.evaluated if session.evaluated and session.evaluated.identity == chosen.identity else None
-        confusion, refused = evaluate_picked(session, chosen, Meter(progress))
-        now, original = remember(session, chosen, confusion)
-        rows = rejection_rows((*chosen.dataset.rejected, *refused))
+        result = evaluate_picked(session, chosen, Meter(progress))
+        now, original = remember(session, chosen, result.scores)
+        rows = rejection_rows((*chosen.dataset.rejected, *result.rejected))
         earlier = None if before is None else before.scores
         return (
             paragraph(described(now.scores, earlier, len(chosen.dataset.samples), session.stop.is_set())),
-            gr.Dataframe(table_rows(now.scores, earlier), visible=True),
-            gr.Image(iou_bars(now.scores, earlier), visible=True),
-            gr.Image(confusion_picture(confusion), visible=True),
+            gr.Dataframe(class_table(now.scores, earlier), visible=True),
+            gr.Image(iou_bars(now.scores.semantic, None if earlier is None else earlier.semantic), visible=True),
+            gr.Image(confusion_picture(result.confusion), visible=True),
             gr.ImageSlider(
                 (original if before is None else before.overlay, now.overlay),
                 label="Picture and answer" if before is None else "Answer before and now",
@@ -72,25 +70,22 @@ def build(sessions: Sessions) -> None:
     stop.click(end, None, None, api_visibility="private", queue=False)
 
 
-def evaluate_picked(
-    session: Session, chosen: Picked, progress: Progress = SILENT
-) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
+def evaluate_picked(session: Session, chosen: Picked, progress: Progress = SILENT) -> EvaluationResult:
     """Runs the evaluation of a session until it is done or stopped."""
 
     def outcomes() -> Iterator[Outcome]:
-        for outcome in evaluate(session.segmenter, chosen.dataset, chosen.dataset.samples):
+        for outcome in judge_images(session.segmenter, chosen.dataset, chosen.dataset.samples):
             yield outcome
             progress.advance()
             if session.stop.is_set():
                 return
 
     with at_work(session):
-        return add_up(outcomes(), chosen.dataset.class_names)
+        return add_up(outcomes(), chosen.dataset)
 
 
-def remember(session: Session, chosen: Picked, confusion: SemanticConfusion) -> tuple[Evaluated, Image]:
+def remember(session: Session, chosen: Picked, scores: Scores) -> tuple[Evaluated, Image]:
     """Keeps an evaluation to compare the next one with; the picture that is shown for it comes along, as it is."""
-    scores = confusion.compute()
     image = _first_readable(chosen)
     segmentation = session.segmenter.segment(image)
     vocabulary = with_distinct_colors(session.segmenter.store.vocabulary())
@@ -99,28 +94,27 @@ def remember(session: Session, chosen: Picked, confusion: SemanticConfusion) -> 
     return session.evaluated, image
 
 
-def described(scores: SemanticScores, before: SemanticScores | None, images: int, stopped: bool) -> str:
+def described(scores: Scores, before: Scores | None, images: int, stopped: bool) -> str:
     """The scores of a set, in a sentence."""
-    change = "" if before is None else f" (before: {before.miou:.1%})"
-    free = "" if scores.coverage == 1 else f" mIoU of the answered pixels alone {scores.miou_answered:.1%}."
+    first, *others = (f"{found.label} {found.text}" for found in schema.headlines(as_content(scores)))
+    change = "" if before is None else f" (before: {percent(before.semantic.miou)}%)"
     part = "a part of " if stopped else ""
-    return (
-        f"mIoU {scores.miou:.1%}{change}, fwIoU {scores.fwiou:.1%}, mACC {scores.macc:.1%}, pACC {scores.pacc:.1%}, "
-        f"answered {scores.coverage:.1%} of the pixels of {part}{images:,} images.{free}"
-    )
+    return "; ".join([first + change, *others]) + f". Of {part}{images:,} images."
 
 
-def table_rows(scores: SemanticScores, before: SemanticScores | None) -> list[list[object]]:
-    """A row for each class; what is undefined stays empty."""
-    earlier = {} if before is None else {row.name: row.iou for row in before.classes}
-    return [
-        [row.name, _percent(row.iou), _percent(row.accuracy), _percent(earlier.get(row.name, math.nan))]
-        for row in scores.classes
-    ]
-
-
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * value, 1)
+def class_table(scores: Scores, before: Scores | None) -> dict[str, list[Any]]:
+    """Heads and a row for each class, with its earlier IoU where there is one; what is undefined stays empty."""
+    rows = as_content(scores)["classes"]
+    columns = schema.shown_in("brief", schema.CLASSES, rows)
+    heads = [f"{column.label} {column.form.unit}".strip() for column in columns]
+    data = [[column.form.number(row[column.key]) for column in columns] for row in rows]
+    if before is None:
+        return {"headers": heads, "data": data}
+    earlier = {row.name: PERCENT.number(row.iou) for row in before.semantic.classes}
+    return {
+        "headers": [*heads, "IoU before %"],
+        "data": [[*shown, earlier.get(row["name"])] for shown, row in zip(data, rows, strict=True)],
+    }
 
 
 def _first_readable(chosen: Picked) -> Image:

@@ -16,10 +16,10 @@ from demo.uploads import errors_name
 from knnclip.analysis import Analysis
 from knnclip.datasets import Dataset
 from knnclip.errors import ImageError, UsageError
+from knnclip.evaluation import Scores
 from knnclip.history import History
 from knnclip.images import pixel_digest, read_image, reduce_image
 from knnclip.masks.strokes import Stroke
-from knnclip.metrics.semantic import SemanticScores
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import Box, Image, Mask, Segment, Segmentation
@@ -58,7 +58,7 @@ class Evaluated:
     """The last evaluation of a session, to be compared with the next one."""
 
     identity: str
-    scores: SemanticScores
+    scores: Scores
     overlay: Image
 
 

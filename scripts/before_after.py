@@ -11,7 +11,7 @@ from pathlib import Path
 from knnclip.datasets import open_dataset
 from knnclip.datasets.sample_data import write_sample_data
 from knnclip.errors import UsageError
-from knnclip.evaluation.judge import add_up, evaluate
+from knnclip.evaluation import add_up, judge_images
 from knnclip.images import read_image, write_png
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.metrics.semantic import SemanticScores
@@ -34,7 +34,7 @@ def main(out: Path) -> None:
     with Segmenter.open(out / "store") as segmenter:
 
         def scores() -> SemanticScores:
-            return add_up(evaluate(segmenter, val, val.samples), val.class_names)[0].compute()
+            return add_up(judge_images(segmenter, val, val.samples), val).scores.semantic
 
         def answer() -> Image:
             return overlay(picture, segmenter.segment(picture), segmenter.store.vocabulary())

@@ -24,7 +24,7 @@ import numpy as np
 from knnclip.datasets import MIN_AREA_PX, Dataset, Sample, open_dataset
 from knnclip.datasets.sample_data import draw_scene, write_sample_data
 from knnclip.decision.retrieval import posterior
-from knnclip.evaluation.judge import add_up, evaluate
+from knnclip.evaluation import add_up, judge_images
 from knnclip.ingest import IngestSettings, Kind, ingest
 from knnclip.metrics.semantic import SemanticScores
 from knnclip.segmenter import Segmenter
@@ -90,12 +90,12 @@ def scored(
     with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
         rows = ingest(segmenter, database, stored, settings).instances
         start = time.perf_counter()
-        outcomes = evaluate(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
-        confusion, _ = add_up(outcomes, queries.class_names)
+        outcomes = judge_images(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
+        scores = add_up(outcomes, queries).scores.semantic
         seconds = (time.perf_counter() - start) / len(asked)
         analysis = segmenter.analyse(queries.load(asked[0]).image)
         search = _median(lambda: segmenter.store.search(analysis.embeddings, segmenter.preset.vote.k)) / 1000
-        return Measured(confusion.compute(), rows, rows * 2 * segmenter.store.fingerprint.dim / 1e6, seconds, search)
+        return Measured(scores, rows, rows * 2 * segmenter.store.fingerprint.dim / 1e6, seconds, search)
 
 
 def camvid(root: Path, setup: SetUp) -> None:
@@ -129,7 +129,7 @@ def added(root: Path, setup: SetUp) -> None:
         for settings in (IngestSettings(exclude=("Car",)), IngestSettings(only=("Car",))):
             changed = IngestSettings(settings.kind, settings.only, settings.exclude, limit)
             ingest(segmenter, train, train.samples, changed)
-            scores = add_up(evaluate(segmenter, val, val.samples), val.class_names)[0].compute()
+            scores = add_up(judge_images(segmenter, val, val.samples), val).scores.semantic
             car = next(row.iou for row in scores.classes if row.name == "Car")
             others = np.mean([row.iou for row in scores.classes if row.name != "Car"])
             print(

@@ -28,7 +28,17 @@ from knnclip.images import ids_as_rgb, ids_from_rgb, read_image, read_index_map
 from knnclip.metrics.panoptic import PanopticQuality, SegmentInfo
 from knnclip.metrics.semantic import SemanticConfusion
 
-CLASSES, SHAPE, IMAGES, ROUNDS = 19, (512, 1024), 12, 15
+CLASSES, SHAPE = 19, (512, 1024)
+"""Of the drawn arrays: Cityscapes' classes, at half its width and height, the size at which it is mostly trained."""
+
+IMAGES = 12
+"""Enough that an evaluator's work before and after the images is spread over them."""
+
+ROUNDS = 15
+"""The best of them counts; with fewer, what else the machine does shows in the ratios."""
+
+MOST_TRUTHS = 40
+"""Read of a folder, so that a round stays in seconds; the classes of a set occur in fewer."""
 
 
 def main() -> None:
@@ -36,10 +46,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--truth", type=Path)
     parser.add_argument("--panoptic", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
-    truths = [drawn(rng) for _ in range(IMAGES)] if asked.truth is None else read_truths(asked.truth)
+    truths = [drawn(rng) for _ in range(IMAGES)] if options.truth is None else read_truths(options.truth)
     classes = max(int(truth.max()) for truth in truths) + 1
     pairs = [(truth, answered(truth, classes, rng)) for truth in truths]
     print(f"semantic: {len(pairs)} images of {truths[0].shape[1]} x {truths[0].shape[0]}, {classes} classes")
@@ -47,14 +57,14 @@ def main() -> None:
     for name, encodes in (("detectron2 SemSegEvaluator", True), ("its counting alone", False)):
         if (evaluator := detectron2_evaluator(classes, encodes=encodes)) is not None:
             rates[name] = rate(partial(evaluator, pairs), len(pairs))
-    told(rates)
+    print_rates(rates)
 
-    images = drawn_segments(rng) if asked.panoptic is None else read_segments(asked.panoptic, rng)
+    images = drawn_segments(rng) if options.panoptic is None else read_segments(options.panoptic, rng)
     print(f"\npanoptic: {len(images)} images of {images[0][0].shape[1]} x {images[0][0].shape[0]}")
     rates = {"knnclip": rate(lambda: panoptic(images), len(images))}
     if (api := panopticapi(images)) is not None:
         rates["panopticapi, one process"] = rate(api, len(images))
-    told(rates)
+    print_rates(rates)
 
 
 def rate(work: Callable[[], object], images: int) -> float:
@@ -67,7 +77,7 @@ def rate(work: Callable[[], object], images: int) -> float:
     return images / min(seconds)
 
 
-def told(rates: dict[str, float]) -> None:
+def print_rates(rates: dict[str, float]) -> None:
     """Each rate, and how many times that of the first the others are slower."""
     first = rates["knnclip"]
     for name, value in rates.items():
@@ -82,16 +92,16 @@ def drawn(rng: np.random.Generator) -> NDArray[np.int32]:
 
 def answered(truth: NDArray[np.int32], classes: int, rng: np.random.Generator) -> NDArray[np.int32]:
     """The truth a few pixels off, with blocks of wrong answers."""
-    said = np.where(np.roll(truth, (3, 5), (0, 1)) < 0, 0, np.roll(truth, (3, 5), (0, 1)))
+    predicted = np.where(np.roll(truth, (3, 5), (0, 1)) < 0, 0, np.roll(truth, (3, 5), (0, 1)))
     for _ in range(6):
         y, x = rng.integers(0, truth.shape[0]), rng.integers(0, truth.shape[1])
-        said[y : y + 60, x : x + 60] = rng.integers(0, classes)
-    return said.astype(np.int32)
+        predicted[y : y + 60, x : x + 60] = rng.integers(0, classes)
+    return predicted.astype(np.int32)
 
 
 def read_truths(folder: Path) -> list[NDArray[np.int32]]:
     """Index images, the largest index, as CamVid's 11, being void."""
-    maps = [read_index_map(file) for file in sorted(folder.glob("*.png"))[:40]]
+    maps = [read_index_map(file) for file in sorted(folder.glob("*.png"))[:MOST_TRUTHS]]
     void = max(int(found.max()) for found in maps)
     return [np.where(found == void, -1, found).astype(np.int32) for found in maps]
 
@@ -173,10 +183,10 @@ def read_segments(folder: Path, rng: np.random.Generator) -> list[Segments]:
 
 def beside(ids: NDArray[np.int32], category: dict[int, int]) -> Segments:
     """A truth and an answer a few pixels off."""
-    said = np.roll(ids, (3, 5), (0, 1))
+    predicted = np.roll(ids, (3, 5), (0, 1))
     return tuple(  # type: ignore[return-value]
         part
-        for image in (ids, said)
+        for image in (ids, predicted)
         for part in (image, [SegmentInfo(int(i), category[int(i)]) for i in np.unique(image) if i])
     )
 

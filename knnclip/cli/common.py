@@ -29,6 +29,9 @@ StoreOption = Annotated[
 ]
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.", show_default=False)]
 DatasetArgument = Annotated[Path, typer.Argument(help="Folder of the labelled data set.", show_default=False)]
+ValArgument = Annotated[
+    Path, typer.Argument(help="Folder of the labelled data set that is scored.", show_default=False)
+]
 FormatOption = Annotated[str, typer.Option("--format", "-f", help="auto, or one that `knnclip datasets` lists.")]
 IgnoreOption = Annotated[list[str], repeatable("Class name or index never stored or scored.", "--ignore")]
 ImagesOption = Annotated[
@@ -42,6 +45,12 @@ MaxMasksOption = Annotated[int | None, typer.Option(min=1, help="Proposals of an
 DeviceOption = Annotated[str, typer.Option(help="Where networks run: auto, cuda, mps or cpu.")]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Folder that keeps what networks make of pictures, for the next run over them.")
+]
+MaxInstancesOption = Annotated[int, typer.Option(min=1, help="Instances that are stored of one image, at most.")]
+ProtocolPresetOption = Annotated[str, typer.Option("--preset", help="What cuts and encodes the images.")]
+ProtocolEncoderOption = Annotated[str | None, typer.Option("--encoder", help="In place of the preset's.")]
+ProtocolReportOption = Annotated[
+    Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")
 ]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -27,15 +26,19 @@ def semantic(
     workers: WorkersOption = 2,
 ) -> None:
     """mIoU in its conventions, boundary IoU, fwIoU, mACC and pACC of folders of index images."""
+    from knnclip.cli.figures import print_classes, print_headlines
     from knnclip.datasets.index_masks import VOID, read_classes
-    from knnclip.metrics.score_files import score_semantic_files
+    from knnclip.evaluation import score_semantic_files
+    from knnclip.evaluation.report import schema
 
     listed = {index: label.name for index, label in read_classes(classes).items()}
     void = {index for index, name in listed.items() if name == VOID} | set(ignore)
     names = {index: name for index, name in listed.items() if index not in void}
     with Bar("score") as bar:
-        found = score_semantic_files(pred_dir, truth_dir, names, void, workers=workers, progress=bar)
-    _show(asdict(found.compute()), out)
+        found = score_semantic_files(pred_dir, truth_dir, names, void, workers=workers, progress=bar).compute()
+    print_classes([schema.ClassResult(row.name, semantic=row) for row in found.classes])
+    print_headlines(schema.headlines_of(schema.SEMANTIC, schema.values(schema.SEMANTIC.figures, found)))
+    _write(found, out)
 
 
 @app.command()
@@ -48,11 +51,16 @@ def panoptic(
     workers: WorkersOption = 2,
 ) -> None:
     """PQ, SQ and RQ, of all classes, things and stuff."""
-    from knnclip.metrics.score_files import score_panoptic_files
+    from knnclip.cli.figures import print_classes, print_headlines
+    from knnclip.evaluation import score_panoptic_files
+    from knnclip.evaluation.report import schema
 
     with Bar("score") as bar:
-        found = score_panoptic_files(pred, pred_dir, truth, truth_dir, workers=workers, progress=bar)
-    _show(asdict(found.compute()), out)
+        found = score_panoptic_files(pred, pred_dir, truth, truth_dir, workers=workers, progress=bar).compute()
+    print_classes([schema.ClassResult(row.name, quality=row) for row in found.classes])
+    for section, row in zip(schema.PANOPTIC, (found.all, found.things, found.stuff), strict=True):
+        print_headlines(schema.headlines_of(section, schema.values(section.figures, row)))
+    _write(found, out)
 
 
 @app.command()
@@ -62,40 +70,19 @@ def instances(
     out: JsonOption = None,
 ) -> None:
     """AP, AP50, AP75, and AP of small, medium and large instances."""
-    from knnclip.metrics.score_files import score_instance_files
+    from knnclip.cli.figures import print_classes, print_headlines
+    from knnclip.evaluation import score_instance_files
+    from knnclip.evaluation.report import schema
 
-    scores = asdict(score_instance_files(pred, truth))
-    scores["classes"] = [{"name": name, "ap": ap} for name, ap in scores["classes"]]
-    _show(scores, out)
+    found = score_instance_files(pred, truth)
+    print_classes([schema.ClassResult(name, ap=ap) for name, ap in found.classes])
+    print_headlines(schema.headlines_of(schema.INSTANCES, schema.values(schema.INSTANCES.figures, found)))
+    _write(asdict(found) | {"classes": [{"name": name, "ap": ap} for name, ap in found.classes]}, out)
 
 
-def _show(scores: dict[str, object], out: Path | None) -> None:
-    """Prints means first, then a row a class, and writes all of it as JSON; NaN becomes null."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+def _write(scores: object, out: Path | None) -> None:
+    """Writes all of it as JSON, to the last digit; NaN becomes null."""
     from knnclip.files import write_json
 
-    rows = scores.get("classes")
-    console = Console()
-    if isinstance(rows, list | tuple) and rows:
-        table = Table(*(str(column) for column in rows[0]))
-        for row in rows:
-            table.add_row(*(escape(str(row["name"])) if column == "name" else _told(row[column]) for column in row))
-        console.print(table)
-    for name, value in scores.items():
-        if name == "classes":
-            continue
-        told = (
-            "   ".join(f"{k} {_told(v)}" for k, v in value.items() if k != "name") if isinstance(value, dict) else None
-        )
-        console.print(f"{name}: {told or _told(value)}", highlight=False)
     if out is not None:
         write_json(out, scores)
-
-
-def _told(value: object) -> str:
-    if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.2%}"
-    return f"{value:,}" if isinstance(value, int) else str(value)

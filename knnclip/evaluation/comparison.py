@@ -18,6 +18,7 @@ from knnclip.errors import UsageError, lookup, unknown_name
 from knnclip.presets import Preset
 
 MOST_NEIGHBORS = 4096
+"""The largest k; votes of thousands of neighbours are no longer of the nearest, and each costs time and memory."""
 
 Change = Callable[[Preset, float], Preset]
 
@@ -32,9 +33,10 @@ def _mixed_by(kind: FusionKind) -> Callable[[Preset], Preset]:
     return lambda preset: replace(preset, fusion=replace(preset.fusion, kind=kind))
 
 
-WHO: Mapping[str, Callable[[Preset], Preset]] = MappingProxyType(
+FUSIONS: Mapping[str, Callable[[Preset], Preset]] = MappingProxyType(
     {"fused": lambda preset: preset, **{kind: _mixed_by(kind) for kind in get_args(FusionKind)}}
 )
+"""The preset with each way of mixing, by name."""
 
 OPTIONS: Mapping[str, Change] = MappingProxyType(
     {
@@ -45,14 +47,15 @@ OPTIONS: Mapping[str, Change] = MappingProxyType(
         "T": lambda preset, value: replace(preset, fusion=replace(preset.fusion, paper_threshold=value)),
     }
 )
+"""The preset with another value of each option, by name."""
 
 
 def settings_to_compare(texts: Sequence[str], preset: Preset) -> dict[str, Preset]:
     """The preset with each of the settings, by their texts; ``UsageError`` for what is not known or out of range."""
     found: dict[str, Preset] = {}
     for text in texts:
-        who, *options = (part.strip() for part in text.split(","))
-        start = lookup("settings to compare", who, WHO)(preset)
+        name, *options = (part.strip() for part in text.split(","))
+        start = lookup("settings to compare", name, FUSIONS)(preset)
         if start.fusion.kind == "base" and preset.classifier is None:
             raise UsageError(
                 "there is no base to answer alone: the store has no classifier; make one with --classifier"
@@ -60,9 +63,9 @@ def settings_to_compare(texts: Sequence[str], preset: Preset) -> dict[str, Prese
         axes = [_values(option, start, text) for option in options]
         for values in itertools.product(*axes):
             changed = start
-            for name, value in values:
-                changed = OPTIONS[name](changed, float(value))
-            found[",".join([who, *(f"{name}={value}" for name, value in values)])] = changed
+            for option, value in values:
+                changed = OPTIONS[option](changed, float(value))
+            found[",".join([name, *(f"{option}={value}" for option, value in values)])] = changed
     return found
 
 

@@ -1,13 +1,15 @@
-"""The continual protocol: classes arrive in steps, each is seen once, and after each step everything is asked again.
+"""The continual protocol: classes arrive in steps, each is stored once, and after each step everything is scored again.
 
-A step inserts the rows of its classes, or of its data set, and relabels the asked pictures. With a[t, i] the mean IoU
-of the classes of step i after step t, T steps in all:
+A step inserts the instances of its classes, or of its data set, and relabels the images of val. With a[t, i] the mean
+IoU of the classes of step i after step t:
 
     average            mean over i <= t of a[t, i]
     forgetting         mean over i < t of (max over s < t of a[s, i]) - a[t, i]
     backward transfer  mean over i < t of a[t, i] - a[i, i]
 
-"Zero forgetting" is true of the memory, whose rows stay, not of the answers: a new class may take what an old one had.
+They are the measures of Lopez-Paz and Ranzato (GEM, arXiv 1706.08840) and Chaudhry et al. (arXiv 1801.10112), with IoU
+in place of accuracy. "Zero forgetting" is true of the memory, whose instances stay, not of the answers: a new class may
+take what an old one had.
 """
 
 from __future__ import annotations
@@ -20,10 +22,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.catalogue import FrozenParts
 from knnclip.errors import UsageError, unknown_name
-from knnclip.evaluation.splits import EncodedSplits, scratch_segmenter
-from knnclip.presets import Preset
+from knnclip.evaluation.splits import EncodedSplits
 from knnclip.progress import SILENT, Progress
 from knnclip.structures import LabelledInstance
 
@@ -36,7 +36,7 @@ class Arrival:
     """What comes in one step."""
 
     classes: tuple[str, ...]  # that no earlier step had
-    rows: tuple[LabelledInstance, ...]
+    instances: tuple[LabelledInstance, ...]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,14 @@ class Step:
     average: float  # over the steps so far
     forgetting: float
     backward_transfer: float
-    rows: int
-    store_bytes: int
-    seconds: float  # of inserting and relabelling, the encoding of the pictures left out
+    instances: int  # in the store
+    store_bytes: int  # of all its files
+    seconds: float  # of inserting and relabelling, the encoding of the images left out
+
+
+def order_seeds(seeds: int) -> list[int | None]:
+    """The seeds of so many shuffled orders, from 0; one order, the set's own, for none of them."""
+    return [*range(seeds)] or [None]
 
 
 def in_steps(names: Sequence[str], steps: int, seed: int | None) -> list[tuple[str, ...]]:
@@ -64,7 +69,7 @@ def in_steps(names: Sequence[str], steps: int, seed: int | None) -> list[tuple[s
 
 
 def check_groups(names: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
-    """``UsageError`` unless every class is in one of the groups, and nothing else."""
+    """``UsageError`` unless each of the names is in one of the groups, and nothing else is."""
     named = [name for group in groups for name in group]
     for name in named:
         if name not in names:
@@ -74,40 +79,46 @@ def check_groups(names: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
             raise UsageError(f"each class arrives in one step; {name!r} is in {named.count(name)}")
 
 
-def by_class(material: EncodedSplits, groups: Sequence[Sequence[str]]) -> list[Arrival]:
-    """Groups of classes with their rows of all data sets."""
-    return [Arrival(tuple(group), tuple(row for name in group for row in material.rows(name))) for group in groups]
+def by_class(encoded: EncodedSplits, groups: Sequence[Sequence[str]]) -> list[Arrival]:
+    """Groups of classes, each with its instances of all data sets."""
+    return [
+        Arrival(tuple(group), tuple(instance for name in group for instance in encoded.instances(name)))
+        for group in groups
+    ]
 
 
-def by_data_set(material: EncodedSplits, seed: int | None) -> list[Arrival]:
+def by_data_set(encoded: EncodedSplits, seed: int | None) -> list[Arrival]:
     """Each data set in a step of its own, in the given order or shuffled by a seed."""
     arrivals: list[Arrival] = []
     known: set[str] = set()
-    for rows in _shuffled(material.learned, seed):
-        new = tuple(name for name in material.class_names if name in rows and name not in known)
+    for of_class in _shuffled(encoded.train, seed):
+        new = tuple(name for name in encoded.class_names if name in of_class and name not in known)
         known.update(new)
-        arrivals.append(Arrival(new, tuple(row for found in rows.values() for row in found)))
+        arrivals.append(Arrival(new, tuple(instance for found in of_class.values() for instance in found)))
     return arrivals
 
 
-def run(
-    preset: Preset,
-    parts: FrozenParts,
-    material: EncodedSplits,
-    arrivals: Sequence[Arrival],
-    *,
-    progress: Progress = SILENT,
-) -> list[Step]:
-    """The steps, on a store of their own that is gone afterwards; ``progress`` advances with each."""
+def run_continual(
+    encoded: EncodedSplits, orders: Sequence[Sequence[Arrival]], *, progress: Progress = SILENT
+) -> list[list[Step]]:
+    """The steps of each order, each order on a store of its own that is gone afterwards.
+
+    ``orders`` come from ``by_class`` or ``by_data_set``; ``progress`` counts steps.
+    """
+    progress.start(sum(map(len, orders)))
+    return [_run_order(encoded, arrivals, progress) for arrivals in orders]
+
+
+def _run_order(encoded: EncodedSplits, arrivals: Sequence[Arrival], progress: Progress) -> list[Step]:
     steps: list[Step] = []
     table = np.full((len(arrivals), len(arrivals)), np.nan)  # a[t, i]
-    with scratch_segmenter(preset, parts) as segmenter:
+    with encoded.scratch_segmenter() as segmenter:
         for t, arrival in enumerate(arrivals):
             start = time.perf_counter()
             source = segmenter.store.begin_source("ingest", ", ".join(arrival.classes))
-            segmenter.store.add(arrival.rows, source)
+            segmenter.store.add(arrival.instances, source)
             # A class that has not arrived has a truth and no answer: 0. One that never occurs has no IoU.
-            iou = {row.name: row.iou for row in material.scores(segmenter).classes}
+            iou = {row.name: row.iou for row in encoded.scores(segmenter).classes}
             for i, earlier in enumerate(arrivals[: t + 1]):
                 table[t, i] = _mean([iou[name] for name in earlier.classes])
             steps.append(
@@ -119,7 +130,7 @@ def run(
                     average=_mean(table[t, : t + 1].tolist()),
                     forgetting=forgetting(table, t),
                     backward_transfer=backward_transfer(table, t),
-                    rows=len(segmenter.store),
+                    instances=len(segmenter.store),
                     store_bytes=sum(file.stat().st_size for file in segmenter.store.path.rglob("*") if file.is_file()),
                     seconds=time.perf_counter() - start,
                 )

@@ -5,6 +5,8 @@ files of a folder are of one evaluation. Whatever the shards, an image that is i
 a torn last line, as a machine that went down leaves it, is an image that was not scored. What could not be read is
 noted too, and tried again by the next run. A line carries a stamp of the files that were read for it, so that labels
 which changed since are noticed.
+
+Whoever writes a file holds a lock beside it, hidden, which the system releases with the process, however it ends.
 """
 
 from __future__ import annotations
@@ -12,16 +14,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
 from knnclip.errors import OutputError, UsageError
 from knnclip.evaluation.record import ImageRecord
 
 Refusal = tuple[str, str | None, str]
-"""A file, the row in it, and why it could not be used."""
+"""A file, the place in it, and why it could not be used."""
+
+BLOCK_BYTES = 1 << 16
+"""Read at once from the end of a file in search of its last line break; a line is mostly shorter."""
 
 
 class Journal:
@@ -39,8 +47,8 @@ class Journal:
     def __init__(self, folder: Path, protocol: Mapping[str, Any], shard: str = "") -> None:
         """Opens or begins the file of a shard.
 
-        ``protocol`` says what was asked, of what and how. ``UsageError`` if the folder has an evaluation by another, or
-        if somebody is writing the same shard.
+        ``protocol`` says what is evaluated, on what and how. ``UsageError`` if the folder has an evaluation by another,
+        or if somebody is writing the same shard; ``OutputError`` if nothing can be written there.
         """
         self.folder, self.path = folder, folder / (f"images.{shard}.jsonl" if shard else "images.jsonl")
         self.protocol = json.loads(json.dumps(protocol))
@@ -48,18 +56,28 @@ class Journal:
         for file in files_of(folder):
             _check(file, self.protocol)
             self.finished.update((line["ref"], line["stamp"]) for line in _images(file) if "confusion" in line)
+        self._lock = FileLock(folder / f".{self.path.name}.lock", timeout=0)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self.path.open("ab+")
+            self._lock.acquire()
+        except Timeout:
+            raise UsageError(
+                f"{self.path} is being written by another evaluation; wait for it, or use shards"
+            ) from None
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be written ({error.strerror}); choose another folder") from error
-        if not _locked(self._file):
-            self._file.close()
-            raise UsageError(f"{self.path} is being written by another evaluation; wait for it, or use shards")
-        begun = next(_lines(self.path), None) is not None
-        self._file.truncate(_whole_lines(self.path) if begun and self._is_mine() else 0)
-        if self._file.seek(0, os.SEEK_END) == 0:
-            self._write({"protocol": self.protocol})
+            raise self._unwritable(error) from error
+        try:
+            self._file: IO[bytes] = self.path.open("ab+")
+            begun = next(_lines(self.path), None) is not None
+            self._file.truncate(_whole_lines(self.path) if begun and self._is_mine() else 0)
+            if self._file.seek(0, os.SEEK_END) == 0:
+                self._write({"protocol": self.protocol})
+        except OSError as error:
+            self._unlock()
+            raise self._unwritable(error) from error
+        except BaseException:
+            self._unlock()
+            raise
 
     def __enter__(self) -> Journal:
         return self
@@ -68,6 +86,7 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+        self._unlock()
 
     def add(self, ref: str, stamp: str, record: ImageRecord | None, rejected: Sequence[Refusal] = ()) -> None:
         """Writes what became of an image, None if it could not be read; it is on the disk when this returns."""
@@ -79,6 +98,16 @@ class Journal:
     def _is_mine(self) -> bool:
         """Whether the file is of this protocol: it is not where another one was begun and never got to an image."""
         return bool(next(_lines(self.path))["protocol"] == self.protocol)
+
+    def _unlock(self) -> None:
+        # The file goes while it is held, so that nobody's lock is removed: who opened it meanwhile sees that it is gone
+        # and makes a new one. Windows does not remove an open file; there an empty one stays, which the next takes.
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink()
+        self._lock.release()
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(f"{self.path} cannot be written ({error.strerror}); choose another folder")
 
     def _write(self, content: Mapping[str, Any]) -> None:
         try:
@@ -148,19 +177,6 @@ def _check(file: Path, protocol: Mapping[str, Any]) -> None:
         )
 
 
-def _locked(file: IO[bytes]) -> bool:
-    """Takes a file for this process alone until it is closed; False if another has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock; there nobody is kept from writing one shard twice
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _images(file: Path) -> Iterator[dict[str, Any]]:
     """What was written of each image."""
     return islice(_lines(file), 1, None)
@@ -189,7 +205,7 @@ def _whole_lines(file: Path) -> int:
         content.seek(0, os.SEEK_END)
         end = content.tell()
         while end > 0:
-            start = max(0, end - 65536)
+            start = max(0, end - BLOCK_BYTES)
             content.seek(start)
             found = content.read(end - start).rfind(b"\n")
             if found >= 0:

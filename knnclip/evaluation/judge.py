@@ -1,4 +1,4 @@
-"""A labelled data set -> scores: the segmenter's answers against the truth, image by image."""
+"""A labelled data set -> what each image adds to its scores: the segmenter's answers against the truth."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from knnclip.datasets import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import InputError, UsageError
-from knnclip.evaluation.cases import index_of_class, make_case
+from knnclip.evaluation.cases import make_case
+from knnclip.evaluation.class_matching import index_of_class
 from knnclip.evaluation.record import Annotation, ImageRecord, cells_of, instance_annotation
+from knnclip.evaluation.totals import EvaluationResult, SetClasses, Totals
 from knnclip.metrics.panoptic import SegmentCounts, SegmentInfo, segment_counts
-from knnclip.metrics.semantic import SemanticConfusion, count_pixels
+from knnclip.metrics.semantic import count_pixels
 from knnclip.parallel import map_ahead
 from knnclip.presets import Preset
 from knnclip.segmenter import Segmenter
@@ -22,6 +24,7 @@ from knnclip.structures import Float32, Int32, Int64, Mask, masks_from_labels
 
 MaskSource = Literal["own", "oracle"]
 MASK_SOURCES: tuple[MaskSource, ...] = ("own", "oracle")
+"""The masks of the generator, or those of the truth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +33,10 @@ class Outcome:
 
     sample: Sample
     record: ImageRecord | None  # None where it could not be read
-    rejected: tuple[Rejection, ...]
+    rejected: tuple[Rejection, ...]  # what of it could not be read
 
 
-def evaluate(
+def judge_images(
     segmenter: Segmenter,
     dataset: Dataset,
     samples: Sequence[Sample],
@@ -44,24 +47,32 @@ def evaluate(
 ) -> Iterator[Outcome]:
     """The segmenter's answers counted against the truth, in the order of the samples, as they are asked for.
 
-    ``masks="oracle"`` puts the ground-truth masks in place of the generator's: it separates what retrieval gets wrong
-    from what the masks miss. ``compared`` are other settings by a name of your own, whose vote and fusion answer the
-    same masks. A class of the store that the data set does not have counts as unknown, hence as a miss.
+    For a loop of your own, which may stop at any image; ``add_up`` makes scores of what comes. ``masks="oracle"`` puts
+    the ground-truth masks in place of the generator's: it separates what retrieval gets wrong from what the masks miss.
+    ``compared`` are other settings by a name of your own, whose vote and fusion answer the same masks. ``workers``
+    images are under work at once. A class of the store that the data set does not have counts as unknown, hence as a
+    miss. ``UsageError`` for masks that are neither.
     """
-    if masks not in MASK_SOURCES:
-        raise UsageError(f"masks are one of {', '.join(MASK_SOURCES)}, found {masks!r}")
-    return map_ahead(_Judge(segmenter, dataset, masks, compared or {}), samples, workers)
+    return map_ahead(_Judge(segmenter, dataset, mask_source(masks), compared or {}), samples, workers)
 
 
-def add_up(outcomes: Iterable[Outcome], class_names: Sequence[str]) -> tuple[SemanticConfusion, tuple[Rejection, ...]]:
-    """The confusion of all images together, and what could not be read."""
-    confusion = SemanticConfusion(class_names)
+def mask_source(name: str) -> MaskSource:
+    """``own`` or ``oracle``; ``UsageError`` for anything else."""
+    for source in MASK_SOURCES:
+        if name == source:
+            return source
+    raise UsageError(f"masks are one of {', '.join(MASK_SOURCES)}, found {name!r}")
+
+
+def add_up(outcomes: Iterable[Outcome], dataset: Dataset) -> EvaluationResult:
+    """The scores of all images together; ``DatasetError`` if no pixel was scored."""
+    totals = Totals(SetClasses.of(dataset))
     rejected: list[Rejection] = []
     for outcome in outcomes:
         if outcome.record is not None:
-            confusion.add(outcome.record.pixels)
+            totals.add(outcome.record)
         rejected.extend(outcome.rejected)
-    return confusion, tuple(rejected)
+    return EvaluationResult(totals.compute(), totals.confusion, tuple(rejected))
 
 
 def masks_to_use(labelled: LabelledImage, masks: MaskSource) -> list[Mask] | None:
@@ -72,15 +83,17 @@ def masks_to_use(labelled: LabelledImage, masks: MaskSource) -> list[Mask] | Non
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class PredictedSegments:
     """An answer in segments, things and stuff by the data set's own flags."""
 
     ids: Int32  # (H, W) segment ids, 0 for nothing
-    infos: tuple[SegmentInfo, ...]
-    things: tuple[Annotation, ...]
+    infos: tuple[SegmentInfo, ...]  # of the ids
+    things: tuple[Annotation, ...]  # with their scores
 
 
-def said_segments(prediction: Int32, confidence: Float32, classes: Sequence[ClassLabel], smallest_px: int) -> Said:
+def predicted_segments(
+    prediction: Int32, confidence: Float32, classes: Sequence[ClassLabel], min_piece_px: int
+) -> PredictedSegments:
     """Stuff is one segment a class, a thing a connected piece (8-connectivity) of at least so many pixels.
 
     ``prediction``: ``(H, W)`` class indices, -1 for unknown; ``confidence``: ``(H, W)``, whose mean over a piece is its
@@ -94,13 +107,13 @@ def said_segments(prediction: Int32, confidence: Float32, classes: Sequence[Clas
     infos = [SegmentInfo(i, i - 1) for i in np.unique(ids[ids > 0]).tolist()]
     things = []
     for mask in masks_from_labels(pieces):
-        if mask.area >= smallest_px:
+        if mask.area >= min_piece_px:
             category = int(mask.select(prediction)[0])
             score = float(np.mean(np.asarray(mask.select(confidence), dtype=np.float64)))
             things.append(instance_annotation(mask, category, score=score))
             infos.append(SegmentInfo(len(classes) + len(things), category))
             ids[mask.slices][mask.crop] = infos[-1].segment_id
-    return Said(ids, tuple(infos), tuple(things))
+    return PredictedSegments(ids, tuple(infos), tuple(things))
 
 
 @dataclass(frozen=True)
@@ -129,33 +142,34 @@ class _Judge:
             to_index = index_of_class(view.vocabulary, self.dataset.class_aliases)
             if self.compared:
                 case = make_case(labelled.label_map, classes, analysis)
-                believed = self.segmenter.beliefs(
+                beliefs_of_all = self.segmenter.beliefs(
                     view, case.embeddings, case.descriptions, list(self.compared.values())
                 )
-                for name, beliefs in zip(self.compared, believed, strict=True):
+                for name, beliefs in zip(self.compared, beliefs_of_all, strict=True):
                     compared[name] = cells_of(case.confusion(beliefs, view.vocabulary, to_index))
         prediction = to_index[answer.semantic]
-        segments, said = None, Said(np.zeros((0, 0), dtype=np.int32), (), ())
+        segments: SegmentCounts | None = None
+        things: tuple[Annotation, ...] = ()
         if self.dataset.has_instances:
-            smallest = self.segmenter.preset.assembly.min_piece_px
-            said = said_segments(prediction, answer.confidence, self.dataset.classes, smallest)
-            segments = self._segments(labelled, said)
+            min_piece_px = self.segmenter.preset.assembly.min_piece_px
+            predicted = predicted_segments(prediction, answer.confidence, self.dataset.classes, min_piece_px)
+            segments, things = self._segments(labelled, predicted), predicted.things
         detects = self.dataset.has_instances and self.dataset.exhaustive
         record = ImageRecord(
             ref=sample.ref,
             pixels=count_pixels(labelled.label_map, prediction, classes),
             segments=segments,
             instances=self._instances(labelled) if detects else (),
-            detections=said.things if detects else (),
+            detections=things if detects else (),
             compared=compared,
             encode_seconds=encoded - start,
             label_seconds=labelled_at - encoded,
         )
         return Outcome(sample, record, labelled.rejected)
 
-    def _segments(self, labelled: LabelledImage, said: Said) -> SegmentCounts:
+    def _segments(self, labelled: LabelledImage, predicted: PredictedSegments) -> SegmentCounts:
         truth, true_infos = self._true_segments(labelled)
-        return segment_counts(truth, true_infos, said.ids, said.infos, len(self.dataset.classes))
+        return segment_counts(truth, true_infos, predicted.ids, predicted.infos, len(self.dataset.classes))
 
     def _true_segments(self, labelled: LabelledImage) -> tuple[Int32, list[SegmentInfo]]:
         """``(H, W)`` segment ids: one for each class of stuff, as in COCO panoptic, and one for each thing over it."""

@@ -40,8 +40,9 @@ class ImageRecord:
             "seconds": [round(self.encode_seconds, 4), round(self.label_seconds, 4)],
         }
         if self.segments is not None:
-            there = np.flatnonzero(self.segments.counts.any(axis=1)).tolist()
-            content["segments"] = [[c, float(self.segments.iou[c]), *self.segments.counts[c].tolist()] for c in there]
+            iou_sum, tp_fp_fn = self.segments.iou_sum, self.segments.tp_fp_fn
+            there = np.flatnonzero(tp_fp_fn.any(axis=1)).tolist()
+            content["segments"] = [[c, float(iou_sum[c]), *tp_fp_fn[c].tolist()] for c in there]
             content["instances"], content["detections"] = list(self.instances), list(self.detections)
         return content
 
@@ -50,12 +51,12 @@ class ImageRecord:
         """What ``to_json`` gave; ``KeyError``, ``ValueError`` or ``IndexError`` if it is something else."""
         segments = None
         if "segments" in content:
-            iou, counts = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
+            iou_sum, tp_fp_fn = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
             for c, total, *row in content["segments"]:
                 if min(c, total, *row) < 0:
                     raise ValueError("a count is negative")
-                iou[c], counts[c] = total, row
-            segments = SegmentCounts(iou, counts)
+                iou_sum[c], tp_fp_fn[c] = total, row
+            segments = SegmentCounts(iou_sum, tp_fp_fn)
         boundary = np.zeros((classes, 3), dtype=np.int64)
         for c, *row in content["boundary"]:
             if min(c, *row) < 0:

@@ -1,76 +1,48 @@
-"""One evaluation from its protocol to its report: what the command line and the batch script share.
+"""One evaluation from its protocol to its report: what the command line, the batch script and Python share.
 
-``score_images`` counts images into a folder's journal, as often and in as many shards as it takes; ``report`` makes the
-scores and the page from what is there.
+``evaluate`` does all of it. ``score_images`` counts images into a folder's journal, as often and in as many shards as
+it takes; ``write_report`` makes the scores and the page from what is there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import platform
+import tempfile
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, StoreError, UsageError
-from knnclip.evaluation.cases import class_ids_of
 from knnclip.evaluation.comparison import settings_to_compare
 from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
-from knnclip.evaluation.judge import MaskSource, evaluate
+from knnclip.evaluation.judge import MaskSource, judge_images
 from knnclip.evaluation.report.charts import confusion_picture, iou_bars
 from knnclip.evaluation.report.illustrate import illustrate
 from knnclip.evaluation.report.page import BARS_PNG, CONFUSION_PNG, write_page
+from knnclip.evaluation.report.provenance import evaluation_protocol, run_facts, stored_instances
 from knnclip.evaluation.report.tables import COMPARED, write_scores
-from knnclip.evaluation.totals import Scores, SetClasses, Totals
+from knnclip.evaluation.totals import EvaluationResult, SetClasses, Totals
 from knnclip.images import write_png
-from knnclip.metrics.semantic import SemanticConfusion
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
-
-PACKAGES = ("knnclip", "numpy", "torch", "faiss-gpu", "faiss-cpu", "pycocotools")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is asked of a store."""
+    """Which store is scored on what, and how."""
 
     segmenter: Segmenter
     dataset: Dataset
-    samples: Sequence[Sample]
-    masks: MaskSource = "own"
-    compared: Sequence[str] = ()  # see ``knnclip.evaluation.comparison``
-
-    @property
-    def classes(self) -> SetClasses:
-        """The classes that are scored."""
-        return SetClasses(self.dataset.class_names, tuple(label.is_thing for label in self.dataset.classes))
+    samples: Sequence[Sample]  # of the data set; all of them are ``dataset.samples``
+    masks: MaskSource = "own"  # "oracle" puts the ground-truth masks in place of the generator's
+    compared: Sequence[str] = ()  # other settings, as ``knnclip.evaluation.comparison`` reads them
 
     def protocol(self) -> dict[str, Any]:
         """What decides the scores: two runs of one protocol are one evaluation."""
-        preset, store, root = self.segmenter.preset, self.segmenter.store, self.dataset.root
-        return {
-            "data": str(root.resolve() if root.exists() else root),
-            "format": self.dataset.format,
-            "classes": list(self.dataset.class_names),
-            "masks": self.masks,
-            "store": str(store.path.resolve()),
-            "store_generation": store.generation,
-            "stored_rows": len(store),
-            "encoder": str(store.fingerprint),
-            "preset": preset.name,
-            "generator": str(preset.masks),
-            "classifier": None if preset.classifier is None else str(preset.classifier),
-            "vote": str(preset.vote),
-            "fusion": str(preset.fusion),
-            "compared": list(settings_to_compare(self.compared, preset)),
-            "knnclip": version("knnclip"),
-        }
+        return evaluation_protocol(self, list(settings_to_compare(self.compared, self.segmenter.preset)))
 
 
 def score_images(
@@ -84,13 +56,14 @@ def score_images(
 ) -> None:
     """Scores the images that the folder does not have yet, of one shard, ``(i, n)``, of n.
 
-    ``restart`` throws away what is there; without it a folder of another protocol is a ``UsageError``. ``StoreError``
-    if the store changed meanwhile: the figures would be of no state that it ever had.
+    ``restart`` throws away what is there; without it a folder of another protocol is a ``UsageError``. ``workers``
+    images are under work at once; ``progress`` counts images. ``StoreError`` if the store changed meanwhile: the
+    figures would be of no state that it ever had.
     """
     number, of = shard
     if not 0 <= number < of:
         raise UsageError(f"the shards of {of} are 0 to {of - 1}, found {number}")
-    Totals(evaluation.classes)  # refuses what cannot be scored before hours are spent on it
+    Totals(SetClasses.of(evaluation.dataset))  # refuses what cannot be scored before hours are spent on it
     if restart:
         for file in files_of(folder):
             file.unlink()
@@ -101,7 +74,7 @@ def score_images(
         todo = [sample for sample in samples if sample.ref not in journal.finished]
         _check_unchanged(evaluation.dataset, samples, journal)
         progress.start(len(samples), len(samples) - len(todo))
-        outcomes = evaluate(
+        outcomes = judge_images(
             evaluation.segmenter,
             evaluation.dataset,
             todo,
@@ -128,38 +101,60 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(number), int(of)
 
 
-def report(
-    evaluation: Evaluation, folder: Path, *, seen: Collection[str] | None = None, command: str = ""
-) -> tuple[Scores, tuple[Rejection, ...]]:
-    """Scores what the folder has, writes everything that people look at, and returns what could not be read.
+def evaluate(
+    evaluation: Evaluation,
+    folder: Path | None = None,
+    *,
+    seen: Collection[str] | None = None,
+    restart: bool = False,
+    workers: int = 2,
+    command: str = "",
+    progress: Progress = SILENT,
+) -> EvaluationResult:
+    """Scores all images and, where a folder is given, leaves the report there: what ``knnclip evaluate`` does.
 
-    ``seen``: the names that a base vocabulary has. ``UsageError`` if an image was not tried yet.
+    ``folder``: an interrupted evaluation continues from it; None keeps nothing. The other arguments are those of
+    ``score_images`` and ``write_report``, which do the two halves, for shards on several machines.
     """
-    scores, confusion, rejected = add_up_folder(evaluation, folder, seen)
-    run = {
-        "command": command,
-        "images_not_read": len({sample.ref for sample in evaluation.samples}) - scores.images,
-        "seen": sorted(seen or ()),
-        "ms_per_image": {
+    with ExitStack() as stack:
+        journal = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        score_images(evaluation, journal, restart=restart, workers=workers, progress=progress)
+        if folder is None:
+            return add_up_folder(evaluation, journal, seen)
+        return write_report(evaluation, folder, seen=seen, command=command)
+
+
+def write_report(
+    evaluation: Evaluation, folder: Path, *, seen: Collection[str] | None = None, command: str = ""
+) -> EvaluationResult:
+    """Scores what the folder has, from whatever shards, and writes everything that people look at.
+
+    ``seen``: the names of the classes that a base vocabulary has. ``command``: how it was asked for. ``UsageError`` if
+    an image was not tried yet.
+    """
+    result = add_up_folder(evaluation, folder, seen)
+    scores = result.scores
+    run = run_facts(
+        command,
+        images_not_read=len({sample.ref for sample in evaluation.samples}) - scores.images,
+        seen=sorted(seen or ()),
+        ms_per_image={
             "masks and embeddings": round(1000 * scores.encode_seconds),
             "search, votes and assembly": round(1000 * scores.label_seconds),
         },
-        "versions": versions(),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-    }
+    )
     for stale in (folder / COMPARED, *(folder / "pictures").glob("*.jpg")):
         stale.unlink(missing_ok=True)
-    write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_rows=_stored_rows(evaluation))
+    stored = stored_instances(evaluation.segmenter.store, evaluation.dataset)
+    write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_instances=stored)
     write_png(folder / BARS_PNG, iou_bars(scores.semantic))
-    write_png(folder / CONFUSION_PNG, confusion_picture(confusion))
+    write_png(folder / CONFUSION_PNG, confusion_picture(result.confusion))
     illustrate(evaluation.segmenter, evaluation.dataset, evaluation.samples, folder, evaluation.masks)
     write_page(folder)
-    return scores, rejected
+    return result
 
 
-def add_up_folder(
-    evaluation: Evaluation, folder: Path, seen: Collection[str] | None = None
-) -> tuple[Scores, SemanticConfusion, tuple[Rejection, ...]]:
+def add_up_folder(evaluation: Evaluation, folder: Path, seen: Collection[str] | None = None) -> EvaluationResult:
     """The scores of the journal in a folder; ``UsageError`` if an image of the samples was not tried yet."""
     check_protocol(folder, evaluation.protocol())
     tried = refusals(folder)
@@ -169,14 +164,15 @@ def add_up_folder(
             f"{len(missing)} of {len(wanted)} images are not scored yet in {folder}, for example {min(missing)}; "
             "run the evaluation again, or the shards that are missing"
         )
-    totals = Totals(evaluation.classes)
-    for record in records(folder, len(evaluation.classes.names)):
+    classes = SetClasses.of(evaluation.dataset)
+    totals = Totals(classes)
+    for record in records(folder, len(classes.names)):
         if record.ref in wanted:
             totals.add(record)
     rejected = [Rejection(*refusal) for ref in sorted(wanted) for refusal in tried[ref]]
     if not totals.images:
         raise DatasetError(f"none of the {len(wanted)} images could be read; the first: {rejected[0].reason}")
-    return totals.compute(seen), totals.confusion, evaluation.dataset.rejected + tuple(rejected)
+    return EvaluationResult(totals.compute(seen), totals.confusion, evaluation.dataset.rejected + tuple(rejected))
 
 
 def stamp(dataset: Dataset, sample: Sample) -> str:
@@ -197,20 +193,3 @@ def _check_unchanged(dataset: Dataset, samples: Sequence[Sample], journal: Journ
                 f"{sample.ref} or its labels changed since {journal.folder} was begun; choose another folder, "
                 "or let it begin anew with --restart"
             )
-
-
-def versions() -> dict[str, str]:
-    """The packages that decide figures, as far as they are installed."""
-    found = {}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def _stored_rows(evaluation: Evaluation) -> list[int]:
-    """How many rows the store has of each class of the data set."""
-    with evaluation.segmenter.store.view() as view:
-        vocabulary, rows = view.vocabulary, view.census.instances
-    columns = vocabulary.columns(np.array(class_ids_of(vocabulary, evaluation.dataset.class_aliases), dtype=np.int64))
-    return [0 if column < 0 else int(rows[column]) for column in columns.tolist()]

@@ -12,27 +12,26 @@ from itertools import pairwise
 
 import numpy as np
 
-from knnclip.catalogue import FrozenParts
 from knnclip.errors import UsageError
-from knnclip.evaluation.splits import EncodedSplits, scratch_segmenter
-from knnclip.presets import Preset
+from knnclip.evaluation.splits import EncodedSplits
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY
 from knnclip.structures import LabelledInstance
 
 ALL = 0
-"""Stands for all rows that there are, with those that belong to no annotated segment."""
+"""Stands for all instances that there are, with those that belong to no annotated segment."""
 
-Shot = list[LabelledInstance]
+SupportExample = list[LabelledInstance]
+"""One annotated segment, which comes first, and the proposals that lie in it."""
 
 
 @dataclass(frozen=True)
 class ShotScores:
-    """What is known with so many instances a class."""
+    """What is known with so many annotated segments a class."""
 
     shots: int  # ALL for all
     miou: float  # in [0, 1]
-    rows: int
+    instances: int  # in the store: the annotated segments and the proposals in them
 
 
 def read_shots(text: str) -> list[int]:
@@ -46,50 +45,63 @@ def read_shots(text: str) -> list[int]:
     return [*sorted(numbers), *([ALL] if "all" in (part.strip() for part in text.split(",")) else [])]
 
 
+def name_of(shots: int) -> str:
+    """A number of shots as ``read_shots`` reads it."""
+    return "all" if shots == ALL else str(shots)
+
+
 def run_shots(
-    preset: Preset,
-    parts: FrozenParts,
-    material: EncodedSplits,
+    encoded: EncodedSplits, shots: Sequence[int], seeds: int, *, progress: Progress = SILENT
+) -> list[list[ShotScores]]:
+    """The scores for rising numbers of shots, for so many draws of the instances, each on a store that goes afterwards.
+
+    ``shots``: see ``read_shots``; ``progress`` counts stores that were scored.
+    """
+    progress.start(seeds * len(shots))
+    examples = [support_examples(encoded.instances(name)) for name in encoded.class_names]
+    return [_run_draw(encoded, examples, shots, seed, progress) for seed in range(seeds)]
+
+
+def support_examples(
+    instances: Sequence[LabelledInstance],
+) -> tuple[list[SupportExample], list[LabelledInstance]]:
+    """The annotated segments of one class with the proposals in each, and the proposals that lie in none."""
+    examples = [[instance] for instance in instances if instance.origin == "truth"]
+    of_image: dict[str, list[SupportExample]] = {}
+    for example in examples:
+        of_image.setdefault(example[0].image.ref, []).append(example)
+    rest = []
+    for instance in instances:
+        if instance.origin == "truth":
+            continue
+        dense = instance.mask.to_dense()
+        near = of_image.get(instance.image.ref, [])
+        inside = [np.count_nonzero(example[0].mask.select(dense)) / instance.mask.area for example in near]
+        if inside and max(inside) >= MIN_PURITY:
+            near[int(np.argmax(inside))].append(instance)
+        else:
+            rest.append(instance)
+    return examples, rest
+
+
+def _run_draw(
+    encoded: EncodedSplits,
+    examples: Sequence[tuple[list[SupportExample], list[LabelledInstance]]],
     shots: Sequence[int],
     seed: int,
-    *,
-    progress: Progress = SILENT,
+    progress: Progress,
 ) -> list[ShotScores]:
-    """The scores for rising numbers of shots, on a store that is gone afterwards; ``progress`` advances with each."""
+    """The scores of one draw; ``examples`` and what belongs to none, of each class."""
     rng = np.random.default_rng(seed)
-    classes = []
-    for name in material.class_names:
-        given, rest = gather_shots(material.rows(name))
-        classes.append(([given[i] for i in rng.permutation(len(given))], rest))
+    drawn = [([of_class[i] for i in rng.permutation(len(of_class))], rest) for of_class, rest in examples]
     scores = []
-    with scratch_segmenter(preset, parts) as segmenter:
+    with encoded.scratch_segmenter() as segmenter:
         for before, count in pairwise([0, *shots]):
             source = segmenter.store.begin_source("ingest", "all" if count == ALL else f"{count} a class")
-            for given, rest in classes:
-                new = given[before:] if count == ALL else given[before:count]
-                rows = [row for shot in new for row in shot] + (rest if count == ALL else [])
-                segmenter.store.add(rows, source)
-            stored = len(segmenter.store)
-            scores.append(ShotScores(count, material.scores(segmenter).miou, stored))
+            for of_class, rest in drawn:
+                new = of_class[before:] if count == ALL else of_class[before:count]
+                instances = [instance for example in new for instance in example] + (rest if count == ALL else [])
+                segmenter.store.add(instances, source)
+            scores.append(ShotScores(count, encoded.scores(segmenter).miou, len(segmenter.store)))
             progress.advance()
     return scores
-
-
-def gather_shots(rows: Sequence[LabelledInstance]) -> tuple[list[Shot], list[LabelledInstance]]:
-    """The annotated segments of one class with the proposals in each, and the proposals that lie in none."""
-    shots = [[row] for row in rows if row.origin == "truth"]
-    of_image: dict[str, list[Shot]] = {}
-    for shot in shots:
-        of_image.setdefault(shot[0].image.ref, []).append(shot)
-    rest = []
-    for row in rows:
-        if row.origin == "truth":
-            continue
-        dense = row.mask.to_dense()
-        near = of_image.get(row.image.ref, [])
-        inside = [np.count_nonzero(shot[0].mask.select(dense)) / row.mask.area for shot in near]
-        if inside and max(inside) >= MIN_PURITY:
-            near[int(np.argmax(inside))].append(row)
-        else:
-            rest.append(row)
-    return shots, rest

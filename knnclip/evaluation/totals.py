@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
+from knnclip.datasets import Dataset, Rejection
 from knnclip.evaluation.record import Annotation, ImageRecord, cells_of
 from knnclip.metrics.bootstrap import Bootstrap, Interval
 from knnclip.metrics.instances import InstanceScores, score_instances
@@ -19,7 +21,8 @@ class ComparedScores:
     name: str
     semantic: SemanticScores
     interval: Interval  # of the mIoU
-    gain: Interval  # of how much higher the mIoU is than that of the settings that were evaluated
+    gain: float  # how much higher the mIoU is than that of the settings that were evaluated
+    gain_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,26 @@ class Scores:
     compared: tuple[ComparedScores, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """What an evaluation came to."""
+
+    scores: Scores
+    confusion: SemanticConfusion  # of all images together
+    rejected: tuple[Rejection, ...]  # what could not be read, hence is not in the scores
+
+
 @dataclass(frozen=True)
 class SetClasses:
     """The classes of a data set, as its scores need them."""
 
     names: tuple[str, ...]
-    is_thing: tuple[bool, ...]
+    is_thing: tuple[bool, ...]  # of each; the others are stuff
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Those of an opened data set."""
+        return cls(dataset.class_names, tuple(label.is_thing for label in dataset.classes))
 
 
 class Totals:
@@ -60,7 +77,7 @@ class Totals:
         self.images, self._encode_seconds, self._label_seconds = 0, 0.0, 0.0
 
     def add(self, record: ImageRecord) -> None:
-        """Adds an image."""
+        """Adds the counts of an image."""
         self.confusion.add(record.pixels)
         self._bootstrap.add(record.ref, cells_of(record.pixels.confusion))
         for name, cells in record.compared.items():
@@ -88,13 +105,16 @@ class Totals:
             semantic=semantic,
             interval=self._bootstrap.interval(),
             seen=None if seen is None else seen_scores(semantic, seen),
-            panoptic=self._panoptic.compute() if self._panoptic.counts.any() else None,
+            panoptic=self._panoptic.compute() if self._panoptic.tp_fp_fn.any() else None,
             instances=self._score_instances() if self._has_instances() else None,
             compared=tuple(
-                ComparedScores(name, whole.compute(), draws.interval(), draws.difference(self._bootstrap))
-                for name, (whole, draws) in self._compared.items()
+                self._compare(name, whole.compute(), draws, semantic) for name, (whole, draws) in self._compared.items()
             ),
         )
+
+    def _compare(self, name: str, found: SemanticScores, draws: Bootstrap, evaluated: SemanticScores) -> ComparedScores:
+        gained = draws.difference(self._bootstrap)
+        return ComparedScores(name, found, draws.interval(), found.miou - evaluated.miou, gained)
 
     def _has_instances(self) -> bool:
         return any(not item["iscrowd"] for instances in self._instances for item in instances)

@@ -22,6 +22,8 @@ from knnclip.metrics.run_lengths import counts_of, runs
 from knnclip.structures import Int64
 
 VOID = 0
+"""The id of pixels that belong to no segment, as COCO's panoptic format has it."""
+
 IDS = 1 << 24
 """Segment ids are R + 256 G + 65536 B of a PNG, hence below this."""
 
@@ -62,18 +64,18 @@ class PanopticScores:
 class SegmentCounts:
     """What one image, or several, add to the quality of C classes."""
 
-    iou: NDArray[np.float64]  # (C,) sum over the matched pairs
-    counts: Int64  # (C, 3) TP, FP, FN
+    iou_sum: NDArray[np.float64]  # (C,) over the matched pairs, the TP
+    tp_fp_fn: Int64  # (C, 3)
 
 
 class PanopticQuality:
     """The counts of a set over C classes; their size does not grow with the number of images."""
 
     def __init__(self, class_names: Sequence[str], is_thing: Sequence[bool]) -> None:
-        """No image yet."""
+        """No image yet. ``is_thing`` of each class decides over which of them the means of things and stuff go."""
         self.class_names, self.is_thing = tuple(class_names), np.array(is_thing, dtype=bool)
-        self.iou = np.zeros(len(self.class_names))  # as in ``SegmentCounts``
-        self.counts: Int64 = np.zeros((len(self.class_names), 3), dtype=np.int64)
+        self.iou_sum = np.zeros(len(self.class_names))  # as in ``SegmentCounts``
+        self.tp_fp_fn: Int64 = np.zeros((len(self.class_names), 3), dtype=np.int64)
 
     def update(
         self,
@@ -87,35 +89,29 @@ class PanopticQuality:
 
     def add(self, found: SegmentCounts) -> None:
         """Adds the counts of an image."""
-        self.iou += found.iou
-        self.counts += found.counts
-
-    def __add__(self, other: PanopticQuality) -> PanopticQuality:
-        """The counts of two parts of a set together."""
-        total = PanopticQuality(self.class_names, self.is_thing.tolist())
-        total.iou, total.counts = self.iou + other.iou, self.counts + other.counts
-        return total
+        self.iou_sum += found.iou_sum
+        self.tp_fp_fn += found.tp_fp_fn
 
     def compute(self) -> PanopticScores:
         """The scores; ``DatasetError`` if no segment occurred."""
-        if not self.counts.any():
+        if not self.tp_fp_fn.any():
             raise DatasetError("no segment of the set is scored: it has neither true nor predicted segments")
-        tp, fp, fn = self.counts.T.astype(np.float64)
+        tp, fp, fn = self.tp_fp_fn.T.astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             rq = tp / (tp + fp / 2 + fn / 2)
-            sq = np.where(tp > 0, self.iou / tp, np.where(np.isnan(rq), np.nan, 0))
-            pq = self.iou / (tp + fp / 2 + fn / 2)
+            sq = np.where(tp > 0, self.iou_sum / tp, np.where(np.isnan(rq), np.nan, 0))
+            pq = self.iou_sum / (tp + fp / 2 + fn / 2)
         rows = tuple(
-            QualityRow(name, float(pq[c]), float(sq[c]), float(rq[c]), *self.counts[c].tolist())
+            QualityRow(name, float(pq[c]), float(sq[c]), float(rq[c]), *self.tp_fp_fn[c].tolist())
             for c, name in enumerate(self.class_names)
         )
 
         def mean(name: str, chosen: NDArray[np.bool_]) -> QualityRow:
-            seen = chosen & self.counts.any(axis=1)
+            occurs = chosen & self.tp_fp_fn.any(axis=1)
             mean_pq, mean_sq, mean_rq = (
-                float(score[seen].mean()) if seen.any() else float("nan") for score in (pq, sq, rq)
+                float(score[occurs].mean()) if occurs.any() else float("nan") for score in (pq, sq, rq)
             )
-            return QualityRow(name, mean_pq, mean_sq, mean_rq, *self.counts[chosen].sum(axis=0).tolist())
+            return QualityRow(name, mean_pq, mean_sq, mean_rq, *self.tp_fp_fn[chosen].sum(axis=0).tolist())
 
         everything = np.ones(len(rows), dtype=bool)
         return PanopticScores(
@@ -138,8 +134,8 @@ def segment_counts(
         raise DatasetError(f"the truth has shape {truth.shape}, the prediction {prediction.shape}; they must agree")
     starts, lengths = runs(truth, prediction)
     true, t = _places(truth.ravel()[starts], truth_segments, "truth")
-    said, p = _places(prediction.ravel()[starts], predicted_segments, "prediction")
-    common = counts_of(true * (p + 1) + said, lengths, (t + 1) * (p + 1))
+    predicted, p = _places(prediction.ravel()[starts], predicted_segments, "prediction")
+    common = counts_of(true * (p + 1) + predicted, lengths, (t + 1) * (p + 1))
     overlap = common.reshape(t + 1, p + 1)  # pixels of each pair; row and column 0 are void
     for axis, kind, infos in ((1, "truth", truth_segments), (0, "prediction", predicted_segments)):
         empty = np.flatnonzero(overlap.sum(axis=axis)[1:] == 0)
@@ -148,25 +144,28 @@ def segment_counts(
                 f"segment {infos[empty[0]].segment_id} is listed in the {kind} but has no pixel; remove it"
             )
     true_class = np.array([info.category for info in truth_segments], dtype=np.int64)
-    said_class = np.array([info.category for info in predicted_segments], dtype=np.int64)
+    predicted_class = np.array([info.category for info in predicted_segments], dtype=np.int64)
     crowd = np.array([info.is_crowd for info in truth_segments], dtype=bool)
     inside = overlap[1:, 1:]
     union = overlap[1:].sum(axis=1)[:, None] + overlap[:, 1:].sum(axis=0)[None] - inside - overlap[0, 1:][None]
     # More than half of a union: at most one partner on either side. In whole numbers, so nothing rounds.
-    match = (2 * inside > union) & (true_class[:, None] == said_class[None]) & ~crowd[:, None]
+    match = (2 * inside > union) & (true_class[:, None] == predicted_class[None]) & ~crowd[:, None]
     rows, columns = np.nonzero(match)
-    iou, counts = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
-    np.add.at(iou, true_class[rows], inside[rows, columns] / union[rows, columns])
-    np.add.at(counts[:, 0], true_class[rows], 1)
-    np.add.at(counts[:, 2], true_class[~crowd & ~match.any(axis=1)], 1)
-    on_crowd = (inside * (crowd[:, None] & (true_class[:, None] == said_class[None]))).sum(axis=0)
+    iou_sum, tp_fp_fn = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
+    np.add.at(iou_sum, true_class[rows], inside[rows, columns] / union[rows, columns])
+    np.add.at(tp_fp_fn[:, 0], true_class[rows], 1)
+    np.add.at(tp_fp_fn[:, 2], true_class[~crowd & ~match.any(axis=1)], 1)
+    on_crowd = (inside * (crowd[:, None] & (true_class[:, None] == predicted_class[None]))).sum(axis=0)
     excused = 2 * (overlap[0, 1:] + on_crowd) > overlap[:, 1:].sum(axis=0)
-    np.add.at(counts[:, 1], said_class[~match.any(axis=0) & ~excused], 1)
-    return SegmentCounts(iou, counts)
+    np.add.at(tp_fp_fn[:, 1], predicted_class[~match.any(axis=0) & ~excused], 1)
+    return SegmentCounts(iou_sum, tp_fp_fn)
 
 
 def segment_infos(segments: Sequence[Mapping[str, object]], column: Mapping[int, int]) -> list[SegmentInfo]:
-    """The ``segments_info`` of a COCO panoptic JSON; ``DatasetError`` for a category that ``column`` does not have."""
+    """The ``segments_info`` of a COCO panoptic JSON.
+
+    ``column``: the index of the class of each category id. ``DatasetError`` for a category that it does not have.
+    """
     infos = []
     for segment in segments:
         category = int(str(segment.get("category_id", -1)))

@@ -28,9 +28,12 @@ def score_semantic_files(
     workers: int = 2,
     progress: Progress = SILENT,
 ) -> SemanticConfusion:
-    """Folders of index PNGs with the same names. ``class_names`` by index; indices in ``ignore`` are not scored.
+    """Counts a folder of predicted index PNGs against one of true ones; ``compute()`` of the result has the scores.
 
-    An index of the prediction that is no class is an unknown answer, hence a miss; in the truth it is an error.
+    Each file of ``truth_dir`` needs one of its name and size in ``prediction_dir``. ``class_names`` are the classes by
+    their index in the files; indices in ``ignore`` are not scored. An index of the prediction that is no class is an
+    unknown answer, hence a miss; in the truth it is a ``DatasetError``, as is a file that is missing or unreadable.
+    ``workers`` files are read at once.
     """
     confusion = SemanticConfusion(list(class_names.values()))
     indices = list(class_names)
@@ -66,21 +69,27 @@ def score_panoptic_files(
     workers: int = 2,
     progress: Progress = SILENT,
 ) -> PanopticQuality:
-    """COCO panoptic JSON and PNGs. Every image of the truth needs a prediction."""
+    """Counts a COCO panoptic result against its truth; ``compute()`` of what comes back has PQ, SQ and RQ.
+
+    Both are a JSON file and the folder of its PNGs. ``DatasetError`` if an image of the truth has no prediction, or if
+    a file is not in the format. ``workers`` images are read at once.
+    """
     truth, prediction = read_json(truth_json), read_json(prediction_json)
     categories = _entry(truth, "categories", truth_json)
     column = {int(category["id"]): i for i, category in enumerate(categories)}
     quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
-    said = {annotation.get("image_id"): annotation for annotation in _entry(prediction, "annotations", prediction_json)}
+    predicted = {
+        annotation.get("image_id"): annotation for annotation in _entry(prediction, "annotations", prediction_json)
+    }
     annotations = _entry(truth, "annotations", truth_json)
     progress.start(len(annotations))
 
     def count(annotation: dict[str, Any]) -> SegmentCounts:
         if "image_id" not in annotation:
             raise DatasetError(f"{truth_json}: an annotation has no 'image_id'; expected a COCO panoptic JSON")
-        if annotation["image_id"] not in said:
+        if annotation["image_id"] not in predicted:
             raise DatasetError(f"{prediction_json}: has no prediction for image {annotation['image_id']}")
-        answer = said[annotation["image_id"]]
+        answer = predicted[annotation["image_id"]]
         try:
             return segment_counts(
                 ids_from_rgb(read_image(truth_dir / annotation["file_name"])),
@@ -101,7 +110,10 @@ def score_panoptic_files(
 
 
 def score_instance_files(prediction_json: Path, truth_json: Path) -> InstanceScores:
-    """A COCO results JSON against a COCO instances JSON."""
+    """AP of a COCO results JSON with masks, as ``segmentation`` run lengths or polygons, on a COCO instances JSON.
+
+    ``DatasetError`` if one of them is not in the format, or a result is of an image that the truth does not have.
+    """
     results = read_json(prediction_json)
     if not isinstance(results, list):
         raise DatasetError(f"{prediction_json}: is no list; expected COCO results")

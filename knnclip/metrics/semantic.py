@@ -44,11 +44,11 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class SemanticScores:
-    """The scores of a set; fractions in [0, 1]."""
+    """The scores of a set; fractions in [0, 1]. The formulas stand at the top of the module."""
 
-    miou: float
-    miou_truth: float
-    miou_answered: float
+    miou: float  # over the classes that occur in the truth or in an answer
+    miou_truth: float  # over the classes with ground truth
+    miou_answered: float  # of the pixels that were answered, over the classes with such a truth; NaN where none was
     boundary_iou: float  # mean over the classes with ground truth, NaN where borders were not counted
     fwiou: float
     macc: float
@@ -98,14 +98,6 @@ class SemanticConfusion:
         self.matrix += counts.confusion
         self.boundary += counts.boundary
 
-    def __add__(self, other: SemanticConfusion) -> SemanticConfusion:
-        """The counts of two parts of a set together; ``UsageError`` if their classes differ."""
-        if self.class_names != other.class_names:
-            raise UsageError("two confusion matrices over different classes cannot be added")
-        total = SemanticConfusion(self.class_names)
-        total.matrix, total.boundary = self.matrix + other.matrix, self.boundary + other.boundary
-        return total
-
     def compute(self) -> SemanticScores:
         """The scores; ``DatasetError`` if no pixel was scored."""
         if not self.matrix.any():
@@ -117,15 +109,15 @@ class SemanticConfusion:
         truth, answered = self.matrix.sum(axis=1), self.matrix[:, :c].sum(axis=0)
         iou, accuracy = _ratio(hit, truth + answered - hit), _ratio(hit, truth)
         # Without the pixels that were not answered; a class has a truth in this convention if one of its pixels was.
-        told = self.matrix[:, :c].sum(axis=1)
-        free = _ratio(hit, told + answered - hit)[told > 0]
-        common, true_border, said_border = self.boundary.T.astype(np.float64)
-        border = _ratio(common, true_border + said_border - common)
+        answered_truth = self.matrix[:, :c].sum(axis=1)
+        iou_answered = _ratio(hit, answered_truth + answered - hit)[answered_truth > 0]
+        common, true_border, predicted_border = self.boundary.T.astype(np.float64)
+        border = _ratio(common, true_border + predicted_border - common)
         present = truth > 0
         return SemanticScores(
             miou=float(np.nanmean(iou)),
             miou_truth=float(iou[present].mean()),
-            miou_answered=float(free.mean()) if free.size else float("nan"),
+            miou_answered=float(iou_answered.mean()) if iou_answered.size else float("nan"),
             boundary_iou=float(np.nanmean(border[present])) if self.boundary.any() else float("nan"),
             fwiou=float((iou[present] * truth[present]).sum() / truth.sum()),
             macc=float(accuracy[present].mean()),
@@ -160,19 +152,19 @@ def count_pixels(truth: Int32, prediction: Int32, classes: int) -> PixelCounts:
         raise UsageError(f"a class index is beyond the {classes} classes")
     # 0 becomes what is ignored, or unknown; what is ignored is of no class in either map.
     kind = np.uint8 if classes < 255 else np.int16
-    true, said = (np.add(labels, 1, dtype=kind, casting="unsafe") for labels in (truth, prediction))
-    said *= true != 0
-    near = near_borders(true, said, boundary_width(truth.shape))
+    true, predicted = (np.add(labels, 1, dtype=kind, casting="unsafe") for labels in (truth, prediction))
+    predicted *= true != 0
+    near = near_borders(true, predicted, boundary_width(truth.shape))
     side = classes + 1
-    starts, lengths = runs(true, said, near)
-    labels = [part.ravel()[starts].astype(np.int64) for part in (true, said, near)]
+    starts, lengths = runs(true, predicted, near)
+    labels = [part.ravel()[starts].astype(np.int64) for part in (true, predicted, near)]
     code = (labels[0] * side + labels[1]) * 4 + labels[2]
     counts = counts_of(code, lengths, 4 * side * side).reshape(side, side, 2, 2)[1:]
     # The axes are truth, answer, near a border of the answer's, near one of the truth's.
     matrix = counts.sum(axis=(2, 3))
     both = counts[np.arange(classes), np.arange(1, side), 1, 1]
-    true_border, said_border = counts[..., 1].sum(axis=(1, 2)), counts[:, 1:, 1].sum(axis=(0, 2))
-    return PixelCounts(np.roll(matrix, -1, axis=1), np.array([both, true_border, said_border]).T)
+    true_border, predicted_border = counts[..., 1].sum(axis=(1, 2)), counts[:, 1:, 1].sum(axis=(0, 2))
+    return PixelCounts(np.roll(matrix, -1, axis=1), np.array([both, true_border, predicted_border]).T)
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -25,13 +25,13 @@ def report(tmp_path, rng):
         totals.add(ImageRecord(f"{number}.jpg", count_pixels(truth, answer, 4)))
     protocol = {"data": "</title><script>alert(2)</script>", "masks": "own"}
     scores = totals.compute(seen=["sky"])
-    write_scores(scores, tmp_path, protocol=protocol, run={"command": "knnclip"}, stored_rows=[1, 20, 3, 0])
+    write_scores(scores, tmp_path, protocol=protocol, run={"command": "knnclip"}, stored_instances=[1, 20, 3, 0])
     write_png(tmp_path / "iou.png", iou_bars(scores.semantic))
     step = {"classes": ["sky"], "miou": 0.5, "old": None, "new": 0.5, "average": 0.5, "forgetting": None,
-            "backward_transfer": None, "rows": 4, "store_bytes": 100, "seconds": 0.25}  # fmt: skip
+            "backward_transfer": None, "instances": 4, "store_bytes": 100, "seconds": 0.25}  # fmt: skip
     (tmp_path / "continual.json").write_text(json.dumps({"protocol": {}, "run": {}, "seeds": [[step], [step]]}))
     (tmp_path / "shots.json").write_text(
-        json.dumps({"protocol": {}, "run": {}, "seeds": [[{"shots": 0, "miou": 0.25, "rows": 7}]]})
+        json.dumps({"protocol": {}, "run": {}, "seeds": [[{"shots": 0, "miou": 0.25, "instances": 7}]]})
     )
     return write_page(tmp_path)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from knnclip.datasets import open_dataset
-from knnclip.evaluation.cases import confusion_of_cases, index_of_class, make_case
+from knnclip.evaluation.cases import confusion_of_cases, make_case
+from knnclip.evaluation.class_matching import index_of_class
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.metrics.semantic import count_pixels
 from knnclip.segmenter import Segmenter

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from knnclip.catalogue import make_parts
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
 from knnclip.evaluation.continual import (
@@ -17,27 +16,25 @@ from knnclip.evaluation.continual import (
     check_groups,
     forgetting,
     in_steps,
-    run,
+    run_continual,
 )
-from knnclip.evaluation.splits import EncodedSplits, encode
-from knnclip.ingest import IngestSettings
+from knnclip.evaluation.splits import EncodedSplits, Splits, encode_splits
 from knnclip.presets import preset_by_name
 from tests.end_to_end.command import error_of
 from tests.end_to_end.command import run as run_command
+from tests.progress import Listener
 
 
 @pytest.fixture(scope="module")
-def prepared(sample_data):
-    preset = preset_by_name("builtin")
-    parts = make_parts(preset, "cpu")
+def encoded(sample_data):
     train, val = (open_dataset(sample_data / split) for split in ("train", "val"))
-    return preset, parts, encode(preset, parts, [train], val, IngestSettings())
+    return encode_splits(Splits((train,), val), preset_by_name("builtin"), device="cpu")
 
 
-def material(*learned):
-    """One with these classes in each data set, and rows that say where they come from."""
-    names = sorted({name for rows in learned for name in rows})
-    return EncodedSplits(tuple(names), learned, (), ())
+def splits_with(*train):
+    """Splits with these classes in each data set, and numbers in place of their instances."""
+    names = sorted({name for of_class in train for name in of_class})
+    return EncodedSplits(None, None, None, tuple(names), train, (), ())
 
 
 def test_forgetting_and_backward_transfer_by_hand():
@@ -61,10 +58,10 @@ def test_classes_arrive_in_order_or_shuffled_by_a_seed():
         in_steps(names, 8, None)
 
 
-def test_classes_arrive_with_their_rows_of_all_data_sets():
-    made = material({"a": [1], "b": [2]}, {"a": [3], "c": [4]})
+def test_classes_arrive_with_their_instances_of_all_data_sets():
+    made = splits_with({"a": [1], "b": [2]}, {"a": [3], "c": [4]})
     arrivals = by_class(made, [("c",), ("a", "b")])
-    assert [(arrival.classes, arrival.rows) for arrival in arrivals] == [(("c",), (4,)), (("a", "b"), (1, 3, 2))]
+    assert [(arrival.classes, arrival.instances) for arrival in arrivals] == [(("c",), (4,)), (("a", "b"), (1, 3, 2))]
 
 
 @pytest.mark.parametrize(
@@ -78,24 +75,25 @@ def test_steps_of_your_own_have_each_class_once(groups, message):
 
 
 def test_a_data_set_brings_the_classes_that_no_earlier_one_had():
-    made = material({"a": [1], "b": [2]}, {"b": [3], "c": [4]}, {"a": [5]})
+    made = splits_with({"a": [1], "b": [2]}, {"b": [3], "c": [4]}, {"a": [5]})
     steps = by_data_set(made, None)
     assert [step.classes for step in steps] == [("a", "b"), ("c",), ()]
-    assert [step.rows for step in steps] == [(1, 2), (3, 4), (5,)]
-    assert {step.rows for step in by_data_set(made, 3)} == {step.rows for step in steps}
+    assert [step.instances for step in steps] == [(1, 2), (3, 4), (5,)]
+    assert {step.instances for step in by_data_set(made, 3)} == {step.instances for step in steps}
 
 
-def test_the_last_step_does_not_depend_on_the_order(prepared):
-    preset, parts, made = prepared
-    names = made.class_names
-    runs = [run(preset, parts, made, by_class(made, in_steps(names, 3, seed))) for seed in (0, 1)]
-    joint = run(preset, parts, made, by_class(made, [names]))[0]
+def test_the_last_step_does_not_depend_on_the_order(encoded):
+    names, progress = encoded.class_names, Listener()
+    orders = [by_class(encoded, in_steps(names, 3, seed)) for seed in (0, 1)]
+    runs = run_continual(encoded, orders, progress=progress)
+    assert (progress.started, progress.items) == ((6, 0), 6)
+    ((joint,),) = run_continual(encoded, [by_class(encoded, [names])])
     for steps in runs:
         assert [len(step.classes) for step in steps] == [3, 2, 2]
-        assert (steps[-1].miou, steps[-1].rows) == (joint.miou, joint.rows)
+        assert (steps[-1].miou, steps[-1].instances) == (joint.miou, joint.instances)
         assert np.isnan(steps[0].old)
         assert steps[0].miou < steps[-1].miou
-        assert all(later.rows > earlier.rows for earlier, later in itertools.pairwise(steps))
+        assert all(later.instances > earlier.instances for earlier, later in itertools.pairwise(steps))
         assert steps[0].miou == pytest.approx(steps[0].new * 3 / 7)
         assert steps[0].average == steps[0].new
     assert joint.miou > 0.5
@@ -116,12 +114,11 @@ def test_the_command(sample_data, tmp_path):
     assert "knnclip continual" in page
 
 
-def test_a_class_that_never_occurs_has_no_iou(prepared):
-    preset, parts, made = prepared
-    cases = tuple(replace(case, classes=case.classes + 1) for case in made.asked)
-    more = replace(made, class_names=(*made.class_names, "yak"), asked=cases)
-    (alone,) = run(preset, parts, made, by_class(made, [made.class_names]))
-    last = run(preset, parts, more, by_class(more, [("yak",), made.class_names]))[-1]
+def test_a_class_that_never_occurs_has_no_iou(encoded):
+    cases = tuple(replace(case, classes=case.classes + 1) for case in encoded.val)
+    more = replace(encoded, class_names=(*encoded.class_names, "yak"), val=cases)
+    ((alone,),) = run_continual(encoded, [by_class(encoded, [encoded.class_names])])
+    ((_, last),) = run_continual(more, [by_class(more, [("yak",), encoded.class_names])])
     assert (last.miou, last.new) == (alone.miou, alone.new)
     assert np.isnan(last.old)
 
@@ -142,6 +139,6 @@ def test_the_commands_other_orders(sample_data, tmp_path):
     run_command("continual", *sets, "--then", sample_data / "val", "--seeds", 0, "--report", tmp_path)
     (steps,) = json.loads((tmp_path / "continual.json").read_text())["seeds"]
     assert [len(step["classes"]) for step in steps] == [7, 0]
-    assert steps[1]["rows"] > steps[0]["rows"]
+    assert steps[1]["instances"] > steps[0]["instances"]
     assert steps[1]["new"] is None
     assert "use one of them" in error_of("continual", *sets, "--step", "sky", "--then", sample_data / "val")

@@ -1,11 +1,13 @@
 """Records survive the way through a file, whatever happens to the process that writes them."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from knnclip.errors import UsageError
+from knnclip.errors import OutputError, UsageError
 from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
 from knnclip.evaluation.record import ImageRecord, cells_of, instance_annotation, matrix_of, miou_of
 from knnclip.metrics.panoptic import SegmentCounts
@@ -41,8 +43,8 @@ def same(one, other):
         np.testing.assert_array_equal(matrix, other.compared[name])
     assert (one.segments is None) == (other.segments is None)
     if one.segments is not None:
-        np.testing.assert_array_equal(one.segments.iou, other.segments.iou)
-        np.testing.assert_array_equal(one.segments.counts, other.segments.counts)
+        np.testing.assert_array_equal(one.segments.iou_sum, other.segments.iou_sum)
+        np.testing.assert_array_equal(one.segments.tp_fp_fn, other.segments.tp_fp_fn)
 
 
 def test_records_come_back_to_the_bit(tmp_path, rng):
@@ -152,6 +154,31 @@ def test_two_writers_of_one_shard_do_not_meet(tmp_path):
             Journal(tmp_path, PROTOCOL)
         Journal(tmp_path, PROTOCOL, "0-of-2").__exit__(None, None, None)
     Journal(tmp_path, PROTOCOL).__exit__(None, None, None)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["images.0-of-2.jsonl", "images.jsonl"]
+
+
+def test_a_lock_goes_with_its_process(tmp_path):
+    """Killed, it cannot tidy up; its lock holds nobody, and is no result."""
+    code = (
+        "import sys; from pathlib import Path; from knnclip.evaluation.journal import Journal; "
+        f"journal = Journal(Path(sys.argv[1]), {PROTOCOL!r}); print('open', flush=True); input()"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert writer.stdout.readline() == b"open\n"
+    with pytest.raises(UsageError, match="being written by another"):
+        Journal(tmp_path, PROTOCOL)
+    writer.kill()
+    writer.communicate()
+    assert [file.name for file in files_of(tmp_path)] == ["images.jsonl"]
+    with Journal(tmp_path, PROTOCOL) as journal:
+        assert journal.finished == {}
+    assert [file.name for file in tmp_path.iterdir()] == ["images.jsonl"]
+
+
+def test_a_folder_that_cannot_be_one_says_so(tmp_path):
+    (tmp_path / "o").write_text("a file")
+    with pytest.raises(OutputError, match="cannot be written"):
+        Journal(tmp_path / "o", PROTOCOL)
 
 
 def test_a_file_of_somebody_else_is_left_alone(tmp_path):

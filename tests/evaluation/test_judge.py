@@ -9,12 +9,9 @@ import pytest
 
 from knnclip.datasets import ClassLabel, open_dataset
 from knnclip.errors import UsageError
-from knnclip.evaluation.cases import class_ids_of, index_of_class
-from knnclip.evaluation.judge import add_up, evaluate, said_segments
+from knnclip.evaluation.judge import add_up, judge_images, predicted_segments
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
-from knnclip.structures import UNKNOWN
-from knnclip.vocabulary import ClassInfo, Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -26,48 +23,11 @@ def store(tmp_path_factory, sample_data):
     return path
 
 
-def test_classes_meet_by_name_or_synonym_and_others_are_misses():
-    vocabulary = Vocabulary.of(
-        [
-            ClassInfo(9, "automobile", True, (0, 0, 0), ("car",)),
-            ClassInfo(4, "sky", False, (0, 0, 0)),
-            ClassInfo(2, "boat", True, (0, 0, 0)),
-        ]
-    )
-    table = index_of_class(vocabulary, [("sky",), ("car",), ("tree",)])
-    assert {class_id: int(table[class_id]) for class_id in (0, 2, 4, 9)} == {0: -1, 2: -1, 4: 0, 9: 1}
-    assert index_of_class(Vocabulary(()), [("sky",)]).tolist() == [-1]
-
-
-@pytest.mark.parametrize(
-    ("store", "called", "expected"),
-    [
-        # The store's synonym is a class of its own in the set: the exact name keeps its class.
-        ([("car", ("machine",))], [("car",), ("machine",)], {"car": "car"}),
-        ([("car", ("machine",))], [("machine",), ("car",)], {"car": "car"}),
-        ([("car", ("machine",))], [("machine",), ("bus",)], {"car": "machine"}),
-        # A synonym of the set finds a class that nobody else has.
-        ([("windowpane", ())], [("window", "windowpane"), ("wall",)], {"windowpane": "window"}),
-        ([("a", ("x",)), ("b", ())], [("c", "x"), ("b", "a")], {"a": "c", "b": "b"}),
-        ([("tv", ()), ("screen", ())], [("monitor", "tv", "screen")], {"tv": "monitor"}),
-    ],
-)
-def test_each_class_meets_one(store, called, expected):
-    vocabulary = Vocabulary.of(
-        [ClassInfo(i, name, True, (0, 0, 0), synonyms) for i, (name, synonyms) in enumerate(store, start=1)]
-    )
-    table = index_of_class(vocabulary, called)
-    assert {info.name: called[table[info.class_id]][0] for info in vocabulary if table[info.class_id] >= 0} == expected
-    assert class_ids_of(vocabulary, called) == [
-        next((info.class_id for info in vocabulary if table[info.class_id] == i), UNKNOWN) for i in range(len(called))
-    ]
-
-
 def test_scores_are_those_of_the_answers(store, sample_data):
     val = open_dataset(sample_data / "val")
     with Segmenter.open(store, read_only=True) as segmenter:
-        confusion, rejected = add_up(evaluate(segmenter, val, val.samples[:3], workers=2), val.class_names)
-        expected = np.zeros_like(confusion.matrix)
+        result = add_up(judge_images(segmenter, val, val.samples[:3], workers=2), val)
+        expected = np.zeros_like(result.confusion.matrix)
         for sample in val.samples[:3]:
             labelled = val.load(sample)
             semantic = segmenter.segment(labelled.image).semantic
@@ -76,15 +36,15 @@ def test_scores_are_those_of_the_answers(store, sample_data):
                 if t >= 0:
                     column = val.class_names.index(names[int(p)]) if p else expected.shape[1] - 1
                     expected[t, column] += 1
-    assert rejected == ()
-    np.testing.assert_array_equal(confusion.matrix, expected)
+    assert result.rejected == ()
+    np.testing.assert_array_equal(result.confusion.matrix, expected)
 
 
 def test_ground_truth_masks_do_better(store, sample_data):
     val = open_dataset(sample_data / "val")
     with Segmenter.open(store, read_only=True) as segmenter:
         scores = {
-            masks: add_up(evaluate(segmenter, val, val.samples, masks=masks), val.class_names)[0].compute().miou
+            masks: add_up(judge_images(segmenter, val, val.samples, masks=masks), val).scores.semantic.miou
             for masks in ("own", "oracle")
         }
     assert scores["oracle"] > scores["own"] > 0.5
@@ -96,10 +56,10 @@ def test_what_cannot_be_read_is_reported_and_the_rest_scored(store, sample_data,
     (tmp_path / "val" / "images" / "val_001.png").write_bytes(b"no image")
     val = open_dataset(tmp_path / "val")
     with Segmenter.open(store, read_only=True) as segmenter:
-        outcomes = list(evaluate(segmenter, val, val.samples[:3]))
-    confusion, rejected = add_up(outcomes, val.class_names)
-    assert [item.file.endswith("val_001.png") for item in rejected] == [True]
-    assert confusion.matrix.sum() == 2 * 320 * 240
+        outcomes = list(judge_images(segmenter, val, val.samples[:3]))
+    result = add_up(outcomes, val)
+    assert [item.file.endswith("val_001.png") for item in result.rejected] == [True]
+    assert result.confusion.matrix.sum() == 2 * 320 * 240
     assert [outcome.record is None for outcome in outcomes] == [False, True, False]
 
 
@@ -109,15 +69,15 @@ def test_a_wrong_name_of_masks_is_refused(store, sample_data):
         Segmenter.open(store, read_only=True) as segmenter,
         pytest.raises(UsageError, match="own, oracle"),
     ):
-        evaluate(segmenter, val, val.samples, masks="truth")
+        judge_images(segmenter, val, val.samples, masks="truth")
 
 
 def test_an_evaluation_that_is_stopped_has_scored_the_images_before(store, sample_data):
     val = open_dataset(sample_data / "val")
     with Segmenter.open(store, read_only=True) as segmenter:
-        stopped, _ = add_up(islice(evaluate(segmenter, val, val.samples), 2), val.class_names)
-        whole, _ = add_up(evaluate(segmenter, val, val.samples[:2]), val.class_names)
-    np.testing.assert_array_equal(stopped.matrix, whole.matrix)
+        stopped = add_up(islice(judge_images(segmenter, val, val.samples), 2), val)
+        whole = add_up(judge_images(segmenter, val, val.samples[:2]), val)
+    np.testing.assert_array_equal(stopped.confusion.matrix, whole.confusion.matrix)
 
 
 @pytest.fixture
@@ -152,10 +112,10 @@ def overlapping(tmp_path):
 def test_small_instances_lie_on_large_ones_and_crowds_below_all(overlapping, tmp_path):
     with Segmenter.open(tmp_path / "s") as segmenter:
         ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
-        (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
+        (outcome,) = judge_images(segmenter, overlapping, overlapping.samples, masks="oracle")
         record = outcome.record
         # Both cars can be found: the large one under the small one, the crowd is no miss.
-        assert record.segments.counts[0].sum() - record.segments.counts[0, 1] == 2
+        assert record.segments.tp_fp_fn[0].sum() - record.segments.tp_fp_fn[0, 1] == 2
         assert [item["iscrowd"] for item in record.instances] == [0, 0, 1, 0]
 
 
@@ -165,8 +125,8 @@ def test_what_is_too_small_to_be_described_is_scored_but_not_stored(overlapping,
     with Segmenter.open(tmp_path / "s") as segmenter:
         ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
         assert {item.class_name for item in segmenter.store.instances()} == {"car"}
-        (outcome,) = evaluate(segmenter, overlapping, overlapping.samples, masks="oracle")
-        assert outcome.record.segments.counts[1].tolist() == [0, 0, 1]
+        (outcome,) = judge_images(segmenter, overlapping, overlapping.samples, masks="oracle")
+        assert outcome.record.segments.tp_fp_fn[1].tolist() == [0, 0, 1]
 
 
 def test_things_and_stuff_are_what_the_data_set_says(tmp_path):
@@ -176,12 +136,12 @@ def test_things_and_stuff_are_what_the_data_set_says(tmp_path):
     prediction[12:16, :10] = prediction[12:16, 30:] = 1
     prediction[18, 18] = 0
     confidence = np.linspace(0, 1, 800, dtype=np.float32).reshape(20, 40)
-    said = said_segments(prediction, confidence, [ClassLabel("car", True), ClassLabel("sky", False)], 10)
-    assert [(item["category_id"], item["area"]) for item in said.things] == [(0, 48), (0, 60)]
-    assert said.things[0]["score"] == pytest.approx(confidence[2:8, 2:10].mean())
-    assert np.unique(said.ids).tolist() == [0, 2, 3, 4]
-    assert (said.ids[prediction == 1] == 2).all()
-    assert said.ids[18, 18] == 0, "too small to be a thing"
+    predicted = predicted_segments(prediction, confidence, [ClassLabel("car", True), ClassLabel("sky", False)], 10)
+    assert [(item["category_id"], item["area"]) for item in predicted.things] == [(0, 48), (0, 60)]
+    assert predicted.things[0]["score"] == pytest.approx(confidence[2:8, 2:10].mean())
+    assert np.unique(predicted.ids).tolist() == [0, 2, 3, 4]
+    assert (predicted.ids[prediction == 1] == 2).all()
+    assert predicted.ids[18, 18] == 0, "too small to be a thing"
 
 
 def test_shapes_that_lie_on_each_other_by_their_order(tmp_path, rng):
@@ -198,6 +158,6 @@ def test_shapes_that_lie_on_each_other_by_their_order(tmp_path, rng):
     dataset = open_dataset(tmp_path)
     with Segmenter.open(tmp_path / "s") as segmenter:
         ingest(segmenter, dataset, dataset.samples, IngestSettings("truth"))
-        (outcome,) = evaluate(segmenter, dataset, dataset.samples, masks="oracle")
+        (outcome,) = judge_images(segmenter, dataset, dataset.samples, masks="oracle")
     place = {name: i for i, name in enumerate(dataset.class_names)}
-    assert outcome.record.segments.counts[place["cup"], [0, 2]].sum() == 0, "the cup is hidden, nobody can miss it"
+    assert outcome.record.segments.tp_fp_fn[place["cup"], [0, 2]].sum() == 0, "the cup is hidden, nobody can miss it"

@@ -14,9 +14,16 @@ from PIL import Image as Pil
 
 from knnclip.datasets import open_dataset
 from knnclip.errors import DatasetError, StoreError, UsageError
+from knnclip.evaluation import (
+    Evaluation,
+    add_up,
+    add_up_folder,
+    evaluate,
+    judge_images,
+    score_images,
+    write_report,
+)
 from knnclip.evaluation.journal import records
-from knnclip.evaluation.judge import add_up, evaluate
-from knnclip.evaluation.runs import Evaluation, add_up_folder, report, score_images
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.metrics.semantic import count_pixels
 from knnclip.segmenter import Segmenter
@@ -64,27 +71,28 @@ def test_an_interrupted_evaluation_continues_and_comes_to_the_same(asked, tmp_pa
     rest = Listener()
     score_images(asked, tmp_path / "parts", progress=rest)
     assert (rest.started, rest.items) == ((5, 2), 3)
-    whole, parts = (add_up_folder(asked, tmp_path / name)[0] for name in ("whole", "parts"))
+    whole, parts = (add_up_folder(asked, tmp_path / name).scores for name in ("whole", "parts"))
     assert whole.semantic == parts.semantic
     assert whole.interval == parts.interval
-    assert [(c.name, c.semantic.miou, c.gain) for c in whole.compared] == [
-        (c.name, c.semantic.miou, c.gain) for c in parts.compared
+    assert [(c.name, c.semantic.miou, c.gain, c.gain_interval) for c in whole.compared] == [
+        (c.name, c.semantic.miou, c.gain, c.gain_interval) for c in parts.compared
     ]
 
 
 def test_the_scores_are_those_of_the_evaluation(asked, tmp_path):
     score_images(asked, tmp_path)
-    scores, found, rejected = add_up_folder(asked, tmp_path, seen=["sky", "car"])
-    whole, _ = add_up(evaluate(asked.segmenter, asked.dataset, asked.samples), asked.dataset.class_names)
-    np.testing.assert_array_equal(found.matrix, whole.matrix)
-    assert scores.semantic == whole.compute()
+    result = add_up_folder(asked, tmp_path, seen=["sky", "car"])
+    scores = result.scores
+    whole = add_up(judge_images(asked.segmenter, asked.dataset, asked.samples), asked.dataset)
+    np.testing.assert_array_equal(result.confusion.matrix, whole.confusion.matrix)
+    assert scores.semantic == whole.scores.semantic
     assert scores.interval.low < scores.semantic.miou < scores.interval.high
-    assert (scores.images, rejected) == (5, ())
+    assert (scores.images, result.rejected) == (5, ())
     assert scores.seen is not None
     # Without a classifier retrieval answers alone, and k=16 is the preset's.
     compared = {item.name: item for item in scores.compared}
     assert compared["retrieval"].semantic.miou == compared["fused,k=16"].semantic.miou == scores.semantic.miou
-    assert (compared["retrieval"].gain.low, compared["retrieval"].gain.high) == (0, 0)
+    assert (compared["retrieval"].gain_interval.low, compared["retrieval"].gain_interval.high) == (0, 0)
     assert compared["fused,k=2"].semantic.miou != scores.semantic.miou
 
 
@@ -99,7 +107,8 @@ def test_shards_come_to_the_same_whatever_their_number(asked, tmp_path):
         score_images(asked, tmp_path / "parts", shard=shard)
     assert len(list((tmp_path / "parts").glob("images.*.jsonl"))) == 4
     assert sorted(record.ref for record in records(tmp_path / "parts", 7)) == sorted(s.ref for s in asked.samples)
-    assert add_up_folder(asked, tmp_path / "whole")[0].semantic == add_up_folder(asked, tmp_path / "parts")[0].semantic
+    whole, parts = (add_up_folder(asked, tmp_path / name).scores for name in ("whole", "parts"))
+    assert whole.semantic == parts.semantic
     with pytest.raises(UsageError, match="the shards of 2 are 0 to 1, found 2"):
         score_images(asked, tmp_path / "parts", shard=(2, 2))
 
@@ -111,9 +120,9 @@ def test_another_protocol_needs_another_folder_or_a_restart(asked, tmp_path):
         score_images(oracle, tmp_path)
     with pytest.raises(UsageError, match="another masks and compared"):
         add_up_folder(oracle, tmp_path)
-    before = add_up_folder(asked, tmp_path)[0].semantic.miou
+    before = add_up_folder(asked, tmp_path).scores.semantic.miou
     score_images(oracle, tmp_path, restart=True)
-    assert add_up_folder(oracle, tmp_path)[0].semantic.miou > before
+    assert add_up_folder(oracle, tmp_path).scores.semantic.miou > before
 
 
 def test_a_store_that_changes_meanwhile_is_no_store_to_be_quoted(store, sample_data, tmp_path):
@@ -139,7 +148,7 @@ def test_a_set_of_one_class_is_refused_before_anything_is_done(store, sample_dat
 
 def test_the_report_shows_all_of_it_and_needs_nothing_else(asked, tmp_path):
     score_images(asked, tmp_path)
-    scores, _ = report(asked, tmp_path, seen=["sky"], command="knnclip evaluate 'a <b>' & c")
+    scores = write_report(asked, tmp_path, seen=["sky"], command="knnclip evaluate 'a <b>' & c").scores
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content["scores"]["miou"] == scores.semantic.miou
     assert content["scores"]["miou_interval"] == {"low": scores.interval.low, "high": scores.interval.high}
@@ -148,14 +157,14 @@ def test_the_report_shows_all_of_it_and_needs_nothing_else(asked, tmp_path):
     with (tmp_path / "scores.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert float(rows["sky"]["iou"]) == next(row.iou for row in scores.semantic.classes if row.name == "sky")
-    assert int(rows["sky"]["rows"]) > 0
+    assert int(rows["sky"]["instances"]) > 0
     with (tmp_path / "compared.csv").open() as file:
         gains = [float(row["miou"]) for row in csv.DictReader(file)]
     assert gains == sorted(gains, reverse=True)
     assert len(gains) == 3
 
     page = (tmp_path / "report.html").read_text()
-    assert "knnclip evaluate &#x27;a &lt;b&gt;&#x27; &amp; c" in page
+    assert "knnclip evaluate &#39;a &lt;b&gt;&#39; &amp; c" in page
     assert set(re.findall(r'(?:src|href)="([^",]*)', page)) <= {"data:image/png;base64", "data:image/jpeg;base64"}
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
     for head in ("Other settings", "Classes", "Worst images", "Best images", "worst confusions", "how it was made"):
@@ -164,6 +173,17 @@ def test_the_report_shows_all_of_it_and_needs_nothing_else(asked, tmp_path):
     shown = [picture for picture in pictures if picture["kind"] != "confusion"]
     assert len({picture["title"] for picture in shown}) == len(shown) == 5, "no image is both best and worst"
     assert all((tmp_path / picture["file"]).stat().st_size > 1000 for picture in pictures)
+
+
+def test_one_call_does_what_the_command_does(asked, tmp_path):
+    listener = Listener()
+    kept = evaluate(asked, tmp_path, seen=["sky"], progress=listener)
+    assert (listener.started, listener.items) == ((5, 0), 5)
+    assert (tmp_path / "report.html").is_file()
+    nothing_kept = evaluate(asked, seen=["sky"])
+    assert nothing_kept.scores.semantic == kept.scores.semantic
+    assert nothing_kept.scores.seen == kept.scores.seen
+    assert sorted(file.name for file in tmp_path.iterdir() if file.name.startswith((".", "images"))) == ["images.jsonl"]
 
 
 def test_a_broken_image_is_counted_and_the_rest_scored(store, sample_data, tmp_path):
@@ -319,7 +339,7 @@ def test_seen_classes_by_a_file_or_a_list(store, sample_data, tmp_path):
     done = run(
         "evaluate", sample_data / "val", "--store", store, "--images", "val_000*", "--seen", tmp_path / "names.txt"
     )
-    assert "mIoU of seen classes" in done.stdout
+    assert "mIoU, seen classes" in done.stdout
     run("evaluate", sample_data / "val", "--store", store, "--images", "val_000*", "--seen", "coco-panoptic")
     (tmp_path / "others.txt").write_text("submarine\n")
     sea = ("--seen", tmp_path / "others.txt")

@@ -8,7 +8,7 @@ import pytest
 
 from knnclip.errors import DatasetError
 from knnclip.evaluation.record import ImageRecord, cells_of, instance_annotation
-from knnclip.evaluation.report.tables import class_rows, write_scores
+from knnclip.evaluation.report.tables import as_content, write_scores
 from knnclip.evaluation.totals import SetClasses, Totals
 from knnclip.files import as_json, write_csv
 from knnclip.metrics.panoptic import SegmentCounts
@@ -59,7 +59,7 @@ def test_all_of_it_is_scored(rng):
     assert scores.instances is not None
     assert scores.instances.ap == pytest.approx(0.7)
     assert dict(scores.instances.classes)["cat"] == pytest.approx(0.7)
-    rows = class_rows(scores)
+    rows = as_content(scores)["classes"]
     assert rows[0]["ap"] == pytest.approx(0.7)
     assert np.isnan(rows[2]["ap"])
 
@@ -67,7 +67,7 @@ def test_all_of_it_is_scored(rng):
 def test_without_objects_there_is_no_pq_and_no_ap(rng):
     scores = total(record(n, rng) for n in range(2)).compute()
     assert (scores.panoptic, scores.instances) == (None, None)
-    assert "pq" not in class_rows(scores)[0]
+    assert "pq" not in as_content(scores)["classes"][0]
 
 
 def test_crowds_alone_are_nothing_to_be_found(rng):
@@ -87,7 +87,7 @@ def test_files_survive_any_name_and_what_is_undefined(tmp_path, rng):
     found = total([record(0, rng)])
     found.confusion.matrix[1] = found.confusion.matrix[:, 1] = 0
     found.confusion.matrix[0, 0] = 5
-    write_scores(found.compute(), tmp_path, protocol={"data": "here"}, run={"command": "x"}, stored_rows=[3, 0, 1])
+    write_scores(found.compute(), tmp_path, protocol={"data": "here"}, run={"command": "x"}, stored_instances=[3, 0, 1])
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content["classes"][1]["name"] == CLASSES.names[1]
     assert content["classes"][1]["iou"] is None

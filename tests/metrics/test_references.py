@@ -157,7 +157,7 @@ def check_against_panopticapi(folder, categories, ours):
     stat = theirs.pq_compute_single_core(
         0, list(zip(truth, said, strict=True)), str(folder / "truth"), str(folder / "said"), by_id
     )
-    if not ours.counts.any():
+    if not ours.tp_fp_fn.any():
         return
     scores = ours.compute()
     for things, row in ((None, scores.all), (True, scores.things), (False, scores.stuff)):

@@ -57,14 +57,6 @@ def test_equals_the_slow_twin(seed):
         assert row.truth_px == sum(t == c for t, _ in pixels)
 
 
-def test_parts_add_up_to_the_whole():
-    a, b = scored([[0, 1]], [[0, 0]]), scored([[2, -1]], [[2, 1]])
-    whole = scored([[0, 1], [2, -1]], [[0, 0], [2, 1]])
-    np.testing.assert_array_equal((a + b).matrix, whole.matrix)
-    with pytest.raises(UsageError, match="different classes"):
-        a + SemanticConfusion(("x", "y"))
-
-
 def test_wrong_input_is_refused():
     with pytest.raises(DatasetError, match="no pixel"):
         scored([[-1]], [[0]]).compute()

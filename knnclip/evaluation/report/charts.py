@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knnclip.evaluation.report.formats import percent
 from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
 from knnclip.structures import Image
 
@@ -15,10 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_LABEL = 24
+"""Letters of a class name; longer ones would leave the chart itself less than half of the width."""
+
 MAX_CLASSES = 40
-"""A chart shows so many classes at most, those with the most pixels in the truth; the table has the others."""
+"""A chart shows so many classes at most, those with the most pixels in the truth; the table has the others. More, and
+the labels are too small to be read on a screen."""
 
 BLUE, GREY, GREEN, ORANGE = "#0072b2", "#bbbbbb", "#009e73", "#e69f00"
+"""Of Okabe and Ito's palette, whose colours are told apart with any kind of colour vision, and grey for what was."""
+
+SMALLEST_SHARE = 0.005
+"""Smaller shares of a class's pixels round to 0 %, and are left out of the confusion matrix."""
+
+DARK_SHARE = 0.5
+"""From here on the cell is dark, and its number white."""
 
 
 def iou_bars(scores: SemanticScores, before: SemanticScores | None = None) -> Image:
@@ -33,9 +44,9 @@ def iou_bars(scores: SemanticScores, before: SemanticScores | None = None) -> Im
     height = 0.8 if before is None else 0.4
     if before is not None:
         earlier = [100 * before.classes[c].iou for c in shown]
-        axes.barh(places - 0.2, earlier, height, color=GREY, label=f"before, mIoU {before.miou:.1%}")
+        axes.barh(places - 0.2, earlier, height, color=GREY, label=f"before, mIoU {percent(before.miou)}%")
     now = [100 * scores.classes[c].iou for c in shown]
-    bars = axes.barh(places + (0.2 if before else 0), now, height, color=BLUE, label=f"mIoU {scores.miou:.1%}")
+    bars = axes.barh(places + (0.2 if before else 0), now, height, color=BLUE, label=f"mIoU {percent(scores.miou)}%")
     axes.bar_label(bars, fmt="%.1f", padding=3)
     axes.set_yticks(places, [_label(scores.classes[c].name) for c in shown])
     axes.invert_yaxis()
@@ -65,9 +76,9 @@ def confusion_picture(confusion: SemanticConfusion) -> Image:
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     axes.set_title("% of the pixels of each class" + _part(rows, len(matrix)), fontsize=10)
-    for row, column in np.argwhere(shares >= 0.005):
+    for row, column in np.argwhere(shares >= SMALLEST_SHARE):
         share = shares[row, column]
-        color = "white" if share > 0.5 else "black"
+        color = "white" if share > DARK_SHARE else "black"
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
     return _drawn(figure)
 
@@ -101,7 +112,7 @@ def continual_curve(seeds: Sequence[Sequence[tuple[float, float, float]]]) -> Im
 def shots_curve(seeds: Sequence[Sequence[tuple[str, float]]]) -> Image:
     """``(H, W, 3) uint8``: mIoU against the labelled instances of each class, the mean of the seeds and their spread.
 
-    Each seed has the same numbers of instances, as they are called, with a fraction in [0, 1].
+    Each seed has the same numbers of instances, as text, each with a fraction in [0, 1].
     """
     from matplotlib.figure import Figure
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.datasets import Dataset, LabelledImage, Sample
-from knnclip.evaluation.cases import class_ids_of, index_of_class
+from knnclip.evaluation.class_matching import class_ids_of, index_of_class
 from knnclip.evaluation.journal import records
 from knnclip.evaluation.judge import MaskSource, masks_to_use
 from knnclip.evaluation.record import miou_of
+from knnclip.evaluation.report.formats import percent
 from knnclip.evaluation.report.page import PICTURES, Picture
 from knnclip.files import write_atomically, write_json
 from knnclip.images import encode_jpeg
@@ -29,19 +30,22 @@ from knnclip.structures import UNKNOWN, Image, Int32, Segmentation
 from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 WORST, BEST, CONFUSIONS = 6, 3, 5
+"""Pictures of each kind: what people look through. Each costs a segmentation, and some 200 kB of the page."""
+
 WIDTH_PX = 1600
+"""Of a picture at most: four panels are then still legible, and the page is opened without waiting."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """An image that is worth a picture."""
+class ImageScore:
+    """How well an image was answered."""
 
     ref: str
-    miou: float
+    miou: float  # over the classes in its truth
 
 
 @dataclass(frozen=True)
-class Confused:
+class Confusion:
     """A class that was often taken for another, and the image where that happened most."""
 
     truth: int  # index of the data set's class
@@ -51,7 +55,7 @@ class Confused:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Palette:
     """How the classes of the store, and those that only the data set has, are drawn."""
 
     vocabulary: Vocabulary  # in clear colours
@@ -61,9 +65,12 @@ class Look:
 def illustrate(
     segmenter: Segmenter, dataset: Dataset, samples: Sequence[Sample], folder: Path, masks: MaskSource
 ) -> None:
-    """Writes the pictures of the evaluation that the folder has, and the list of them."""
+    """Writes the pictures of the evaluation that the folder has, and the list of them.
+
+    ``samples`` are those that were scored, ``masks`` the same as for their scores.
+    """
     sample_of = {sample.ref: sample for sample in samples}
-    look = _look(segmenter, dataset)
+    palette = _palette(segmenter, dataset)
     pictures: list[Picture] = []
 
     def save(name: str, kind: str, title: str, caption: str, pixels: Image) -> None:
@@ -72,32 +79,32 @@ def illustrate(
 
     worst, best = worst_and_best(folder, len(dataset.class_names), sample_of)
     for kind, chosen in (("worst", worst), ("best", best)):
-        for number, shown in enumerate(chosen):
-            labelled, answer = _answer(segmenter, dataset, sample_of[shown.ref], masks)
-            title = f"{shown.ref}, mIoU {shown.miou:.1%} over its classes"
-            save(f"{kind}_{number}.jpg", kind, title, "", _panels(look, dataset, labelled, answer))
-    for number, confused in enumerate(worst_confusions(folder, dataset.class_names, sample_of)):
-        labelled, answer = _answer(segmenter, dataset, sample_of[confused.ref], masks)
-        true, said = (dataset.class_names[c] for c in (confused.truth, confused.answer))
-        title = f"{true} taken for {said}: {confused.pixels:,} pixels"
-        sheet = _evidence(segmenter, dataset, labelled, answer, masks, confused)
-        save(f"confusion_{number}.jpg", "confusion", title, f"most of them in {confused.ref}", sheet)
+        for number, image in enumerate(chosen):
+            labelled, answer = _answer(segmenter, dataset, sample_of[image.ref], masks)
+            title = f"{image.ref}, mIoU {percent(image.miou)}% over its classes"
+            save(f"{kind}_{number}.jpg", kind, title, "", _panels(palette, dataset, labelled, answer))
+    for number, confusion in enumerate(worst_confusions(folder, dataset.class_names, sample_of)):
+        labelled, answer = _answer(segmenter, dataset, sample_of[confusion.ref], masks)
+        true, predicted = (dataset.class_names[c] for c in (confusion.truth, confusion.answer))
+        title = f"{true} taken for {predicted}: {confusion.pixels:,} pixels"
+        sheet = _evidence(segmenter, dataset, labelled, answer, masks, confusion)
+        save(f"confusion_{number}.jpg", "confusion", title, f"most of them in {confusion.ref}", sheet)
     write_json(folder / PICTURES, pictures)
 
 
-def worst_and_best(folder: Path, classes: int, refs: Collection[str]) -> tuple[list[Shown], list[Shown]]:
+def worst_and_best(folder: Path, classes: int, refs: Collection[str]) -> tuple[list[ImageScore], list[ImageScore]]:
     """The images of lowest and of highest mIoU over their own classes; none is in both."""
     found = [
-        Shown(record.ref, miou)
+        ImageScore(record.ref, miou)
         for record in records(folder, classes)
         if record.ref in refs and not math.isnan(miou := miou_of(record.pixels.confusion))
     ]
-    worst = heapq.nsmallest(min(WORST, -(-len(found) // 2)), found, key=lambda shown: (shown.miou, shown.ref))
-    rest = [shown for shown in found if shown not in worst]
-    return worst, heapq.nlargest(BEST, rest, key=lambda shown: (shown.miou, shown.ref))
+    worst = heapq.nsmallest(min(WORST, -(-len(found) // 2)), found, key=lambda image: (image.miou, image.ref))
+    rest = [image for image in found if image not in worst]
+    return worst, heapq.nlargest(BEST, rest, key=lambda image: (image.miou, image.ref))
 
 
-def worst_confusions(folder: Path, class_names: Sequence[str], refs: Collection[str]) -> list[Confused]:
+def worst_confusions(folder: Path, class_names: Sequence[str], refs: Collection[str]) -> list[Confusion]:
     """The pairs of classes with the most pixels of one that were answered the other."""
     classes = len(class_names)
     total = np.zeros((classes, classes + 1), dtype=np.int64)
@@ -114,7 +121,7 @@ def worst_confusions(folder: Path, class_names: Sequence[str], refs: Collection[
     wrong = total[:, :classes] * ~np.eye(classes, dtype=bool)
     order = np.argsort(-wrong.ravel(), kind="stable")[:CONFUSIONS]
     pairs = [divmod(int(cell), classes) for cell in order if wrong.flat[cell] > 0]
-    return [Confused(t, p, int(wrong[t, p]), where[t, p]) for t, p in pairs]
+    return [Confusion(t, p, int(wrong[t, p]), where[t, p]) for t, p in pairs]
 
 
 def _answer(
@@ -124,15 +131,15 @@ def _answer(
     return labelled, segmenter.label(segmenter.analyse(labelled.image, masks=masks_to_use(labelled, masks)))
 
 
-def _panels(look: Look, dataset: Dataset, labelled: LabelledImage, answer: Segmentation) -> Image:
-    to_index = index_of_class(look.vocabulary, dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
-    truth = look.to_class[labelled.label_map]
+def _panels(palette: Palette, dataset: Dataset, labelled: LabelledImage, answer: Segmentation) -> Image:
+    to_index = index_of_class(palette.vocabulary, dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
+    truth = palette.to_class[labelled.label_map]
     drawn = Segmentation(truth, truth, np.ones(truth.shape, dtype=np.float32), ())
     return side_by_side(
         [
             ("image", labelled.image),
-            ("truth", overlay(labelled.image, drawn, look.vocabulary, unknown="not labelled")),
-            ("answer", overlay(labelled.image, answer, look.vocabulary)),
+            ("truth", overlay(labelled.image, drawn, palette.vocabulary, unknown="not labelled")),
+            ("answer", overlay(labelled.image, answer, palette.vocabulary)),
             (
                 "blue right, red wrong, yellow not answered",
                 error_map(labelled.image, labelled.label_map, to_index[answer.semantic]),
@@ -141,7 +148,7 @@ def _panels(look: Look, dataset: Dataset, labelled: LabelledImage, answer: Segme
     )
 
 
-def _look(segmenter: Segmenter, dataset: Dataset) -> Look:
+def _palette(segmenter: Segmenter, dataset: Dataset) -> Palette:
     classes = list(segmenter.store.vocabulary())
     free = max((info.class_id for info in classes), default=UNKNOWN) + 1
     ids = class_ids_of(segmenter.store.vocabulary(), dataset.class_aliases)
@@ -150,7 +157,7 @@ def _look(segmenter: Segmenter, dataset: Dataset) -> Look:
             ids[number] = free + number
             color = label.color or default_color(label.name)
             classes.append(ClassInfo(ids[number], label.name, label.is_thing, color))
-    return Look(with_distinct_colors(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32))
+    return Palette(with_distinct_colors(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32))
 
 
 def _evidence(
@@ -159,12 +166,12 @@ def _evidence(
     labelled: LabelledImage,
     answer: Segmentation,
     masks: MaskSource,
-    confused: Confused,
+    confusion: Confusion,
 ) -> Image:
     """The stored instances behind the mask that has most of the confused pixels, and little else."""
     vocabulary = segmenter.store.vocabulary()
     to_index = index_of_class(vocabulary, dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
-    wrong = (labelled.label_map == confused.truth) & (to_index[answer.semantic] == confused.answer)
+    wrong = (labelled.label_map == confusion.truth) & (to_index[answer.semantic] == confusion.answer)
     analysis = segmenter.analyse(labelled.image, masks=masks_to_use(labelled, masks))
     covered = [np.count_nonzero(mask.select(wrong)) ** 2 / mask.area for mask in analysis.proposals.masks]
     blamed = analysis.proposals.masks[int(np.argmax(covered))]

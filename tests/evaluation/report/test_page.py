@@ -1,0 +1,41 @@
+"""The page without a browser: its template is part of the package, damaged results are named."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from knnclip.errors import KnnclipError
+from knnclip.evaluation.report import page
+from knnclip.evaluation.report.page import TEMPLATE, write_page
+from knnclip.evaluation.report.schema import SHOTS
+from knnclip.evaluation.shots import ALL
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_template_is_packaged():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["knnclip"]
+    packaged = {file for pattern in patterns for file in (ROOT / "knnclip").glob(pattern)}
+    assert Path(page.__file__).parent / TEMPLATE in packaged
+
+
+def test_damaged_results_are_named(tmp_path):
+    (tmp_path / "shots.json").write_text("{")
+    with pytest.raises(KnnclipError, match=r"shots\.json"):
+        write_page(tmp_path)
+
+
+def test_names_are_text_wherever_they_stand(tmp_path):
+    protocol = {"val": "<b>&'\"", "train": ["<i>"]}
+    (tmp_path / "shots.json").write_text(json.dumps({"protocol": protocol, "run": {"command": "<u>"}, "seeds": [[]]}))
+    content = write_page(tmp_path).read_text()
+    for name in ("<b>&", "<i>", "<u>"):
+        assert name not in content
+    assert "&lt;b&gt;&amp;" in content
+
+
+def test_a_mean_of_runs_leaves_out_what_is_not_defined():
+    runs = [[{"shots": ALL, "miou": 0.2, "instances": 4}], [{"shots": ALL, "miou": None, "instances": 5}]]
+    assert page.means(SHOTS, runs) == [{"shots": 0, "miou": 0.2, "instances": 4.5}]
