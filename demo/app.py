@@ -104,6 +104,7 @@ def _serve(
             )
             typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
             _wait_for_the_end()
+            sessions.stop_work()  # whose requests the page would wait for
             page.close(verbose=False)
         finally:
             sessions.close()

@@ -61,6 +61,12 @@ class Sessions:
         if session is not None:
             session.close()
 
+    def stop_work(self) -> None:
+        """Asks the long work of all of them to end."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.stop.set()
+
     def close(self) -> None:
         """Closes all of them and the shared store."""
         for key in list(self._sessions):

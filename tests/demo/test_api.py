@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 from gradio_client import Client, handle_file
 
+from demo.api import ENDPOINTS
 from knnclip.datasets import open_dataset
 from knnclip.store import Store
 from tests.demo.server import served
@@ -145,17 +146,32 @@ def test_sessions_with_private_stores_do_not_meet(client, app, picture):
 
 def test_every_act_is_a_named_endpoint_with_types(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {
-        "/segment", "/explain", "/teach", "/draw_point", "/draw_box", "/draw_strokes", "/undo", "/redo", "/remove",
-        "/classes", "/rename", "/merge", "/forget", "/export", "/import", "/ingest_folder", "/ingest_zip",
-        "/evaluate_folder",
-    }  # fmt: skip
+    assert set(endpoints) == {f"/{name}" for name in ENDPOINTS}
+    assert len(endpoints) == 18
     types = {p["parameter_name"]: p["python_type"]["type"] for p in endpoints["/teach"]["parameters"]}
     assert types == {"name": "str", "segments": "list[int]"}
     assert json.dumps(endpoints)
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "app.log", "index_store/demo/store/store.sqlite"])
+@pytest.mark.parametrize("private", [[], ["--private"]], ids=["shared", "private"])
+def test_a_read_only_demo_refuses_every_endpoint_that_writes(app, tmp_path, picture, private):
+    store = app[1] / "index_store" / "demo" / "store"
+    arguments = {
+        "teach": ("x", [1]), "undo": (), "redo": (), "remove": (1,), "rename": ("car", "auto"), "merge": ("car", "sky"),
+        "forget": ("car",), "import": (picture,), "ingest_folder": ("data/val", []), "ingest_zip": (picture, []),
+    }  # fmt: skip
+    assert set(arguments) == {name for name, endpoint in ENDPOINTS.items() if endpoint.writes}
+    with served(tmp_path, "--store", str(store), "--read-only", *private) as address:
+        client = Client(address, verbose=False)
+        before = client.predict(api_name="/classes")
+        for name, given in arguments.items():
+            with pytest.raises(Exception, match="start it without --read-only"):
+                client.predict(*given, api_name=f"/{name}")
+        assert client.predict(picture, api_name="/segment")["segments"]
+        assert client.predict(api_name="/classes") == before
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "app.log", "index_store/demo/store/store.db"])
 def test_no_path_of_a_client_is_opened(app, path):
     file = {"path": path, "orig_name": "x.png", "meta": {"_type": "gradio.FileData"}}
     call = urllib.request.Request(
