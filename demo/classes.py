@@ -95,14 +95,14 @@ def chosen_class(session: Session) -> ClassInfo:
     return session.segmenter.store.vocabulary().by_name(session.vocabulary.chosen)
 
 
-def listed(session: Session, part: str, order: str) -> list[ClassInfo]:
-    """The classes whose name or a synonym contains ``part``, in any case, in one of ``ORDERS``."""
+def listed(session: Session, name_filter: str, order: str) -> list[ClassInfo]:
+    """The classes whose name or a synonym contains ``name_filter``, in any case, in one of ``ORDERS``."""
     store = session.segmenter.store
     held = counts(store)
     found = [
         info
         for info in store.vocabulary()
-        if any(part.casefold() in name.casefold() for name in (info.name, *info.synonyms))
+        if any(name_filter.casefold() in name.casefold() for name in (info.name, *info.synonyms))
     ]
     keys: dict[str, Callable[[ClassInfo], tuple[int, str]]] = {
         BY_NAME: lambda info: (0, info.name.casefold()),

@@ -28,7 +28,7 @@ Shown = tuple[object, ...]
 class Overview:
     """The components that show all classes."""
 
-    part: gr.Textbox
+    name_filter: gr.Textbox
     order: gr.Dropdown
     gallery: gr.Gallery
     note: gr.HTML
@@ -59,13 +59,13 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     writable = not listeners.options.read_only
     overview = _overview()
     one = _one_class(writable)
-    asked = [overview.part, overview.order]
+    asked = [overview.name_filter, overview.order]
     shown = [overview.gallery, overview.note, one.group, one.title, one.instances, one.new_name, one.into, one.confirm]
 
     def listen(event: Any, do: Act[..., Any], inputs: Any = asked, outputs: Any = shown, **how: Any) -> None:  # noqa: ANN401 - Gradio's
         event(listeners.for_page(do), inputs, outputs, api_visibility="private", **how)
 
-    for look in (tab.select, overview.order.input, overview.part.change):
+    for look in (tab.select, overview.order.input, overview.name_filter.change):
         listen(look, show, show_progress="hidden")
     listen(overview.gallery.select, choose, show_progress="hidden")
     listen(one.back.click, turn_back)
@@ -86,13 +86,13 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
 
 def _overview() -> Overview:
     with gr.Row():
-        part = gr.Textbox(label="Filter by name", placeholder="part of a name")
+        name_filter = gr.Textbox(label="Filter by name", placeholder="part of a name")
         order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="Sort by")
     gallery = gr.Gallery(
         label="Classes", columns=6, height="auto", object_fit="cover", allow_preview=False, buttons=[],
         elem_id="classes",
     )  # fmt: skip
-    return Overview(part, order, gallery, gr.HTML(elem_id="classes-note", padding=True))
+    return Overview(name_filter, order, gallery, gr.HTML(elem_id="classes-note", padding=True))
 
 
 def _one_class(writable: bool) -> OneClass:
@@ -122,57 +122,57 @@ def _one_class(writable: bool) -> OneClass:
 
 
 @act()
-def show(session: Session, part: str, order: str) -> Shown:
+def show(session: Session, name_filter: str, order: str) -> Shown:
     """The tab as it is now; what is typed or chosen for a class stays."""
-    return _shown(session, part, order)
+    return _shown(session, name_filter, order)
 
 
 @act()
-def choose(session: Session, part: str, order: str, event: gr.SelectData) -> Shown:
+def choose(session: Session, name_filter: str, order: str, event: gr.SelectData) -> Shown:
     """Shows the class that was clicked whole."""
     state = session.vocabulary
     if 0 <= event.index < len(state.listed):
         state.chosen, state.page = state.listed[event.index], 0
-    return _shown(session, part, order, fresh=True)
+    return _shown(session, name_filter, order, fresh=True)
 
 
 @act()
-def turn_back(session: Session, part: str, order: str) -> Shown:
+def turn_back(session: Session, name_filter: str, order: str) -> Shown:
     """Shows the page of instances before this one."""
-    return _turned(session, -1, part, order)
+    return _turned(session, -1, name_filter, order)
 
 
 @act()
-def turn_on(session: Session, part: str, order: str) -> Shown:
+def turn_on(session: Session, name_filter: str, order: str) -> Shown:
     """Shows the next page of instances."""
-    return _turned(session, 1, part, order)
+    return _turned(session, 1, name_filter, order)
 
 
-def _turned(session: Session, pages: int, part: str, order: str) -> Shown:
+def _turned(session: Session, pages: int, name_filter: str, order: str) -> Shown:
     held = classes.counts(session.segmenter.store)[chosen_class(session).class_id]
     last = max(held.instances - 1, 0) // INSTANCES_SHOWN
     session.vocabulary.page = min(max(session.vocabulary.page + pages, 0), last)
-    return _shown(session, part, order)
+    return _shown(session, name_filter, order)
 
 
 @act(writes=True)
-def rename(session: Session, name: str, part: str, order: str) -> Shown:
+def rename(session: Session, name: str, name_filter: str, order: str) -> Shown:
     """Gives the class that is shown another name."""
     old, new = chosen_class(session).name, name.strip()
     classes.rename(session, old, new)
     session.vocabulary.chosen = new
-    return _shown(session, part, order, f"{old} is now called {new}; its old name stays a synonym.", fresh=True)
+    return _shown(session, name_filter, order, f"{old} is now called {new}; its old name stays a synonym.", fresh=True)
 
 
 @act(writes=True)
-def merge(session: Session, target: str | None, part: str, order: str) -> Shown:
+def merge(session: Session, target: str | None, name_filter: str, order: str) -> Shown:
     """Makes the class that is shown part of another, which is shown then."""
     if not target:
         raise UsageError("choose the class that this one shall be part of")
     name = chosen_class(session).name
     moved = classes.merge(session, name, target)
     session.vocabulary.chosen = target
-    return _shown(session, part, order, f"{moved:,} instances of {name} now belong to {target}.", fresh=True)
+    return _shown(session, name_filter, order, f"{moved:,} instances of {name} now belong to {target}.", fresh=True)
 
 
 @act()
@@ -185,12 +185,12 @@ def ask(session: Session) -> Shown:
 
 
 @act(writes=True)
-def forget(session: Session, part: str, order: str) -> Shown:
+def forget(session: Session, name_filter: str, order: str) -> Shown:
     """Removes the class that is shown for good."""
     name = chosen_class(session).name
     count = classes.forget(session, name, "forgotten in the demo")
     session.vocabulary.chosen = None
-    return _shown(session, part, order, f"Forgot {name}: {count:,} instances are gone.", fresh=True)
+    return _shown(session, name_filter, order, f"Forgot {name}: {count:,} instances are gone.", fresh=True)
 
 
 @act()
@@ -200,15 +200,15 @@ def export_store(session: Session) -> gr.File:
 
 
 @act(writes=True)
-def import_store(session: Session, file: str, part: str, order: str) -> Shown:
+def import_store(session: Session, file: str, name_filter: str, order: str) -> Shown:
     """Adds what an exported store holds."""
     count = classes.import_store(session, uploaded(file), Path(file).name)
-    return _shown(session, part, order, f"Imported {count:,} instances.", fresh=True)
+    return _shown(session, name_filter, order, f"Imported {count:,} instances.", fresh=True)
 
 
-def _shown(session: Session, part: str, order: str, text: str = "", *, fresh: bool = False) -> Shown:
+def _shown(session: Session, name_filter: str, order: str, text: str = "", *, fresh: bool = False) -> Shown:
     """What the tab shows, with what an act has to say; with ``fresh`` what was typed for a class is over, too."""
-    found = classes.listed(session, part, order)
+    found = classes.listed(session, name_filter, order)
     state = session.vocabulary
     state.listed = tuple(info.name for info in found[:CLASSES_SHOWN])
     vocabulary = session.segmenter.store.vocabulary()
