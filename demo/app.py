@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ if str(ROOT) not in sys.path:  # run as a file, not as a module
 
 SAMPLE = Path("index_store/demo")
 MAX_UPLOAD = "2gb"
+"""A zip file of a labelled data set: room for those that people share, and an end to what fills the disk."""
+
 LISTENERS_AT_ONCE = 8
 """Requests of one kind that are worked on at once: a slow picture must not block another session's clicks."""
 
@@ -77,27 +80,42 @@ def _serve(
     private: bool,
     read_only: bool,
 ) -> None:
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    from demo.page import build, launch_settings
-    from demo.sample import example_pictures, make_sample
-    from demo.session import Options, Sessions
+    from demo.scratch import process_folder
 
-    examples: tuple[Path, ...] = ()
-    if store is None:
-        typer.echo(f"sample store in {SAMPLE}; its first making takes a few seconds")
-        store = make_sample(SAMPLE, preset)
-        examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
-    sessions = Sessions(Options(store, preset, private, read_only, examples, data))
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with process_folder() as scratch:
+        # Gradio takes its folder from the environment when it is imported, by these modules.
+        from demo.page import build, launch_settings
+        from demo.sample import example_pictures, make_sample
+        from demo.session import Options
+        from demo.sessions import Sessions
+
+        examples: tuple[Path, ...] = ()
+        if store is None:
+            typer.echo(f"sample store in {SAMPLE}; its first making takes a few seconds")
+            store = make_sample(SAMPLE, preset)
+            examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
+        sessions = Sessions(Options(store, preset, private, read_only, examples, data), scratch)
+        try:
+            page = build(sessions)
+            page.queue(default_concurrency_limit=LISTENERS_AT_ONCE)
+            _, url, _ = page.launch(
+                server_name=host, server_port=port, auth=user, max_file_size=MAX_UPLOAD, **launch_settings()
+            )
+            typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
+            _wait_for_the_end()
+            sessions.stop_work()  # whose requests the page would wait for
+            page.close(verbose=False)
+        finally:
+            sessions.close()
+
+
+def _wait_for_the_end() -> None:
+    """Returns when somebody asks the process to end."""
     try:
-        page = build(sessions)
-        page.queue(default_concurrency_limit=LISTENERS_AT_ONCE)
-        _, url, _ = page.launch(
-            server_name=host, server_port=port, auth=user, max_file_size=MAX_UPLOAD, **launch_settings()
-        )
-        typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
-        page.block_thread()
-    finally:
-        sessions.close()
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        typer.echo("closing")
 
 
 if __name__ == "__main__":

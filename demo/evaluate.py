@@ -8,10 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo import picker
-from demo.reporting import paragraph, rejection_rows, reported
-from demo.session import Evaluated, Picked, Session, Sessions
-from demo.work import Meter, at_work, picked
+from demo import picker, pictures
+from demo.acts import act, stop_work
+from demo.listeners import Listeners
+from demo.picker import chosen_dataset
+from demo.reporting import PageProgress, paragraph, rejected_table, rejected_update
+from demo.session import ChosenDataset, PastEvaluation, Session
 from knnclip.errors import DatasetError, ImageError
 from knnclip.evaluation import EvaluationResult, Outcome, Scores, add_up, judge_images
 from knnclip.evaluation.report import schema
@@ -25,9 +27,9 @@ from knnclip.progress import SILENT, Progress
 from knnclip.structures import Image
 
 
-def build(sessions: Sessions) -> None:
+def build(listeners: Listeners) -> None:
     """Lays out the tab."""
-    picker.build(sessions, "evaluate")
+    picker.build(listeners, "evaluate", lambda session: session.evaluate, by_class=False)
     with gr.Row():
         start = gr.Button("Evaluate", variant="primary")
         stop = gr.Button("Stop", variant="stop")
@@ -39,38 +41,44 @@ def build(sessions: Sessions) -> None:
             label="Confusion matrix", show_label=False, visible=False, buttons=["download", "fullscreen"]
         )
     pair = gr.ImageSlider(label="Before and after", visible=False)
-    rejected = gr.Dataframe(headers=["file", "row", "reason"], label="Rejected", visible=False, wrap=True)
+    rejected = rejected_table()
 
-    @reported
-    def run(request: gr.Request, progress: gr.Progress = gr.Progress()) -> tuple[object, ...]:  # noqa: B008
-        session = sessions.of(request.session_hash)
-        chosen = picked(session, "evaluate")
-        before = session.evaluated if session.evaluated and session.evaluated.identity == chosen.identity else None
-        result = evaluate_picked(session, chosen, Meter(progress))
-        now, original = remember(session, chosen, result.scores)
-        rows = rejection_rows((*chosen.dataset.rejected, *result.rejected))
-        earlier = None if before is None else before.scores
-        return (
-            paragraph(described(now.scores, earlier, len(chosen.dataset.samples), session.stop.is_set())),
-            gr.Dataframe(class_table(now.scores, earlier), visible=True),
-            gr.Image(iou_bars(now.scores.semantic, None if earlier is None else earlier.semantic), visible=True),
-            gr.Image(confusion_picture(result.confusion), visible=True),
-            gr.ImageSlider(
-                (original if before is None else before.overlay, now.overlay),
-                label="Picture and answer" if before is None else "Answer before and now",
-                visible=True,
-            ),
-            gr.Dataframe(rows, visible=bool(rows)),
-        )
+    @act(holds="nothing")
+    def run(session: Session, progress: gr.Progress = gr.Progress()) -> tuple[object, ...]:  # noqa: B008
+        return evaluated(session, PageProgress(progress))
 
-    def end(request: gr.Request) -> None:
-        sessions.of(request.session_hash).stop.set()
-
-    start.click(run, None, [headline, table, bars, confused, pair, rejected], api_visibility="private")
-    stop.click(end, None, None, api_visibility="private", queue=False)
+    shown = [headline, table, bars, confused, pair, rejected]
+    start.click(listeners.for_page(run), None, shown, api_visibility="private")
+    stop.click(listeners.for_page(stop_work), None, None, api_visibility="private", queue=False)
 
 
-def evaluate_picked(session: Session, chosen: Picked, progress: Progress = SILENT) -> EvaluationResult:
+@act(holds="nothing")
+def evaluated(session: Session, progress: Progress = SILENT) -> tuple[object, ...]:
+    """Evaluates the data set that was chosen, and returns what the tab shows of it."""
+    chosen = chosen_dataset(session.evaluate)
+    last = session.evaluate.last
+    before = last if last is not None and last.identity == chosen.identity else None
+    result = evaluate_chosen(session, chosen, progress)
+    now, original = remember(session, chosen, result.scores)
+    earlier = None if before is None else before.scores
+    return (
+        paragraph(described(now.scores, earlier, len(chosen.dataset.samples), session.stop.is_set())),
+        gr.Dataframe(class_table(now.scores, earlier), visible=True),
+        gr.Image(
+            pictures.drawing(iou_bars(now.scores.semantic, None if earlier is None else earlier.semantic)), visible=True
+        ),
+        gr.Image(pictures.drawing(confusion_picture(result.confusion)), visible=True),
+        gr.ImageSlider(
+            (pictures.photograph(original if before is None else before.overlay), pictures.photograph(now.overlay)),
+            label="Picture and answer" if before is None else "Answer before and now",
+            visible=True,
+        ),
+        rejected_update((*chosen.dataset.rejected, *result.rejected)),
+    )
+
+
+@act(holds="work")
+def evaluate_chosen(session: Session, chosen: ChosenDataset, progress: Progress = SILENT) -> EvaluationResult:
     """Runs the evaluation of a session until it is done or stopped."""
 
     def outcomes() -> Iterator[Outcome]:
@@ -80,18 +88,17 @@ def evaluate_picked(session: Session, chosen: Picked, progress: Progress = SILEN
             if session.stop.is_set():
                 return
 
-    with at_work(session):
-        return add_up(outcomes(), chosen.dataset)
+    return add_up(outcomes(), chosen.dataset)
 
 
-def remember(session: Session, chosen: Picked, scores: Scores) -> tuple[Evaluated, Image]:
+def remember(session: Session, chosen: ChosenDataset, scores: Scores) -> tuple[PastEvaluation, Image]:
     """Keeps an evaluation to compare the next one with; the picture that is shown for it comes along, as it is."""
     image = _first_readable(chosen)
     segmentation = session.segmenter.segment(image)
     vocabulary = with_distinct_colors(session.segmenter.store.vocabulary())
     answer = overlay(image, segmentation, vocabulary)[: image.shape[0]]  # without its legend, to lie on one another
-    session.evaluated = Evaluated(chosen.identity, scores, answer)
-    return session.evaluated, image
+    session.evaluate.last = PastEvaluation(chosen.identity, scores, answer)
+    return session.evaluate.last, image
 
 
 def described(scores: Scores, before: Scores | None, images: int, stopped: bool) -> str:
@@ -117,7 +124,7 @@ def class_table(scores: Scores, before: Scores | None) -> dict[str, list[Any]]:
     }
 
 
-def _first_readable(chosen: Picked) -> Image:
+def _first_readable(chosen: ChosenDataset) -> Image:
     for sample in chosen.dataset.samples:
         with suppress(ImageError):  # listed among the rejected
             return read_image(sample.image_path)

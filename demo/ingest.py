@@ -5,53 +5,61 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import picker
-from demo.reporting import check_writable, paragraph, rejection_rows, reported
-from demo.session import Picked, Session, Sessions
-from demo.work import Meter, at_work, picked
+from demo.acts import act, stop_work
+from demo.listeners import Listeners
+from demo.picker import chosen_dataset
+from demo.reporting import PageProgress, paragraph, rejected_table, rejected_update
+from demo.session import ChosenDataset, Session
 from knnclip.ingest import IngestReport, IngestSettings, ingest
 from knnclip.progress import SILENT, Progress
 
 
-def build(sessions: Sessions) -> None:
+def build(listeners: Listeners) -> None:
     """Lays out the tab."""
-    choice = picker.build(sessions, "ingest")
+    choice = picker.build(listeners, "ingest", lambda session: session.ingest, by_class=True)
     with gr.Row():
-        start = gr.Button("Ingest", variant="primary", interactive=not sessions.options.read_only)
+        start = gr.Button("Ingest", variant="primary", interactive=not listeners.options.read_only)
         stop = gr.Button("Stop", variant="stop")
     result = gr.HTML(elem_id="ingest-result", padding=True, min_height=120)
-    rejected = gr.Dataframe(headers=["file", "row", "reason"], label="Rejected", visible=False, wrap=True)
+    rejected = rejected_table()
 
-    @reported
-    def run(only: list[str], request: gr.Request, progress: gr.Progress = gr.Progress()) -> tuple[str, gr.Dataframe]:  # noqa: B008
-        check_writable(sessions.options.read_only)
-        session = sessions.of(request.session_hash)
-        chosen = picked(session, "ingest")
-        report = ingest_picked(session, chosen, only, Meter(progress))
-        rows = rejection_rows((*chosen.dataset.rejected, *report.rejected))
-        return paragraph(described(chosen, report)), gr.Dataframe(rows, visible=bool(rows))
+    @act(writes=True, holds="nothing")
+    def run(
+        session: Session,
+        only: list[str],
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio finds it by this default
+    ) -> tuple[object, ...]:
+        return ingested(session, only, PageProgress(progress))
 
-    def end(request: gr.Request) -> None:
-        sessions.of(request.session_hash).stop.set()
-
-    start.click(run, choice.classes, [result, rejected], api_visibility="private")
-    stop.click(end, None, None, api_visibility="private", queue=False)
+    start.click(listeners.for_page(run), choice.classes, [result, rejected], api_visibility="private")
+    stop.click(listeners.for_page(stop_work), None, None, api_visibility="private", queue=False)
 
 
-def ingest_picked(session: Session, chosen: Picked, only: list[str], progress: Progress = SILENT) -> IngestReport:
-    """Runs the ingest of a session until it is done or stopped."""
-    with at_work(session):
-        return ingest(
-            session.segmenter,
-            chosen.dataset,
-            chosen.dataset.samples,
-            IngestSettings(only=tuple(only)),
-            progress=progress,
-            stop=session.stop.is_set,
-            identity=chosen.identity,
-        )
+@act(writes=True, holds="nothing")
+def ingested(session: Session, only: list[str], progress: Progress = SILENT) -> tuple[object, ...]:
+    """Ingests the data set that was chosen, and returns what the tab shows of it."""
+    chosen = chosen_dataset(session.ingest)
+    report = ingest_chosen(session, chosen, only, progress)
+    return paragraph(described(chosen, report)), rejected_update((*chosen.dataset.rejected, *report.rejected))
 
 
-def described(chosen: Picked, report: IngestReport) -> str:
+@act(writes=True, holds="work")
+def ingest_chosen(
+    session: Session, chosen: ChosenDataset, only: list[str], progress: Progress = SILENT
+) -> IngestReport:
+    """Stores a data set, of all its classes or ``only`` some, until it is done or the session is told to stop."""
+    return ingest(
+        session.segmenter,
+        chosen.dataset,
+        chosen.dataset.samples,
+        IngestSettings(only=tuple(only)),
+        progress=progress,
+        stop=session.stop.is_set,
+        identity=chosen.identity,
+    )
+
+
+def described(chosen: ChosenDataset, report: IngestReport) -> str:
     """What a run did, in a sentence."""
     failed = len({item.file for item in report.rejected})
     left = len(chosen.dataset.samples) - report.images - report.already - failed

@@ -7,10 +7,13 @@ from typing import Any, cast
 import gradio as gr
 
 from demo import api, evaluate, ingest, teach, vocabulary
-from demo.session import Sessions
+from demo.listeners import Listeners
+from demo.sessions import Sessions
 
 CACHE_S = 6 * 3600
-"""Uploads and pictures that were shown are deleted after this, and when the app ends."""
+"""Uploads and pictures that were shown are deleted after this, and when the app ends: longer than people leave a page
+open and come back to it, and short enough that a server that runs for weeks does not fill its disk.
+"""
 
 # Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider.
 CSS = """
@@ -21,17 +24,18 @@ CSS = """
 
 def build(sessions: Sessions) -> gr.Blocks:
     """The app, ready to be launched."""
+    listeners = Listeners(sessions)
     with gr.Blocks(title="knnclip", analytics_enabled=False, delete_cache=(CACHE_S, CACHE_S)) as page:
+        api.build(listeners)  # first: Gradio names the listeners of the page after their functions, too
         gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", padding=True)
         with gr.Tab("Teach"):
-            teach.build(sessions, page)
+            teach.build(listeners, page)
         with gr.Tab("Vocabulary") as tab:
-            vocabulary.build(sessions, tab)
+            vocabulary.build(listeners, tab)
         with gr.Tab("Ingest"):
-            ingest.build(sessions)
+            ingest.build(listeners)
         with gr.Tab("Evaluate"):
-            evaluate.build(sessions)
-        api.build(sessions)
+            evaluate.build(listeners)
 
         def leave(request: gr.Request) -> None:
             sessions.drop(request.session_hash)

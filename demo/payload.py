@@ -1,4 +1,4 @@
-"""Answers of the package as what JSON can carry: to the page, and to clients of the API."""
+"""Answers of the package as what JSON can carry: to the canvas of the page, and to clients of the API."""
 
 from __future__ import annotations
 
@@ -8,100 +8,81 @@ from typing import Any
 
 import numpy as np
 
-from demo.session import LONGEST_PX, Session
+from demo.session import Session
+from demo.teaching import LONGEST_PX, picture_of
 from knnclip.images import encode_jpeg, encode_png, ids_as_rgb
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import anchor, evidence_crop
+from knnclip.output.segment_json import segment_json
 from knnclip.store import Store
 from knnclip.structures import Evidence, Image, Mask, Segment
 
 Json = dict[str, Any]
 
 EVIDENCE_PX = 160
+"""Longest side of a crop beside the picture: a third of the panel on a screen of two pixels a point."""
+
 DRAWN_COLOR = (255, 255, 0, 255)
+"""RGBA of what was drawn: a yellow that the strokes on the canvas have as well."""
 
 
-def view(session: Session, *, with_picture: bool) -> Json:
-    """The picture under work and its segments, for the canvas; ``ids`` is a PNG that holds a segment id a pixel."""
-    answer, analysis = session.answer, session.opened()
-    if answer is None:
-        raise RuntimeError("a picture under work always has an answer")
+def answer(session: Session, *, with_picture: bool) -> Json:
+    """The current answer for the canvas; ``ids`` is a PNG that holds a segment id a pixel.
+
+    ``with_picture`` adds the picture itself, which the page keeps while only its answer changes.
+    """
+    picture = picture_of(session)
+    segmentation = picture.segmentation
     colors = {info.class_id: info.color for info in with_distinct_colors(session.segmenter.store.vocabulary())}
     message: Json = {
-        "kind": "view",
-        "version": session.version,
-        "size": [answer.shape[1], answer.shape[0]],
-        "ids": _data_url("png", encode_png(ids_as_rgb(answer.panoptic))),
+        "kind": "answer",
+        "version": picture.version,
+        "size": [segmentation.shape[1], segmentation.shape[0]],
+        "ids": _data_url("png", encode_png(ids_as_rgb(segmentation.panoptic))),
         "segments": [
             {
-                **_segment(segment),
+                **segment_json(segment, explained=False),
                 "color": colors.get(segment.class_id),
-                "share": segment.mask.area / answer.panoptic.size,
+                "share": segment.mask.area / segmentation.panoptic.size,
                 "anchor": anchor(segment.mask),
             }
-            for segment in answer.segments
+            for segment in segmentation.segments
         ],
     }
     if with_picture:
-        message["picture"] = _data_url("jpeg", encode_jpeg(analysis.image, LONGEST_PX))
+        message["picture"] = _data_url("jpeg", encode_jpeg(picture.analysis.image, LONGEST_PX))
     return message
 
 
-def panel(session: Session, segment: Segment) -> Json:
-    """Why a segment is what it is: probabilities and stored instances, these with their pictures."""
+def explanation(session: Session, segment: Segment) -> Json:
+    """Why a segment is what it is, for the panel of the page: the stored instances come with their pictures."""
+    plain = segment_json(segment)
     pictures = crops(session.segmenter.store, segment.evidence)
-    evidence = explained(segment)["evidence"]
-    for item, picture in zip(evidence, pictures, strict=True):
+    for item, picture in zip(plain["evidence"], pictures, strict=True):
+        item["file"] = file_name(item["image"])
         item["picture"] = None if picture is None else _data_url("jpeg", encode_jpeg(picture, EVIDENCE_PX))
-    return {"kind": "panel", **explained(segment), "evidence": evidence}
-
-
-def explained(segment: Segment) -> Json:
-    """A segment, its probabilities and its evidence in words and numbers."""
-    return {
-        **_segment(segment),
-        "scores": [
-            {"name": score.class_name, "base": score.base, "retrieval": score.retrieval, "final": score.final}
-            for score in segment.scores
-        ],
-        "evidence": [
-            {
-                "instance": item.instance_id,
-                "name": item.class_name,
-                "similarity": item.similarity,
-                "image": item.image_ref,
-                "file": short(item.image_ref),
-                "source": item.source_id,
-            }
-            for item in segment.evidence
-        ],
-    }
+    return {"kind": "explanation", **plain}
 
 
 def summary(session: Session) -> Json:
-    """The picture under work for a client of the API: its size, and where and what its segments are."""
-    answer = session.answer
-    if answer is None:
-        raise RuntimeError("a picture under work always has an answer")
+    """The current answer for a client of the API: the picture's size, and what and where its segments are."""
+    segmentation = picture_of(session).segmentation
     return {
-        "width_px": answer.shape[1],
-        "height_px": answer.shape[0],
-        "segments": [
-            {**_segment(segment), "box_xyxy": segment.mask.box_xyxy, "area_px": segment.mask.area}
-            for segment in answer.segments
-        ],
+        "width_px": segmentation.shape[1],
+        "height_px": segmentation.shape[0],
+        "segments": [segment_json(segment, explained=False) for segment in segmentation.segments],
     }
 
 
 def drawn(mask: Mask) -> Json:
-    """What was found for a box or scribble, as a layer over the picture."""
+    """What was found for a point, a box or strokes, as a layer over the picture."""
     layer = np.zeros((*mask.shape, 4), dtype=np.uint8)
     layer[mask.to_dense()] = DRAWN_COLOR
     return {"kind": "drawn", "mask": _data_url("png", encode_png(layer))}
 
 
 def crops(store: Store, evidence: Iterable[Evidence]) -> list[Image | None]:
-    """The picture of each stored instance, None where its image was stored without one."""
+    """The ``(H, W, 3)`` picture of each stored instance, None where its image was stored without one."""
     items = list(evidence)
     thumbnails = store.thumbnails({item.image_ref for item in items})
     return [
@@ -109,19 +90,9 @@ def crops(store: Store, evidence: Iterable[Evidence]) -> list[Image | None]:
     ]
 
 
-def short(image_ref: str) -> str:
+def file_name(image_ref: str) -> str:
     """The file name in an image's reference."""
     return image_ref.rsplit("/", 1)[-1].split("#")[0]
-
-
-def _segment(segment: Segment) -> Json:
-    return {
-        "id": segment.segment_id,
-        "name": segment.class_name,
-        "thing": segment.is_thing,
-        "decision": segment.decision,
-        "confidence": segment.confidence,
-    }
 
 
 def _data_url(kind: str, content: bytes) -> str:

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 
-from demo.reporting import paragraph, reported
-from demo.session import Picked, Session, Sessions
-from demo.uploads import errors_name, uploaded
+from demo.acts import act
+from demo.listeners import Listeners
+from demo.reporting import paragraph
+from demo.session import ChosenDataset, EvaluateState, IngestState, Session
+from demo.uploads import errors_naming, uploaded
 from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.archive import extract_zip
 from knnclip.errors import DatasetError, UsageError
 
 DEPTH = 3
-"""Data sets are looked for so many folders below a root."""
+"""Data sets are looked for so many folders below a root: enough for ROOT/NAME/VERSION/SPLIT, and a root that is a whole
+disk is not walked through.
+"""
 
 SHOWN_CLASSES = 30
+"""Names of so many classes are told of a data set, which is a few lines."""
 
 
 @dataclass(frozen=True)
 class Picker:
-    """The components of one picker; ``changed`` is what other components wait for."""
+    """The components of one picker; ``chosen`` says what was recognised, ``classes`` lets some classes be named."""
 
     chosen: gr.HTML
     classes: gr.Dropdown
 
 
-def build(sessions: Sessions, purpose: str) -> Picker:
-    """Lays out a picker; what is chosen lies in ``Session.picked[purpose]``."""
-    roots = sessions.options.data_roots
+def build(
+    listeners: Listeners, purpose: str, state: Callable[[Session], IngestState | EvaluateState], *, by_class: bool
+) -> Picker:
+    """Lays out a picker; what is chosen lies in the session's ``state``. ``by_class`` offers to name classes of it."""
+    roots = listeners.options.data_roots
     with gr.Row():
         file = gr.File(label="A zip file of a labelled data set", file_types=[".zip"], height=140)
         with gr.Column():
@@ -42,50 +50,71 @@ def build(sessions: Sessions, purpose: str) -> Picker:
     chosen = gr.HTML(paragraph("Nothing is chosen yet."), elem_id=f"{purpose}-chosen", padding=True)
     classes = gr.Dropdown([], multiselect=True, label="Only these classes (all, if none is named)", visible=False)
 
-    def show(session: Session, picked: Picked) -> tuple[str, gr.Dropdown]:
-        session.picked[purpose] = picked
-        return paragraph(described(picked)), gr.Dropdown(
-            list(picked.dataset.class_names), value=[], visible=purpose == "ingest"
-        )
+    def choose(session: Session, dataset: ChosenDataset) -> tuple[object, object]:
+        before, state(session).dataset = state(session).dataset, dataset
+        discard(session, before)
+        names = list(dataset.dataset.class_names)
+        return paragraph(described(dataset)), gr.Dropdown(names, value=[], visible=by_class)
 
-    @reported
-    def unpack(path: str | None, request: gr.Request) -> tuple[str, gr.Dropdown]:
+    @act(holds="nothing")
+    def choose_zip(session: Session, path: str | None) -> tuple[object, object]:
         if path is None:
             return gr.skip(), gr.skip()
-        session = sessions.of(request.session_hash)
-        return show(session, open_zip(session, uploaded(path), Path(path).name, purpose))
+        return choose(session, open_zip(session, uploaded(path), Path(path).name))
 
-    @reported
-    def take(name: str | None, request: gr.Request) -> tuple[str, gr.Dropdown]:
+    @act(holds="nothing")
+    def choose_folder(session: Session, name: str | None) -> tuple[object, object]:
         if name is None:
             return gr.skip(), gr.skip()
-        return show(sessions.of(request.session_hash), open_folder(roots, name))
+        return choose(session, open_folder(roots, name))
 
-    file.upload(unpack, file, [chosen, classes], api_visibility="private")
-    folder.input(take, folder, [chosen, classes], api_visibility="private")
+    shown = [chosen, classes]
+    file.upload(listeners.for_page(choose_zip), file, shown, api_visibility="private")
+    folder.input(listeners.for_page(choose_folder), folder, shown, api_visibility="private")
     again.click(lambda: gr.Dropdown(list(folders(roots))), None, folder, api_visibility="private")
     return Picker(chosen, classes)
 
 
-def open_zip(session: Session, file: Path, name: str, purpose: str) -> Picked:
-    """Unpacks an archive in the session's scratch, in place of the last one for this purpose, and opens it."""
-    folder = session.folder / f"unpacked-{purpose}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
-    with errors_name(folder, name), errors_name(file, name):
-        return Picked(open_dataset(extract_zip(file, folder)), f"{name}#{digest}")
+def chosen_dataset(state: IngestState | EvaluateState) -> ChosenDataset:
+    """The data set that was chosen; ``UsageError`` if none was."""
+    if state.dataset is None:
+        raise UsageError("no data set is chosen; upload a zip file or choose a folder first")
+    return state.dataset
 
 
-def open_folder(roots: tuple[Path, ...], name: str) -> Picked:
+def open_zip(session: Session, file: Path, name: str) -> ChosenDataset:
+    """Unpacks an archive into the session's scratch and opens it; ``name`` is the client's for the file.
+
+    ``DatasetError`` if it cannot be unpacked or holds no data set that is known.
+    """
+    folder = Path(tempfile.mkdtemp(dir=session.folder, prefix="unpacked-"))
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+        with errors_naming(folder, name), errors_naming(file, name):
+            return ChosenDataset(open_dataset(extract_zip(file, folder)), f"{name}#{digest}", folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def discard(session: Session, chosen: ChosenDataset | None) -> None:
+    """Removes what was unpacked for a data set that is not chosen any more; work under way may still read it."""
+    if chosen is not None and chosen.unpacked is not None and session.work.acquire(blocking=False):
+        try:
+            shutil.rmtree(chosen.unpacked, ignore_errors=True)
+        finally:
+            session.work.release()
+
+
+def open_folder(roots: tuple[Path, ...], name: str) -> ChosenDataset:
     """Opens a folder by the name that ``folders`` gave it; ``UsageError`` for any other name."""
     path = folders(roots).get(name)
     if path is None:
         raise UsageError(
             f"{name!r} is no data set under an allowed root; start the demo with --data FOLDER to allow more"
         )
-    return Picked(open_dataset(path), str(path.resolve()))
+    return ChosenDataset(open_dataset(path), str(path.resolve()))
 
 
 def folders(roots: tuple[Path, ...]) -> Mapping[str, Path]:
@@ -105,9 +134,9 @@ def _data_sets(folder: Path, depth: int) -> Iterator[Path]:
         yield folder
 
 
-def described(picked: Picked) -> str:
+def described(chosen: ChosenDataset) -> str:
     """What was recognised, before anything is done with it."""
-    dataset = picked.dataset
+    dataset = chosen.dataset
     names = list(dataset.class_names)
     more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
     refused = f"; {len(dataset.rejected)} entries cannot be used" if dataset.rejected else ""

@@ -1,47 +1,16 @@
-"""What goes wrong, as a message in the page."""
+"""What the tabs say: paragraphs, tables of what was rejected, and how far long work is."""
 
 from __future__ import annotations
 
-import functools
 import html
-from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+import time
+from collections.abc import Iterable
 
 import gradio as gr
 
 from knnclip.datasets import Rejection
-from knnclip.errors import KnnclipError, StoreError
 
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
-
-
-def reported(act: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The same function, whose ``KnnclipError`` the page shows as a message."""
-    # The page takes messages for HTML, and they quote names that anybody may have chosen.
-    return _reported(act, html.escape)
-
-
-def reported_to_clients(act: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The same function, whose ``KnnclipError`` a client of the API gets as an error with its text."""
-    return _reported(act, str)
-
-
-def _reported(act: Callable[Given, Answer], quoted: Callable[[str], str]) -> Callable[Given, Answer]:
-    @functools.wraps(act)
-    def listen(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        try:
-            return act(*args, **kwargs)
-        except KnnclipError as error:
-            raise gr.Error(quoted(str(error)), print_exception=False) from error
-
-    return listen
-
-
-def check_writable(read_only: bool) -> None:
-    """``StoreError`` where the app was started to show only."""
-    if read_only:
-        raise StoreError("this demo shows its store and does not change it; start it without --read-only to teach it")
+REJECTED_HEADERS = ["file", "place", "reason"]
 
 
 def paragraph(text: str) -> str:
@@ -49,6 +18,35 @@ def paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
-def rejection_rows(rejected: Iterable[Rejection]) -> list[list[str]]:
-    """The rows of a table of what could not be read."""
-    return [[item.file, str(item.place or ""), item.reason] for item in rejected]
+def rejected_table() -> gr.Dataframe:
+    """The table of what could not be read, not shown until there is something."""
+    return gr.Dataframe(headers=REJECTED_HEADERS, label="Rejected", visible=False, wrap=True)
+
+
+def rejected_update(rejected: Iterable[Rejection]) -> gr.Dataframe:
+    """What that table shows now."""
+    rows = [[item.file, str(item.place or ""), item.reason] for item in rejected]
+    return gr.Dataframe(rows, visible=bool(rows))
+
+
+class PageProgress:
+    """``Progress`` in the page: the count, the rate and the time left."""
+
+    def __init__(self, page: gr.Progress) -> None:
+        """Shows it in ``page``."""
+        self._page = page
+        self._begun, self._total, self._earlier, self._done = time.monotonic(), 0, 0, 0
+
+    def start(self, total: int, done: int = 0) -> None:
+        """Shows how many there are."""
+        self._begun, self._total, self._earlier, self._done = time.monotonic(), total, done, done
+        self._page((done, total), desc="starting", unit="images")
+
+    def advance(self) -> None:
+        """Shows one more."""
+        self._done += 1
+        elapsed_s = max(time.monotonic() - self._begun, 1e-6)  # a clock may not have moved since the start
+        rate = (self._done - self._earlier) / elapsed_s
+        left_s = round((self._total - self._done) / rate)
+        text = f"{rate:.1f} images/s, {left_s // 60}:{left_s % 60:02d} left"
+        self._page((self._done, self._total), desc=text, unit="images")

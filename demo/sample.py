@@ -11,7 +11,10 @@ from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
 
 LEFT_TO_TEACH = "traffic cone"
+"""The class that the sample store does not know, so that there is something to teach."""
+
 EXAMPLES = 6
+"""Pictures that are offered: one line of them on a screen."""
 
 
 def make_sample(folder: Path, preset: str | None) -> Path:

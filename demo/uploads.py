@@ -20,9 +20,9 @@ def uploaded(path: object) -> Path:
     raise UsageError("the file was not uploaded to this server; choose it again")
 
 
-def uploaded_file(file: Mapping[str, object] | None) -> tuple[Path, str]:
-    """The path and the name of a file as Gradio hands it to an endpoint."""
-    if file is None:
+def uploaded_file(file: object) -> tuple[Path, str]:
+    """The path and the name of a file as Gradio hands it to an endpoint; ``UsageError`` if it is no such file."""
+    if not isinstance(file, Mapping):
         raise UsageError("no file was given; choose one")
     path = uploaded(file.get("path"))
     name = file.get("orig_name")
@@ -30,7 +30,7 @@ def uploaded_file(file: Mapping[str, object] | None) -> tuple[Path, str]:
 
 
 @contextmanager
-def errors_name(path: Path, name: str) -> Iterator[None]:
+def errors_naming(path: Path, name: str) -> Iterator[None]:
     """Errors within speak of a file by the name that its owner knows, not by where the server keeps it."""
     try:
         yield

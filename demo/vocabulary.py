@@ -2,45 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
-import numpy as np
 
-from demo.payload import crops, short
-from demo.reporting import check_writable, paragraph, reported
-from demo.session import Session, Sessions
-from demo.uploads import errors_name, uploaded
+from demo import classes
+from demo.acts import Act, act
+from demo.classes import INSTANCES_SHOWN, ORDERS, chosen_class
+from demo.listeners import Listeners
+from demo.reporting import paragraph
+from demo.session import Session
+from demo.uploads import uploaded
 from knnclip.errors import UsageError
-from knnclip.output.colors import with_distinct_colors
-from knnclip.store import Store
-from knnclip.structures import Image
-from knnclip.vocabulary import ClassInfo
+from knnclip.vocabulary import MAX_NAME_LENGTH
 
-BY_NAME, MOST, FEWEST, NEWEST = "name", "most instances", "fewest instances", "newest"
-CLASSES_SHOWN, PAGE = 60, 24
-SWATCH_PX = 96
+CLASSES_SHOWN = 60
+"""Classes shown at once, ten lines of six; in a store with more the filter finds them sooner than the eye."""
+
+Shown = tuple[object, ...]
 
 
-def build(sessions: Sessions, tab: gr.Tab) -> None:
+@dataclass(frozen=True)
+class Overview:
+    """The components that show all classes."""
+
+    name_filter: gr.Textbox
+    order: gr.Dropdown
+    gallery: gr.Gallery
+    note: gr.HTML
+
+
+@dataclass(frozen=True)
+class OneClass:
+    """The components that show one class whole."""
+
+    group: gr.Group
+    title: gr.HTML
+    instances: gr.Gallery
+    back: gr.Button
+    forth: gr.Button
+    new_name: gr.Textbox
+    rename: gr.Button
+    into: gr.Dropdown
+    merge: gr.Button
+    forget: gr.Button
+    confirm: gr.Group
+    question: gr.HTML
+    yes: gr.Button
+    no: gr.Button
+
+
+def build(listeners: Listeners, tab: gr.Tab) -> None:
     """Lays out the tab."""
-    writable = not sessions.options.read_only
+    writable = not listeners.options.read_only
+    overview = _overview()
+    one = _one_class(writable)
+    asked = [overview.name_filter, overview.order]
+    shown = [overview.gallery, overview.note, one.group, one.title, one.instances, one.new_name, one.into, one.confirm]
+
+    def listen(event: Any, do: Act[..., Any], inputs: Any = asked, outputs: Any = shown, **how: Any) -> None:  # noqa: ANN401 - Gradio's
+        event(listeners.for_page(do), inputs, outputs, api_visibility="private", **how)
+
+    for look in (tab.select, overview.order.input, overview.name_filter.change):
+        listen(look, show, show_progress="hidden")
+    listen(overview.gallery.select, choose, show_progress="hidden")
+    listen(one.back.click, turn_back)
+    listen(one.forth.click, turn_on)
+    for event in (one.rename.click, one.new_name.submit):
+        listen(event, rename, [one.new_name, *asked])
+    listen(one.merge.click, merge, [one.into, *asked])
+    listen(one.forget.click, ask, None, [one.confirm, one.question])
+    listen(one.yes.click, forget)
+    one.no.click(lambda: gr.Group(visible=False), None, one.confirm, api_visibility="private")
     with gr.Row():
-        wanted = gr.Textbox(label="Filter by name", placeholder="part of a name")
-        order = gr.Dropdown([BY_NAME, MOST, FEWEST, NEWEST], value=BY_NAME, label="Sort by")
+        export = gr.Button("Export the store as one file")
+        imported = gr.UploadButton("Import a store file", file_types=[".knnclip"], interactive=writable)
+    exported = gr.File(label="The store as one file", visible=False, elem_id="exported")
+    listen(export.click, export_store, None, exported)
+    listen(imported.upload, import_store, [imported, *asked])
+
+
+def _overview() -> Overview:
+    with gr.Row():
+        name_filter = gr.Textbox(label="Filter by name", placeholder="part of a name")
+        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="Sort by")
     gallery = gr.Gallery(
-        label="Classes",
-        columns=6,
-        height="auto",
-        object_fit="cover",
-        allow_preview=False,
+        label="Classes", columns=6, height="auto", object_fit="cover", allow_preview=False, buttons=[],
         elem_id="classes",
-        buttons=[],
-    )
-    note = gr.HTML(elem_id="classes-note", padding=True)
-    with gr.Group(visible=False, elem_id="class") as whole:
+    )  # fmt: skip
+    return Overview(name_filter, order, gallery, gr.HTML(elem_id="classes-note", padding=True))
+
+
+def _one_class(writable: bool) -> OneClass:
+    with gr.Group(visible=False, elem_id="class") as group:
         title = gr.HTML(elem_id="class-title", padding=True)
         instances = gr.Gallery(
             label="Stored instances", columns=8, height="auto", object_fit="contain", allow_preview=False, buttons=[],
@@ -50,7 +106,7 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
             back = gr.Button("Earlier instances", size="sm")
             forth = gr.Button("More instances", size="sm")
         with gr.Row():
-            new_name = gr.Textbox(label="New name", max_length=1000)
+            new_name = gr.Textbox(label="New name", max_length=MAX_NAME_LENGTH)
             rename = gr.Button("Rename", interactive=writable)
             into = gr.Dropdown([], label="Make it part of")
             merge = gr.Button("Merge", interactive=writable)
@@ -60,199 +116,113 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
             with gr.Row():
                 yes = gr.Button("Forget it for good", variant="stop", elem_id="confirm-forget")
                 no = gr.Button("Keep it")
-    with gr.Row():
-        export = gr.Button("Export the store as one file")
-        imported = gr.UploadButton("Import a store file", file_types=[".knnclip"], interactive=writable)
-    exported = gr.File(label="The store as one file", visible=False, elem_id="exported")
-
-    shown = [gallery, note, whole, title, instances, new_name, into, confirm]
-
-    def show(session: Session, part: str, by: str, text: str = "", *, fresh: bool = True) -> tuple[object, ...]:
-        """What the tab shows; with ``fresh`` what was typed or chosen for a class is over, too."""
-        classes = listed(session, part, by)
-        session.listed = tuple(info.name for info in classes[:CLASSES_SHOWN])
-        vocabulary = session.segmenter.store.vocabulary()
-        chosen = vocabulary.find(session.chosen) if session.chosen is not None else None
-        others = [info.name for info in vocabulary if info != chosen]
-        hidden = len(classes) - len(session.listed)
-        more = f"{hidden:,} more classes are not shown; filter by name to find them." if hidden else ""
-        return (
-            class_pictures(session, classes[:CLASSES_SHOWN]),
-            paragraph(f"{text} {more or f'{len(classes):,} classes.'}".strip()),
-            gr.Group(visible=chosen is not None),
-            "" if chosen is None else paragraph(class_title(session, chosen)),
-            [] if chosen is None else instance_pictures(session, chosen.name),
-            "" if fresh else gr.Textbox(),
-            gr.Dropdown(others, value=None) if fresh else gr.Dropdown(others),
-            gr.Group(visible=False),
-        )
-
-    def listener(act: Callable[[Session], str]) -> Callable[[str, str, gr.Request], tuple[object, ...]]:
-        """What an act on the session leaves to be shown."""
-
-        @reported
-        def listen(part: str, by: str, request: gr.Request) -> tuple[object, ...]:
-            session = sessions.of(request.session_hash)
-            with session.lock:
-                text = act(session)
-                return show(session, part, by, text, fresh=bool(text))
-
-        return listen
-
-    def choose(part: str, by: str, event: gr.SelectData, request: gr.Request) -> tuple[object, ...]:
-        session = sessions.of(request.session_hash)
-        with session.lock:
-            if 0 <= event.index < len(session.listed):
-                session.chosen, session.page = session.listed[event.index], 0
-            return show(session, part, by)
-
-    @reported
-    def rename_it(name: str, part: str, by: str, request: gr.Request) -> tuple[object, ...]:
-        session = sessions.of(request.session_hash)
-        with session.lock:
-            old = chosen_class(session).name
-            session.segmenter.store.rename(old, name.strip())
-            session.chosen = name.strip()
-            return show(session, part, by, f"{old} is now called {name.strip()}; its old name stays a synonym.")
-
-    @reported
-    def merge_it(target: str | None, part: str, by: str, request: gr.Request) -> tuple[object, ...]:
-        session = sessions.of(request.session_hash)
-        if not target:
-            raise UsageError("choose the class that this one shall be part of")
-        with session.lock:
-            name = chosen_class(session).name
-            moved = session.segmenter.store.merge([name], target)
-            session.chosen = target
-            return show(session, part, by, f"{moved:,} instances of {name} now belong to {target}.")
-
-    @reported
-    def ask(request: gr.Request) -> tuple[object, ...]:
-        session = sessions.of(request.session_hash)
-        info = chosen_class(session)
-        rows, images = counts(session, info)
-        text = f"Forget {info.name}, all {rows:,} instances of {images:,} images? This cannot be undone."
-        return gr.Group(visible=True), paragraph(text)
-
-    def forget_it(session: Session) -> str:
-        name = chosen_class(session).name
-        count = session.segmenter.store.forget(class_name=name, reason="forgotten in the demo")
-        session.chosen = None
-        return f"Forgot {name}: {count:,} instances are gone."
-
-    def turn(pages: int) -> Callable[[Session], str]:
-        def act(session: Session) -> str:
-            rows, _ = counts(session, chosen_class(session))
-            session.page = min(max(session.page + pages, 0), max(rows - 1, 0) // PAGE)
-            return ""
-
-        return act
-
-    @reported
-    def export_it(request: gr.Request) -> gr.File:
-        return gr.File(str(export_store(sessions.of(request.session_hash))), visible=True)
-
-    @reported
-    def import_it(file: str, part: str, by: str, request: gr.Request) -> tuple[object, ...]:
-        check_writable(sessions.options.read_only)
-        session = sessions.of(request.session_hash)
-        with errors_name(Path(file), Path(file).name):
-            count = Store.import_file(session.segmenter.store.path, uploaded(file))
-        return show(session, part, by, f"Imported {count:,} instances.")
-
-    asked = [wanted, order]
-    look = listener(lambda _: "")
-    for event in (tab.select, order.input, wanted.change):
-        event(look, asked, shown, show_progress="hidden", api_visibility="private")
-    gallery.select(choose, asked, shown, show_progress="hidden", api_visibility="private")
-    back.click(listener(turn(-1)), asked, shown, api_visibility="private")
-    forth.click(listener(turn(1)), asked, shown, api_visibility="private")
-    for event in (rename.click, new_name.submit):
-        event(rename_it, [new_name, *asked], shown, api_visibility="private")
-    merge.click(merge_it, [into, *asked], shown, api_visibility="private")
-    no.click(lambda: gr.Group(visible=False), None, confirm, api_visibility="private")
-    forget.click(ask, None, [confirm, question], api_visibility="private")
-    yes.click(listener(forget_it), asked, shown, api_visibility="private")
-    export.click(export_it, None, exported, api_visibility="private")
-    imported.upload(import_it, [imported, *asked], shown, api_visibility="private")
-
-
-def chosen_class(session: Session) -> ClassInfo:
-    """The class that is shown whole; ``UsageError`` if there is none, or if it is gone."""
-    if session.chosen is None:
-        raise UsageError("no class is chosen; choose one first")
-    return session.segmenter.store.vocabulary().by_name(session.chosen)
-
-
-def counts(session: Session, info: ClassInfo) -> tuple[int, int]:
-    """How many instances, of how many images, a class has."""
-    with session.segmenter.store.view() as view:
-        vocabulary, census = view.vocabulary, view.census
-    column = int(vocabulary.columns(np.array([info.class_id]))[0])
-    return int(census.instances[column]), int(census.images[column])
-
-
-def listed(session: Session, part: str, by: str) -> list[ClassInfo]:
-    """The classes whose name or synonym has a part, in the order asked for."""
-    with session.segmenter.store.view() as view:
-        vocabulary, census = view.vocabulary, view.census
-    rows = dict(zip(vocabulary.class_ids.tolist(), census.instances.tolist(), strict=True))
-    found = [
-        info for info in vocabulary if any(part.casefold() in name.casefold() for name in (info.name, *info.synonyms))
-    ]
-    keys: dict[str, Callable[[ClassInfo], object]] = {
-        BY_NAME: lambda info: info.name.casefold(),
-        MOST: lambda info: -rows[info.class_id],
-        FEWEST: lambda info: rows[info.class_id],
-        NEWEST: lambda info: -info.class_id,
-    }
-    return sorted(found, key=keys[by])  # type: ignore[arg-type]
-
-
-def class_title(session: Session, info: ClassInfo) -> str:
-    """A class in a line."""
-    rows, images = counts(session, info)
-    kind = "thing" if info.is_thing else "stuff"
-    also = f"; also called {', '.join(info.synonyms)}" if info.synonyms else ""
-    shown = (
-        f"; {session.page * PAGE + 1:,} to {min(rows, (session.page + 1) * PAGE):,} are shown" if rows > PAGE else ""
+    return OneClass(
+        group, title, instances, back, forth, new_name, rename, into, merge, forget, confirm, question, yes, no
     )
-    return f"{info.name}: {kind}, {rows:,} instances of {images:,} images{also}{shown}"
 
 
-def class_pictures(session: Session, classes: list[ClassInfo]) -> list[tuple[Image, str]]:
-    """A picture of each class, its own colour where no instance has one, and its name and count."""
-    store = session.segmenter.store
-    colors = {info.class_id: info.color for info in with_distinct_colors(store.vocabulary())}
-    examples = store.examples()
-    evidence = store.evidence(examples.values())
-    pictures = dict(zip(evidence, crops(store, evidence.values()), strict=True))
-    shown = []
-    for info in classes:
-        picture = pictures.get(examples.get(info.class_id, 0))
-        swatch = np.full((SWATCH_PX, SWATCH_PX, 3), colors[info.class_id], dtype=np.uint8)
-        shown.append((swatch if picture is None else picture, f"{info.name} · {counts(session, info)[0]:,}"))
-    return shown
+@act()
+def show(session: Session, name_filter: str, order: str) -> Shown:
+    """The tab as it is now; what is typed or chosen for a class stays."""
+    return _shown(session, name_filter, order)
 
 
-def instance_pictures(session: Session, name: str) -> list[tuple[Image, str]]:
-    """One page of a class's instances, each with the image and the source that it is from."""
-    store = session.segmenter.store
-    page = list(islice(store.instances(name), session.page * PAGE, (session.page + 1) * PAGE))
-    evidence = store.evidence([item.instance_id for item in page])
-    blank = np.full((SWATCH_PX, SWATCH_PX, 3), 128, dtype=np.uint8)
-    return [
-        (blank if picture is None else picture, f"{short(item.image_ref)} · source {item.source_id}")
-        for item, picture in zip(evidence.values(), crops(store, evidence.values()), strict=True)
-    ]
+@act()
+def choose(session: Session, name_filter: str, order: str, event: gr.SelectData) -> Shown:
+    """Shows the class that was clicked whole."""
+    state = session.vocabulary
+    if 0 <= event.index < len(state.listed):
+        state.chosen, state.page = state.listed[event.index], 0
+    return _shown(session, name_filter, order, fresh=True)
 
 
-def export_store(session: Session) -> Path:
-    """The store as one new file in the session's scratch."""
-    store = session.segmenter.store
-    folder = session.folder / f"export-{store.generation}"
-    file = folder / f"{store.path.name}.knnclip"
-    if not file.exists():
-        folder.mkdir(exist_ok=True)
-        store.export(file)
-    return file
+@act()
+def turn_back(session: Session, name_filter: str, order: str) -> Shown:
+    """Shows the page of instances before this one."""
+    return _turned(session, -1, name_filter, order)
+
+
+@act()
+def turn_on(session: Session, name_filter: str, order: str) -> Shown:
+    """Shows the next page of instances."""
+    return _turned(session, 1, name_filter, order)
+
+
+def _turned(session: Session, pages: int, name_filter: str, order: str) -> Shown:
+    held = classes.counts(session.segmenter.store)[chosen_class(session).class_id]
+    last = max(held.instances - 1, 0) // INSTANCES_SHOWN
+    session.vocabulary.page = min(max(session.vocabulary.page + pages, 0), last)
+    return _shown(session, name_filter, order)
+
+
+@act(writes=True)
+def rename(session: Session, name: str, name_filter: str, order: str) -> Shown:
+    """Gives the class that is shown another name."""
+    old, new = chosen_class(session).name, name.strip()
+    classes.rename(session, old, new)
+    session.vocabulary.chosen = new
+    return _shown(session, name_filter, order, f"{old} is now called {new}; its old name stays a synonym.", fresh=True)
+
+
+@act(writes=True)
+def merge(session: Session, target: str | None, name_filter: str, order: str) -> Shown:
+    """Makes the class that is shown part of another, which is shown then."""
+    if not target:
+        raise UsageError("choose the class that this one shall be part of")
+    name = chosen_class(session).name
+    moved = classes.merge(session, name, target)
+    session.vocabulary.chosen = target
+    return _shown(session, name_filter, order, f"{moved:,} instances of {name} now belong to {target}.", fresh=True)
+
+
+@act()
+def ask(session: Session) -> Shown:
+    """The question before a class is forgotten."""
+    info = chosen_class(session)
+    held = classes.counts(session.segmenter.store)[info.class_id]
+    text = f"Forget {info.name}, all {held.instances:,} instances of {held.images:,} images? This cannot be undone."
+    return gr.Group(visible=True), paragraph(text)
+
+
+@act(writes=True)
+def forget(session: Session, name_filter: str, order: str) -> Shown:
+    """Removes the class that is shown for good."""
+    name = chosen_class(session).name
+    count = classes.forget(session, name, "forgotten in the demo")
+    session.vocabulary.chosen = None
+    return _shown(session, name_filter, order, f"Forgot {name}: {count:,} instances are gone.", fresh=True)
+
+
+@act()
+def export_store(session: Session) -> gr.File:
+    """Offers the store as one file."""
+    return gr.File(str(classes.export_store(session)), visible=True)
+
+
+@act(writes=True)
+def import_store(session: Session, file: str, name_filter: str, order: str) -> Shown:
+    """Adds what an exported store holds."""
+    count = classes.import_store(session, uploaded(file), Path(file).name)
+    return _shown(session, name_filter, order, f"Imported {count:,} instances.", fresh=True)
+
+
+def _shown(session: Session, name_filter: str, order: str, text: str = "", *, fresh: bool = False) -> Shown:
+    """What the tab shows, with what an act has to say; with ``fresh`` what was typed for a class is over, too."""
+    found = classes.listed(session, name_filter, order)
+    state = session.vocabulary
+    state.listed = tuple(info.name for info in found[:CLASSES_SHOWN])
+    vocabulary = session.segmenter.store.vocabulary()
+    chosen = vocabulary.find(state.chosen) if state.chosen is not None else None
+    others = [info.name for info in vocabulary if info != chosen]
+    hidden = len(found) - len(state.listed)
+    more = f"{hidden:,} more classes are not shown; filter by name to find them." if hidden else ""
+    return (
+        classes.class_pictures(session, found[:CLASSES_SHOWN]),
+        paragraph(f"{text} {more or f'{len(found):,} classes.'}".strip()),
+        gr.Group(visible=chosen is not None),
+        "" if chosen is None else paragraph(classes.class_title(session, chosen)),
+        [] if chosen is None else classes.instance_pictures(session, chosen.name),
+        "" if fresh else gr.Textbox(),
+        gr.Dropdown(others, value=None) if fresh else gr.Dropdown(others),
+        gr.Group(visible=False),
+    )

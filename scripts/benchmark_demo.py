@@ -113,11 +113,11 @@ class Visitor(threading.Thread):
                 picture = client.predict(handle_file(str(self.random.choice(self.pictures))), api_name="/segment")
                 self.segmenting.append(1000 * (time.perf_counter() - start))
                 for _ in range(3):
-                    segment = self.random.choice(picture["segments"])["id"]
+                    segment = self.random.choice(picture["segments"])["segment_id"]
                     start = time.perf_counter()
                     picture = client.predict(f"class {self.random.randrange(50)}", [segment], api_name="/teach")
                     self.teaching.append(1000 * (time.perf_counter() - start))
-                    self.sources.append(picture["source"])
+                    self.sources.append(picture["source_id"])
         except Exception as error:  # counted and printed: the benchmark is about these
             self.errors.append(str(error))
 

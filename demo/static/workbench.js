@@ -2,11 +2,14 @@
 // Gradio. Requests go out as events, answers come in as `props.value`; every text is set as text, never as markup.
 const find = (name) => element.querySelector(`.wb-${name}`);
 const canvas = find("canvas"), paint = canvas.getContext("2d"), stage = find("stage"), video = find("video");
-const NO_ANSWER_MS = 120000;
-const MOST_LABELS = 24, STROKE_SHARE = 0.012, LABELLED_SHARE = { named: 0.004, unknown: 0.04 };
-const DECISIONS = { base: [0, 114, 178], retrieval: [230, 159, 0], unknown: [140, 140, 140] };
+const NO_ANSWER_MS = 120000;                              // after this the page gives up: no picture takes as long
+const PROGRESS_MS = 250;                                  // what is answered sooner needs no bar, which would flicker
+const MOST_LABELS = 24;                                   // names on the picture; more of them hide it
+const LABELLED_SHARE = { named: 0.004, unknown: 0.04 };   // of the picture: smaller segments have no room for a name
+const STROKE_SHARE = 0.012;                               // a stroke's width, of the longer side
+const DECISIONS = { base: [0, 114, 178], retrieval: [230, 159, 0], unknown: [140, 140, 140] };  // told apart by the colour-blind
 const TALLEST_VH = 85;                                    // a tall picture is shown whole on the screen
-const RAMP = [[0, 32, 77], [124, 123, 120], [255, 234, 70]];
+const RAMP = [[0, 32, 77], [124, 123, 120], [255, 234, 70]];  // cividis: confidence as brightness, in print as well
 
 let picture = null, ids = null, width = 0, height = 0;    // the picture, and the segment id of each of its pixels
 let segments = [], byId = new Map(), selected = new Set(), hovered = 0;
@@ -17,7 +20,7 @@ let tinted = null, busy = false, lastSeq = -1, timer = 0, watchdog = 0, readOnly
 
 const tool = () => element.querySelector("input[name=wb-tool]:checked").value;
 const view = () => find("view").value;
-const named = (segment) => segment.name ?? "unknown";
+const classOf = (segment) => segment.class ?? "unknown";
 const percent = (share) => share >= 0.1 ? `${Math.round(100 * share)} %` : `${(100 * share).toFixed(1)} %`;
 const rgb = (color, alpha = 1) => `rgba(${color.join(",")},${alpha})`;
 
@@ -38,7 +41,7 @@ function setBusy(now) {
   clearTimeout(timer);
   clearTimeout(watchdog);
   if (!now) { find("progress").hidden = true; return; }
-  timer = setTimeout(() => { find("progress").hidden = false; }, 250);
+  timer = setTimeout(() => { find("progress").hidden = false; }, PROGRESS_MS);
   watchdog = setTimeout(() => { setBusy(false); say("no answer from the server; try again, or load the page again", true); }, NO_ANSWER_MS);
 }
 
@@ -56,7 +59,7 @@ function pixels(image) {
 // ---- answers of the server ------------------------------------------------------------------------------------------
 
 const answers = {
-  async view(value) {
+  async answer(value) {
     if (value.picture) picture = await bitmap(value.picture);
     const bytes = pixels(await bitmap(value.ids));
     [width, height] = value.size;
@@ -65,7 +68,7 @@ const answers = {
     const kept = value.unasked ? [...selected].map((id) => byId.get(id).anchor) : [];
     segments = value.segments;
     version = value.version;
-    byId = new Map(segments.map((segment) => [segment.id, segment]));
+    byId = new Map(segments.map((segment) => [segment.segment_id, segment]));
     selected = new Set(kept.map(idAt).filter((id) => id));
     hovered = 0;
     if (!value.unasked) drawn = gesture = cursor = null;
@@ -75,7 +78,7 @@ const answers = {
     canvas.style.width = `min(100%, ${TALLEST_VH * width / height}vh)`;
     tint();
   },
-  panel(value) { showPanel(value); },
+  explanation(value) { showExplanation(value); },
   async drawn(value) {
     drawn = await bitmap(value.mask);
     gesture = cursor = null;
@@ -88,10 +91,17 @@ const answers = {
   error() { gesture = null; draw(); },
 };
 
-async function receive() {
+// Answers are taken one after the other, in their order: a picture takes longer to decode than the next one to arrive.
+let receiving = Promise.resolve();
+
+function receive() {
   const value = props.value;
   if (!value || value.seq <= lastSeq) return;
   lastSeq = value.seq;
+  receiving = receiving.then(() => take(value));
+}
+
+async function take(value) {
   try {
     await answers[value.kind](value);
     if (value.names) replace(find("names"), value.names.map((name) => make("option", { value: name })));
@@ -106,6 +116,9 @@ async function receive() {
     }
     if (value.text) say(value.text, value.kind === "error");
     if (value.clearName) find("name").value = "";
+  } catch (error) {
+    console.error(error);
+    say("the answer could not be shown; load the page again", true);
   } finally {
     // What the server sends on its own does not answer a request of this page.
     if (!value.unasked) setBusy(false);
@@ -125,29 +138,28 @@ function make(tag, attributes = {}, ...children) {
 
 function replace(parent, children) { parent.replaceChildren(...children); }
 
-function showPanel({ id, scores, evidence }) {
+function showExplanation({ segment_id, scores, evidence }) {
   find("panel").hidden = false;
-  const info = byId.get(id);
-  const who = { base: "the base classifier", retrieval: "the store" }[info.decision];
-  find("what").textContent = who ? `${info.name}, ${percent(info.confidence)}, decided by ${who}` : "unknown: nothing stored is near enough";
-  const meter = (value) => {
+  const segment = byId.get(segment_id);
+  const decider = { base: "the base classifier", retrieval: "the store" }[segment.decision];
+  find("what").textContent = decider ? `${segment.class}, ${percent(segment.confidence)}, decided by ${decider}` : "unknown: nothing stored is near enough";
+  const probability = (value) => {
     if (value === null) return make("td", { text: "–" });
     const bar = make("span");
     bar.style.width = `${100 * value}%`;
-    const box = make("div", { class: "wb-meter" }, bar, make("b", { text: value.toFixed(2) }));
-    return make("td", {}, box);
+    return make("td", {}, make("div", { class: "wb-probability" }, bar, make("b", { text: value.toFixed(2) })));
   };
-  const rows = scores.map((score) =>
-    make("tr", {}, make("th", { scope: "row", text: score.name }), meter(score.base), meter(score.retrieval), meter(score.final)));
+  const rows = scores.map((score) => make("tr", {}, make("th", { scope: "row", text: score.class }),
+    probability(score.base), probability(score.retrieval), probability(score.final)));
   replace(find("scores").tBodies[0], rows);
   find("evidence-title").textContent = evidence.length ? "Nearest stored instances" : "No stored instance is near";
   replace(find("evidence"), evidence.map((item) => make("li", {},
-    make("img", { src: item.picture, alt: `stored ${item.name}` }),
-    make("span", { text: `${item.name} · ${item.similarity.toFixed(2)}` }),
-    make("span", { text: `${item.file} · source ${item.source}` }),
+    make("img", { src: item.picture, alt: `stored ${item.class}` }),
+    make("span", { text: `${item.class} · ${item.similarity.toFixed(2)}` }),
+    make("span", { text: `${item.file} · source ${item.source_id}` }),
     make("button", { type: "button", class: "wb-button wb-wrong", text: "Wrong", ...(readOnly ? { disabled: "" } : {}),
-      "aria-label": `Wrong: remove this ${item.name} from the store`,
-      onclick: () => send("delete", { instance: item.instance }) }))));
+      "aria-label": `Wrong: remove this ${item.class} from the store`,
+      onclick: () => send("delete", { instance_id: item.instance_id }) }))));
 }
 
 // ---- drawing --------------------------------------------------------------------------------------------------------
@@ -158,9 +170,9 @@ function colorOf(segment) {
     const at = Math.min(segment.confidence, 0.9999) * 2, low = RAMP[Math.floor(at)], high = RAMP[Math.floor(at) + 1];
     return low.map((value, i) => Math.round(value + (high[i] - value) * (at % 1)));
   }
-  if (segment.name === null) return DECISIONS.unknown;
-  if (view() === "semantic" || !segment.thing) return segment.color;
-  const shade = ((segment.id * 0.618) % 1 - 0.5) * 70;   // neighbours of one class differ a little
+  if (segment.class === null) return DECISIONS.unknown;
+  if (view() === "semantic" || !segment.is_thing) return segment.color;
+  const shade = ((segment.segment_id * 0.618) % 1 - 0.5) * 70;   // neighbours of one class differ a little
   return segment.color.map((value) => Math.max(0, Math.min(255, Math.round(value + shade))));
 }
 
@@ -170,10 +182,10 @@ function tint() {
   const data = context.createImageData(width, height), out = new Uint32Array(data.data.buffer);
   const pack = (color, alpha) => (alpha << 24 | color[2] << 16 | color[1] << 8 | color[0]) >>> 0;
   const alpha = Math.round(2.55 * find("opacity").value);
-  const table = new Map(segments.map((segment) => [segment.id, pack(colorOf(segment), alpha)]));
+  const table = new Map(segments.map((segment) => [segment.segment_id, pack(colorOf(segment), alpha)]));
   const step = Math.max(8, Math.round(width / 60)), line = Math.max(1, Math.round(step / 10));
   const hatch = pack([255, 255, 255], alpha >> 1), border = pack([255, 255, 255], Math.min(255, alpha + 60));
-  const unknown = new Set(segments.filter((segment) => segment.name === null).map((segment) => segment.id));
+  const unknown = new Set(segments.filter((segment) => segment.class === null).map((segment) => segment.segment_id));
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       const id = ids[i];
@@ -218,10 +230,10 @@ function drawLabels(scale) {
   paint.textBaseline = "middle";
   paint.lineWidth = 3.5 / scale;
   const large = segments
-    .filter((segment) => segment.share > (segment.name === null ? LABELLED_SHARE.unknown : LABELLED_SHARE.named))
+    .filter((segment) => segment.share > (segment.class === null ? LABELLED_SHARE.unknown : LABELLED_SHARE.named))
     .sort((a, b) => b.share - a.share).slice(0, MOST_LABELS);
   for (const segment of large) {
-    const name = named(segment), text = name.length > 22 ? `${name.slice(0, 21)}…` : name;
+    const name = classOf(segment), text = name.length > 22 ? `${name.slice(0, 21)}…` : name;
     const half = paint.measureText(text).width / 2, x = Math.min(Math.max(segment.anchor[0], half), width - half);
     paint.strokeStyle = "rgba(0,0,0,0.75)";
     paint.strokeText(text, x, segment.anchor[1]);
@@ -257,7 +269,7 @@ const strokeWidth = () => Math.max(3, STROKE_SHARE * Math.max(width, height));
 function showLegend() {
   const areas = new Map();
   for (const segment of segments) {
-    let key = named(segment), color = segment.name === null ? DECISIONS.unknown : segment.color;
+    let key = classOf(segment), color = segment.class === null ? DECISIONS.unknown : segment.color;
     if (view() === "source") { key = segment.decision; color = DECISIONS[key]; }
     if (view() === "confidence") { key = `${Math.min(4, Math.floor(segment.confidence * 5)) * 20} % and more`; color = colorOf(segment); }
     const known = areas.get(key) ?? { color, share: 0 };
@@ -288,7 +300,7 @@ function choose(id, adds) {
   if (!adds) selected = new Set([id]);
   else if (!selected.delete(id)) selected.add(id);
   draw();
-  const chosen = [...selected].map((one) => named(byId.get(one)));
+  const chosen = [...selected].map((one) => classOf(byId.get(one)));
   say(chosen.length ? `selected: ${chosen.join(", ")}` : "nothing is selected");
   if (selected.size) send("select", { segment: id, version });
 }
@@ -335,7 +347,7 @@ function hover(id, event) {
   tip.hidden = !id;
   if (id) {
     const segment = byId.get(id), box = stage.getBoundingClientRect();
-    tip.textContent = `${named(segment)} · ${percent(segment.confidence)}`;
+    tip.textContent = `${classOf(segment)} · ${percent(segment.confidence)}`;
     tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;
     tip.style.top = `${Math.max(0, event.clientY - box.top - 30)}px`;
   }
@@ -358,11 +370,11 @@ canvas.addEventListener("keydown", (event) => {
 });
 
 function stepTo(direction) {
-  const order = [...segments].sort((a, b) => b.share - a.share).map((segment) => segment.id);
+  const order = [...segments].sort((a, b) => b.share - a.share).map((segment) => segment.segment_id);
   if (!order.length) return;
   hovered = order[(order.indexOf(hovered) + direction + order.length) % order.length] ?? order[0];
   const segment = byId.get(hovered);
-  say(`${named(segment)}, ${percent(segment.share)} of the picture, confidence ${percent(segment.confidence)}`);
+  say(`${classOf(segment)}, ${percent(segment.share)} of the picture, confidence ${percent(segment.confidence)}`);
   draw();
 }
 

@@ -25,10 +25,11 @@ from knnclip.files import write_json
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import evidence_sheet, overlay
+from knnclip.output.segment_json import segment_json
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
-from knnclip.structures import UNKNOWN, Image, Int32, Segment, Segmentation
+from knnclip.structures import UNKNOWN, Image, Int32, Segmentation
 from knnclip.vocabulary import Vocabulary
 
 EVIDENCE_SHEETS = 12
@@ -145,34 +146,6 @@ def categories(vocabulary: Vocabulary) -> list[Json]:
         {"id": info.class_id, "name": info.name, "isthing": int(info.is_thing), "color": list(info.color)}
         for info in sorted(vocabulary, key=lambda info: info.class_id)
     ]
-
-
-def segment_json(segment: Segment) -> Json:
-    """A segment with why it is what it is."""
-    return {
-        "segment_id": segment.segment_id,
-        "class": segment.class_name,
-        "is_thing": segment.is_thing,
-        "decision": segment.decision,
-        "confidence": round(segment.confidence, 4),
-        "area_px": segment.mask.area,
-        "box_xyxy": list(segment.mask.box_xyxy),
-        "scores": [
-            {"class": score.class_name, "base": score.base, "retrieval": score.retrieval, "final": score.final}
-            for score in segment.scores
-        ],
-        "evidence": [
-            {
-                "instance_id": item.instance_id,
-                "similarity": round(item.similarity, 4),
-                "class": item.class_name,
-                "image": item.image_ref,
-                "box_xyxy": list(item.box_xyxy),
-                "source_id": item.source_id,
-            }
-            for item in segment.evidence
-        ],
-    }
 
 
 def _named_ids(segmentation: Segmentation) -> Int32:

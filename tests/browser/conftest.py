@@ -8,6 +8,11 @@ import pytest
 from tests.browser.workbench import Workbench
 from tests.demo.server import served
 
+PATIENCE_MS = 120_000
+"""For everything in the browser: a machine that does other things as well takes long, and nobody waits for it where
+all is well.
+"""
+
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
@@ -24,7 +29,7 @@ def chromium():
         pytest.skip("no Chromium is installed: `apt-get install chromium` brings the browser that these tests drive")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)  # patience for a machine that does other things as well
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
         yield browser
@@ -48,7 +53,7 @@ def open_page(chromium, request):
         contexts.append(context)
         page = context.new_page()
         pages.append(workbench := Workbench(page))
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
 
         def complain(text):
             if not workbench.left:

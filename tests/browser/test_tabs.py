@@ -16,11 +16,16 @@ def choose_class(page, name):
     expect(page.locator("#class-title")).to_contain_text(f"{name}:")
 
 
-def captions(page):
+def expect_classes(page, names):
+    """Waits until these classes are listed, in this order."""
+    captions = [re.compile(rf"^\s*{re.escape(name)} · [\d,]+\s*$") for name in names]
+    expect(page.locator("#classes button.thumbnail-item")).to_have_text(captions)
+
+
+def classes_listed(page):
     expect(page.locator("#classes button.thumbnail-item").first).to_be_visible()
-    return [
-        text.strip().rsplit(" · ", 1)[0] for text in page.locator("#classes button.thumbnail-item").all_inner_texts()
-    ]
+    texts = page.locator("#classes button.thumbnail-item").all_inner_texts()
+    return [text.strip().rsplit(" · ", 1)[0] for text in texts]
 
 
 def pick_folder(page, tab, name):
@@ -34,7 +39,7 @@ def pick_folder(page, tab, name):
 def test_classes_are_listed_sorted_and_filtered(workbench, screenshot):
     page = workbench.page
     workbench.tab("Vocabulary")
-    assert captions(page) == ["car", "grass", "house", "road", "sky", "tree"]
+    expect_classes(page, ["car", "grass", "house", "road", "sky", "tree"])
     page.get_by_label("Sort by").click()
     page.get_by_role("option", name="most instances").click()
     expect(page.locator("#classes button.thumbnail-item").first).to_contain_text("road")
@@ -50,7 +55,7 @@ def test_instances_are_shown_page_by_page(workbench, screenshot):
     workbench.tab("Vocabulary")
     choose_class(page, "tree")
     expect(page.locator("#class-title")).to_contain_text("1 to 24 are shown")
-    assert page.locator("#instances button.thumbnail-item").count() == 24
+    expect(page.locator("#instances button.thumbnail-item")).to_have_count(24)
     page.get_by_role("button", name="More instances").click()
     expect(page.locator("#class-title")).to_contain_text("25 to 48 are shown")
     page.get_by_role("button", name="Earlier instances").click()
@@ -66,23 +71,24 @@ def test_rename_merge_and_forget(workbench, screenshot):
     page.get_by_role("button", name="Rename").click()
     expect(page.locator("#class-title")).to_contain_text("plant: ")
     expect(page.locator("#class-title")).to_contain_text("also called tree")
-    assert "plant" in captions(page)
+    expect_classes(page, ["car", "grass", "house", "plant", "road", "sky"])
     page.get_by_label("Make it part of").click()
     page.get_by_role("option", name="grass").click()
     page.get_by_role("button", name="Merge").click()
     expect(page.locator("#classes-note")).to_contain_text("instances of plant now belong to grass")
-    assert "plant" not in captions(page)
+    expect_classes(page, ["car", "grass", "house", "road", "sky"])
+    expect(page.locator("#class-title")).to_contain_text("grass:")
     count = re.search(r"([\d,]+) instances", page.locator("#class-title").inner_text())[1]
     page.get_by_role("button", name="Forget this class").click()
     expect(page.locator("#question")).to_contain_text(f"Forget grass, all {count} instances")
     screenshot(workbench, "forget")
     page.get_by_role("button", name="Keep it").click()
     expect(page.locator("#question")).to_be_hidden()
-    assert "grass" in captions(page)
+    expect_classes(page, ["car", "grass", "house", "road", "sky"])
     page.get_by_role("button", name="Forget this class").click()
     page.locator("#confirm-forget").click()
     expect(page.locator("#classes-note")).to_contain_text(f"Forgot grass: {count} instances are gone.")
-    assert captions(page) == ["car", "house", "road", "sky"]
+    expect_classes(page, ["car", "house", "road", "sky"])
     workbench.tab("Teach")
     expect(page.locator(".wb-legend")).not_to_contain_text("grass")
     expect(page.locator(".wb-legend")).not_to_contain_text("tree")
@@ -113,10 +119,9 @@ def test_export_and_import_give_the_same_answers(workbench, open_page, tmp_path)
             other.page.get_by_role("button", name="Import a store file").click()
         chooser.value.set_files(file)
         expect(other.page.locator("#classes-note")).to_contain_text("Imported")
-        assert captions(other.page) == captions(page)
+        expect_classes(other.page, classes_listed(page))
         other.tab("Teach")
         workbench.tab("Teach")
-        workbench.page.wait_for_timeout(300)
         picture = next((tmp_path.parent).glob("private*/index_store/demo/data/val/images/val_002.png"), None)
         for one in (other, workbench):
             one.open_file(picture)
@@ -130,7 +135,7 @@ def test_ingest_a_folder_and_see_what_it_changed(workbench, screenshot):
     workbench.tab("Evaluate")
     panel = pick_folder(page, "evaluate", "data/val")
     panel.get_by_role("button", name="Evaluate", exact=True).click()
-    expect(page.locator("#evaluate-result")).to_contain_text("mIoU", timeout=60_000)
+    expect(page.locator("#evaluate-result")).to_contain_text("mIoU")
     before = page.locator("#evaluate-result").inner_text()
     workbench.tab("Ingest")
     panel = pick_folder(page, "ingest", "data/train")
@@ -139,17 +144,17 @@ def test_ingest_a_folder_and_see_what_it_changed(workbench, screenshot):
     page.get_by_role("option", name="traffic cone").click()
     page.keyboard.press("Escape")
     panel.get_by_role("button", name="Ingest", exact=True).click()
-    expect(page.locator("#ingest-result")).to_contain_text("instances of 24 images", timeout=60_000)
+    expect(page.locator("#ingest-result")).to_contain_text("instances of 24 images")
     screenshot(workbench, "ingest")
     workbench.tab("Evaluate")
     page.get_by_role("button", name="Evaluate", exact=True).click()
-    expect(page.locator("#evaluate-result")).to_contain_text("before: ", timeout=60_000)
+    expect(page.locator("#evaluate-result")).to_contain_text("before: ")
     after = page.locator("#evaluate-result").inner_text()
     score = re.compile(r"mIoU ([\d.]+)%")
     assert float(score.search(after)[1]) > float(score.search(before)[1]) + 5
     assert score.search(before)[1] in after
     expect(page.locator("#evaluate-table")).to_contain_text("traffic cone")
-    page.wait_for_timeout(500)
+    page.wait_for_function("[...document.images].every(image => image.complete)")
     screenshot(workbench, "evaluate")
 
 
@@ -157,16 +162,20 @@ def test_ingest_of_a_zip_can_be_stopped_and_goes_on(workbench, sample_data, tmp_
     page = workbench.page
     root = shutil.copytree(sample_data / "train", tmp_path / "set")
     shutil.copy(sample_data / "classes.txt", root)
+    for folder in ("images", "labels"):  # so many that it is still at work when somebody has found the button
+        for file in sorted((root / folder).iterdir()):
+            for number in range(3):
+                shutil.copy(file, file.with_stem(f"{file.stem}_{number}"))
     (root / "images" / "train_001.png").write_bytes(b"not a picture")
     file = shutil.make_archive(tmp_path / "set", "zip", root)
     workbench.tab("Ingest")
     panel = page.get_by_role("tabpanel").filter(has=page.locator("#ingest-chosen"))
     panel.locator("input[type=file]").set_input_files(file)
-    expect(page.locator("#ingest-chosen")).to_contain_text("Format masks: 24 images")
+    expect(page.locator("#ingest-chosen")).to_contain_text("Format masks: 96 images")
     panel.get_by_role("button", name="Ingest", exact=True).click()
     page.locator(".progress-text, .progress-level").first.wait_for()
     panel.get_by_role("button", name="Stop").click()
     expect(page.locator("#ingest-result")).to_contain_text("Stopped with")
     panel.get_by_role("button", name="Ingest", exact=True).click()
-    expect(page.locator("#ingest-result")).to_contain_text("had been stored before", timeout=60_000)
+    expect(page.locator("#ingest-result")).to_contain_text("had been stored before")
     expect(panel).to_contain_text("train_001.png")  # the table of the rejected

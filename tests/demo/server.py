@@ -2,36 +2,71 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 APP = Path(__file__).parents[2] / "demo" / "app.py"
+
+PATIENCE_S = 600
+"""For the app to start and to end. A machine that does other things as well takes long, and where all is well nobody
+waits for it.
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """An app under way."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    log: Path
+    temporary: Path  # its folder for temporary files, which nobody else uses
 
 
 @contextmanager
 def served(folder: Path, *options: str) -> Iterator[str]:
     """Starts the app in ``folder`` and yields its address; its log is ``folder/app.log``."""
+    with started(folder, *options) as server:
+        yield server.address
+
+
+@contextmanager
+def started(folder: Path, *options: str) -> Iterator[Server]:
+    """Starts the app in ``folder`` and yields it; it is ended by the block or after it."""
+    with starting(folder, *options) as server:
+        yield replace(server, address=_address(server.process, server.log))
+
+
+@contextmanager
+def starting(folder: Path, *options: str) -> Iterator[Server]:
+    """The same without waiting for it to have started; it has no address yet."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = folder / "app.log"
+    log, temporary = folder / "app.log", folder / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-u", str(APP), "--port", str(port), *map(str, options)]
+    environment = os.environ | {"TMPDIR": str(temporary)}
     with log.open("w") as sink:
-        command = [sys.executable, "-u", str(APP), "--port", str(port), *map(str, options)]
-        process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT)
         try:
-            yield _address(process, log)
+            yield Server(process, "", log, temporary)
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_S)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(600):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         if found := re.search(r"knnclip is at (http\S+?)/? ", log.read_text()):
             return found[1]
         try:

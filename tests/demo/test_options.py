@@ -1,19 +1,21 @@
 """What the app is started with, and what it refuses to be started with."""
 
+import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
 import pytest
 from gradio_client import Client
 
-from tests.demo.server import APP, served
+from tests.demo.server import APP, PATIENCE_S, served
 
 
 def refused(folder, *options):
-    done = subprocess.run([sys.executable, APP, *options], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, APP, *options], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     return done.stderr
@@ -50,8 +52,11 @@ def test_with_a_password_nothing_is_told_without_it(tmp_path):
 
 
 def test_help_answers_at_once():
-    start = time.perf_counter()
+    before = os.times()
     done = subprocess.run([sys.executable, APP, "--help"], capture_output=True, text=True, check=True)
+    after = os.times()
     for option in ("preset", "store", "host", "port", "auth", "private", "read-only", "insecure", "data"):
         assert f"--{option}" in done.stdout
-    assert time.perf_counter() - start < 30
+    # Time of the processor, which does not grow when the machine does other things as well.
+    spent_s = after.children_user - before.children_user + after.children_system - before.children_system
+    assert spent_s < 5

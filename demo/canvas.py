@@ -1,0 +1,142 @@
+"""What the canvas of the page asks for: each act takes the plain data that it sent and answers with a message.
+
+A message has a ``kind``, by which ``static/workbench.js`` takes it. What comes in is checked here: it may be anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from demo import payload, teaching
+from demo.acts import act
+from demo.payload import Json
+from demo.session import Session
+from demo.uploads import uploaded
+from knnclip.errors import UsageError
+from knnclip.structures import Box
+
+MOST_POINTS = 100_000
+"""Of a scribble; a hand that draws for minutes makes fewer."""
+
+
+@act()
+def open_upload(session: Session, data: Json) -> Json:
+    """Opens a file that the page has uploaded."""
+    name = Path(str(data.get("name"))).name or "picture"
+    teaching.open_picture(session, uploaded(data.get("path")), name)
+    return payload.answer(session, with_picture=True) | {"text": f"opened {name}"}
+
+
+@act()
+def open_example(session: Session, index: int) -> Json:
+    """Opens one of the pictures that the app offers."""
+    path = session.options.examples[index]
+    teaching.open_picture(session, path, path.name)
+    return payload.answer(session, with_picture=True) | {"text": f"opened {path.name}"}
+
+
+@act()
+def select(session: Session, data: Json) -> Json:
+    """Explains the segment that was selected."""
+    _check_version(session, data)
+    return payload.explanation(session, teaching.segment_of(session, _whole(data.get("segment"))))
+
+
+@act()
+def draw(session: Session, data: Json) -> Json:
+    """Finds what was meant by a point, a box or strokes."""
+    if "point" in data:
+        mask = teaching.draw_point(session, _point(data["point"]), add=bool(data.get("add")))
+    elif "box" in data:
+        mask = teaching.draw_box(session, _box(data["box"]))
+    else:
+        mask = teaching.draw_strokes(session, _strokes(data.get("strokes")), _number(data.get("width")))
+    hint = "click again for a larger region" if "point" in data else "draw again"
+    return payload.drawn(mask) | {"text": f"type a name for what is marked, or {hint}"}
+
+
+@act(writes=True)
+def teach(session: Session, data: Json) -> Json:
+    """Teaches what is selected or drawn."""
+    segments = data.get("segments")
+    if not isinstance(segments, list):
+        raise UsageError("the page sent no list of segments; load it again")
+    if segments:
+        _check_version(session, data)
+    name = str(data.get("name"))
+    teaching.teach(session, name, [_whole(segment) for segment in segments])
+    return payload.answer(session, with_picture=False) | {"text": f"taught {name.strip()}", "clearName": True}
+
+
+@act(writes=True)
+def remove(session: Session, data: Json) -> Json:
+    """Takes a piece of evidence that is wrong out of the store."""
+    teaching.remove(session, _whole(data.get("instance_id")))
+    return _current(session) | {"text": "removed the instance from the store"}
+
+
+@act(writes=True)
+def undo(session: Session, _: Json) -> Json:
+    """Takes back the last act."""
+    undone = teaching.undo(session)
+    return _current(session) | {"text": f"undone: {undone}"}
+
+
+@act(writes=True)
+def redo(session: Session, _: Json) -> Json:
+    """Does it again."""
+    redone = teaching.redo(session)
+    return _current(session) | {"text": f"done again: {redone}"}
+
+
+@act()
+def relabel(session: Session) -> Json:
+    """The picture by the store as it is now, which the page has not asked for."""
+    teaching.relabel(session)
+    return _current(session) | {"unasked": True}
+
+
+def _current(session: Session) -> Json:
+    """The answer as it is now, nothing where no picture is open."""
+    return {"kind": "note"} if session.teach.picture is None else payload.answer(session, with_picture=False)
+
+
+def _check_version(session: Session, data: Json) -> None:
+    if data.get("version") != teaching.picture_of(session).version:
+        raise UsageError("the picture was relabelled a moment ago, since the store changed; select again")
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"expected a whole number from the page, found {value!r}; load the page again")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float):
+        raise UsageError(f"expected a number from the page, found {value!r}; load the page again")
+    return float(value)
+
+
+def _point(value: object) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise UsageError(f"expected a point of two numbers from the page, found {value!r}; click again")
+    return _whole(value[0]), _whole(value[1])
+
+
+def _box(value: object) -> Box:
+    if not isinstance(value, list) or len(value) != 4:
+        raise UsageError(f"expected a box of four numbers from the page, found {value!r}; draw it again")
+    x0, y0, x1, y1 = (_whole(edge) for edge in value)
+    return x0, y0, x1, y1
+
+
+def _strokes(value: object) -> list[list[tuple[float, float]]]:
+    if not isinstance(value, list) or not all(isinstance(stroke, list) for stroke in value):
+        raise UsageError("expected a scribble from the page; draw it again")
+    points = [point for stroke in value for point in stroke]
+    if len(points) > MOST_POINTS:
+        raise UsageError(f"a scribble has at most {MOST_POINTS:,} points, found {len(points):,}; draw a shorter one")
+    if not all(isinstance(point, list) and len(point) == 2 for point in points):
+        raise UsageError("expected a scribble of points (x, y) from the page; draw it again")
+    return [[(_number(x), _number(y)) for x, y in stroke] for stroke in value]

@@ -1,0 +1,91 @@
+"""All sessions of the app by the name that Gradio gives them, and what they share."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+
+from demo.session import Options, Session
+from knnclip.history import History
+from knnclip.segmenter import Segmenter
+from knnclip.store import Store
+
+MAX_SESSIONS = 100
+"""With more, the one used least recently is dropped, which can open its picture again. A session holds a picture of at
+most 1600 px and its masks, some 20 MB, so that many take 2 GB.
+"""
+
+NAMELESS = "no session"
+"""The session of requests that come without a name of one: they share it."""
+
+
+class Sessions:
+    """The sessions; each is made when its first request comes."""
+
+    def __init__(self, options: Options, scratch: Path) -> None:
+        """Opens the shared store; with private ones, what they begin with is what it holds now.
+
+        ``scratch`` is a folder for what only this run needs; who made it removes it.
+        """
+        self.options = options
+        self._scratch = scratch
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._shared = Segmenter.open(options.store, options.preset, read_only=options.read_only)
+        if options.private:
+            self._shared.store.export(self._beginning)
+
+    def of(self, key: str | None) -> Session:
+        """The session of a request by its name, None for a request without one."""
+        name = key or NAMELESS
+        with self._lock:
+            known = self._sessions.get(name)
+        # Copying a store takes its time, and nobody else shall wait for it; two first requests may both do it.
+        mine = known or self._new()
+        with self._lock:
+            current = self._sessions.setdefault(name, mine)
+            self._sessions.move_to_end(name)
+            dropped = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - MAX_SESSIONS)]
+        for session in (*dropped, *([mine] if mine is not current else [])):
+            session.close()
+        return current
+
+    def drop(self, key: str | None) -> None:
+        """Forgets a session whose page was closed."""
+        with self._lock:
+            session = self._sessions.pop(key or NAMELESS, None)
+        if session is not None:
+            session.close()
+
+    def stop_work(self) -> None:
+        """Asks the long work of all of them to end."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.stop.set()
+
+    def close(self) -> None:
+        """Closes all of them and the shared store."""
+        for key in list(self._sessions):
+            self.drop(key)
+        self._shared.close()
+
+    @property
+    def _beginning(self) -> Path:
+        """The file that private stores begin with."""
+        return self._scratch / "beginning.knnclip"
+
+    def _new(self) -> Session:
+        options = self.options
+        folder = Path(tempfile.mkdtemp(dir=self._scratch, prefix="session-"))
+        # Gradio serves what lies in its own folder without copying it, so nothing is left elsewhere.
+        Path(get_upload_folder()).mkdir(parents=True, exist_ok=True)
+        downloads = Path(tempfile.mkdtemp(dir=get_upload_folder(), prefix="downloads-"))
+        segmenter = self._shared
+        if options.private:
+            Store.import_file(folder / "store", self._beginning)
+            segmenter = Segmenter.open(folder / "store", read_only=options.read_only)
+        return Session(segmenter, History(segmenter.store), folder, downloads, options)

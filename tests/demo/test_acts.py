@@ -1,0 +1,218 @@
+"""The one rule for all acts: what writes is refused where the app only shows, and what is held meanwhile."""
+
+import inspect
+import pkgutil
+import threading
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from gradio import EventData
+
+import demo
+from demo import api, canvas, classes, ingest, payload, teach, teaching, vocabulary
+from demo.acts import Act, act
+from demo.listeners import FAILED, Listeners, message_of
+from demo.picker import open_folder
+from knnclip.errors import StoreError, UsageError
+
+READ_ONLY = "without --read-only"
+
+
+@pytest.fixture
+def exported(sessions_of):
+    """A file that can be imported."""
+    return classes.export_store(sessions_of().of("exporting"))
+
+
+# Every act that writes, as it is and as the API, a tab and the canvas ask for it.
+WRITING = {
+    teaching.teach: lambda file: [("x", [1]), (api.teach, "x", [1]), (canvas.teach, {"segments": [], "name": "x"})],
+    teaching.remove: lambda file: [(1,), (api.remove, 1), (canvas.remove, {"instance_id": 1})],
+    teaching.undo: lambda file: [(), (api.undo,), (canvas.undo, {})],
+    teaching.redo: lambda file: [(), (api.redo,), (canvas.redo, {})],
+    classes.rename: lambda file: [("car", "x"), (api.rename, "car", "x"), (vocabulary.rename, "x", "", "name")],
+    classes.merge: lambda file: [("car", "sky"), (api.merge, "car", "sky"), (vocabulary.merge, "sky", "", "name")],
+    classes.forget: lambda file: [("car", "reason"), (api.forget, "car"), (vocabulary.forget, "", "name")],
+    classes.import_store: lambda file: [
+        (file, file.name),
+        (api.import_store, {"path": str(file), "orig_name": file.name}),
+        (vocabulary.import_store, str(file), "", "name"),
+    ],
+    ingest.ingest_chosen: lambda file: [
+        (None, []),
+        (api.ingest_folder, "data/val", []),
+        (api.ingest_zip, {"path": str(file), "orig_name": file.name}, []),
+        (ingest.ingested, []),
+    ],
+}  # fmt: skip
+
+
+def ways(beneath, file):
+    """The ways to ask for an act: functions with their arguments, the act itself first."""
+    itself, *asked = WRITING[beneath](file)
+    return [(beneath, *itself), *asked]
+
+
+def all_acts():
+    """Every act of the app by where it stands."""
+    modules = [import_module(f"demo.{found.name}") for found in pkgutil.iter_modules(demo.__path__)]
+    return {
+        f"{module.__name__}.{name}": value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, Act) and value.__module__ == module.__name__
+    }
+
+
+def content(session):
+    """What a session's store holds, to be compared."""
+    store = session.segmenter.store
+    return store.generation, [(info.name, info.synonyms) for info in store.vocabulary()], len(list(store.instances()))
+
+
+def test_every_act_that_writes_stands_in_the_table_of_the_refused():
+    asked = {ask for beneath in WRITING for ask, *_ in ways(beneath, Path("x"))}
+    assert asked == {act for act in all_acts().values() if act.writes}
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["shared", "private"])
+@pytest.mark.parametrize("beneath", WRITING, ids=lambda act: act.__name__)
+def test_what_writes_is_refused_where_the_app_only_shows(sessions_of, exported, beneath, private):
+    session = sessions_of(private=private, read_only=True).of("one")
+    session.vocabulary.chosen = "car"
+    session.ingest.dataset = open_folder(session.options.data_roots, "data/val")
+    before = content(session)
+    for ask, *arguments in ways(beneath, exported):
+        with pytest.raises(StoreError, match=READ_ONLY):
+            ask(session, *arguments)
+    assert content(session) == before
+
+
+@pytest.mark.parametrize("beneath", WRITING, ids=lambda act: act.__name__)
+def test_the_canvas_and_the_page_are_told_so(sessions_of, exported, beneath):
+    listeners = Listeners(sessions_of(read_only=True))
+    request = SimpleNamespace(session_hash="one")
+    for ask, *arguments in ways(beneath, exported)[1:]:
+        if ask.__module__ == canvas.__name__:
+            listen = listeners.listener(teach._asked_by_canvas(ask), str)
+            message = listen(request, EventData(None, arguments[0]))
+            assert message["kind"] == "error"
+            assert READ_ONLY in message["text"]
+        else:
+            for listen in (listeners.for_page(ask), listeners.for_client(ask)):
+                with pytest.raises(Exception, match=READ_ONLY):
+                    listen(request, *arguments)
+
+
+def test_a_private_store_that_is_only_shown_is_opened_so(sessions_of):
+    session = sessions_of(private=True, read_only=True).of("one")
+    with pytest.raises(StoreError, match="read-only"):
+        session.segmenter.store.rename("car", "auto")
+    teaching.open_picture(session, next((session.options.data_roots[0] / "val" / "images").iterdir()), "a.png")
+    assert payload.summary(session)["segments"]
+
+
+def test_what_reads_works_where_the_app_only_shows(sessions_of, sample):
+    session = sessions_of(read_only=True).of("one")
+    picture = next((sample / "data" / "val" / "images").iterdir())
+    teaching.open_picture(session, picture, picture.name)
+    segment = payload.summary(session)["segments"][0]["segment_id"]
+    assert api.explain(session, segment)["evidence"]
+    assert api.draw_point(session, 20, 230)["area_px"] > 0
+    assert {info["name"] for info in api.list_classes(session)} >= {"car", "sky"}
+    assert classes.export_store(session).exists()
+    assert api.evaluate_folder(session, "data/val")["miou"] > 0.5
+
+
+SHORT = [name for name, act in all_acts().items() if act.holds == "lock"]
+LONG = [name for name, act in all_acts().items() if act.holds == "work"]
+
+
+def test_only_what_takes_long_leaves_the_session_free_for_other_acts():
+    assert set(LONG) == {"demo.ingest.ingest_chosen", "demo.evaluate.evaluate_chosen"}
+    assert {"demo.classes.rename", "demo.classes.merge", "demo.classes.forget", "demo.api.rename"} <= set(SHORT)
+
+
+def test_an_act_waits_for_the_one_before_it(sessions_of):
+    session = sessions_of().of("one")
+    thread = threading.Thread(target=lambda: api.rename(session, "tree", "plant"))
+    with session.lock:
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        assert "plant" not in {info["name"] for info in api.list_classes(session)}
+    thread.join(60)
+    assert "plant" in {info["name"] for info in api.list_classes(session)}
+
+
+def test_long_work_is_one_at_a_time_and_lets_other_acts_through(sessions_of):
+    session = sessions_of().of("one")
+    chosen = open_folder(session.options.data_roots, "data/train")
+    renamed = []
+
+    class Watching:
+        def start(self, total, done=0):
+            pass
+
+        def advance(self):
+            if renamed:
+                return
+            with pytest.raises(UsageError, match="at work already"):
+                ingest.ingest_chosen(session, chosen, [])
+            # Another thread, as another request is: it would wait for ever if the work held the lock.
+            thread = threading.Thread(target=lambda: renamed.append(api.rename(session, "tree", "plant")))
+            thread.start()
+            thread.join(60)
+            session.stop.set()
+
+    report = ingest.ingest_chosen(session, chosen, ["traffic cone"], Watching())
+    assert renamed == ["renamed tree to plant"]
+    assert 0 < report.images < len(chosen.dataset.samples), "it was stopped"
+    assert not session.work.locked()
+
+
+def test_two_clients_on_one_store_wait_for_themselves_alone(sessions_of):
+    sessions = sessions_of()
+    one, two = sessions.of("one"), sessions.of("two")
+    with one.lock:
+        thread = threading.Thread(target=lambda: api.rename(two, "tree", "plant"))
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
+    assert "plant" in {info["name"] for info in api.list_classes(one)}
+    assert sessions.of("one") is one
+
+
+def test_two_clients_with_private_stores_do_not_meet(sessions_of):
+    sessions = sessions_of(private=True)
+    api.rename(sessions.of("one"), "tree", "plant")
+    assert "plant" not in {info["name"] for info in api.list_classes(sessions.of("two"))}
+
+
+@act()
+def broken(session, why: str) -> str:
+    """An act that fails as it is told to."""
+    raise RuntimeError(why) if why else UsageError("a <b> is wrong")
+
+
+def test_an_error_is_a_message_and_what_nobody_expected_is_in_the_log(sessions_of, caplog):
+    listeners, request = Listeners(sessions_of()), SimpleNamespace(session_hash="one")
+    with pytest.raises(Exception, match="a &lt;b&gt; is wrong"):
+        listeners.for_page(broken)(request, "")
+    with pytest.raises(Exception, match="a <b> is wrong"):
+        listeners.for_client(broken)(request, "")
+    assert caplog.records == []
+    with pytest.raises(Exception, match=FAILED):
+        listeners.for_client(broken)(request, "the reason")
+    assert "the reason" in caplog.text
+    assert len(message_of(RuntimeError("many\nlines")).splitlines()) == 1
+
+
+def test_a_listener_has_the_types_of_its_act(sessions_of):
+    listen = Listeners(sessions_of()).for_client(broken)
+    parameters = inspect.signature(listen).parameters
+    assert list(parameters) == ["request", "why"]
+    assert parameters["why"].annotation is str
+    assert listen.__doc__ == broken.__doc__
