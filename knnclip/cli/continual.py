@@ -75,17 +75,17 @@ def continual(
         raise UsageError("--step orders the classes of one data set, --then adds data sets; use one of them")
     *train, scored = (open_data(folder, format, ignore) for folder in (directory, *then, val))
     splits = Splits(tuple(train), scored, IngestSettings(max_instances_per_image=max_instances_per_image))
-    groups = [tuple(name.strip() for name in text.split(",")) for text in step]
+    order_of_seed = order_seeds(seeds)
+    orders: list[list[tuple[str, ...]]] = []  # before anything is encoded: wrong steps are an error
     if step:
-        check_groups(splits.class_names, groups)
-    # Before anything is encoded: more steps than classes are an error.
-    orders = (
-        [groups] if step else [in_steps(splits.class_names, steps, seed) for seed in order_seeds(seeds) if not then]
-    )
+        orders = [[tuple(name.strip() for name in text.split(",")) for text in step]]
+        check_groups(splits.class_names, orders[0])
+    elif not then:
+        orders = [in_steps(splits.class_names, steps, seed) for seed in order_of_seed]
     chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset))
     with Bar("encode") as bar:
         encoded = encode_splits(splits, chosen, device=device, cache=cache, workers=workers, progress=bar)
-    arrivals = [by_class(encoded, order) for order in orders] or [by_data_set(encoded, s) for s in order_seeds(seeds)]
+    arrivals = [by_class(encoded, order) for order in orders] or [by_data_set(encoded, s) for s in order_of_seed]
     with Bar("steps", "steps") as bar:
         runs = run_continual(encoded, arrivals, progress=bar)
     print_runs(schema.STEPS, runs, first="step")
