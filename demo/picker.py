@@ -140,7 +140,4 @@ def described(chosen: ChosenDataset) -> str:
     names = list(dataset.class_names)
     more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
     refused = f"; {len(dataset.rejected)} entries cannot be used" if dataset.rejected else ""
-    return (
-        f"Format {dataset.format}: {len(dataset.samples):,} images, {len(names)} classes "
-        f"({', '.join(names[:SHOWN_CLASSES])}{more}){refused}."
-    )
+    return f"Format {dataset.summary}{refused}. Its classes: {', '.join(names[:SHOWN_CLASSES])}{more}."

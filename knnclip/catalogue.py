@@ -218,9 +218,7 @@ def from_settings(get: Callable[[str], str | None]) -> Preset:
 
 
 def _remembered(kind: type[Spec], text: str) -> Spec:
-    """From JSON, or from the text of a part, which is what stores kept before."""
-    if not text.startswith(("{", "[")):
-        return kind.parse(text)
+    """What a store keeps of a part."""
     try:
         return kind.from_json(json.loads(text))
     except ValueError as error:

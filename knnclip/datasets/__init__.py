@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knnclip.datasets.base import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, LabelledMask, Sample, select_samples
+from knnclip.datasets.base import MIN_AREA_PX, AnnotatedMask, ClassLabel, Dataset, LabelledImage, Sample, select_samples
 from knnclip.datasets.formats import FORMATS, SCHEMES, Format, Scheme, detect_format, open_dataset
 from knnclip.datasets.rejections import Rejection, write_rejections
 
@@ -10,11 +10,11 @@ __all__ = [
     "FORMATS",
     "MIN_AREA_PX",
     "SCHEMES",
+    "AnnotatedMask",
     "ClassLabel",
     "Dataset",
     "Format",
     "LabelledImage",
-    "LabelledMask",
     "Rejection",
     "Sample",
     "Scheme",

@@ -45,7 +45,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledMask:
+class AnnotatedMask:
     """One annotated instance."""
 
     mask: Mask
@@ -60,7 +60,7 @@ class LabelledImage:
     image: Image  # (H, W, 3)
     label_map: Int32  # (H, W) index into class_names, IGNORED where nothing is said
     class_names: tuple[str, ...]
-    instances: tuple[LabelledMask, ...]
+    instances: tuple[AnnotatedMask, ...]
     rejected: tuple[Rejection, ...] = ()
 
 
@@ -124,7 +124,7 @@ def select_samples(dataset: Dataset, patterns: Sequence[str] = ()) -> list[Sampl
     return chosen
 
 
-def paint(instances: tuple[LabelledMask, ...], names: tuple[str, ...], shape: tuple[int, int]) -> Int32:
+def paint(instances: tuple[AnnotatedMask, ...], names: tuple[str, ...], shape: tuple[int, int]) -> Int32:
     """The label map of instances: smaller ones lie on larger ones, crowds and unannotated pixels are IGNORED."""
     label_map = np.full(shape, IGNORED, dtype=np.int32)
     index = {name: i for i, name in enumerate(names)}
@@ -133,13 +133,13 @@ def paint(instances: tuple[LabelledMask, ...], names: tuple[str, ...], shape: tu
     return label_map
 
 
-def connected_pieces(label_map: Int32, names: tuple[str, ...]) -> tuple[LabelledMask, ...]:
+def connected_pieces(label_map: Int32, names: tuple[str, ...]) -> tuple[AnnotatedMask, ...]:
     """The connected pieces (8-connectivity) of each class of a label map, those of at least ``MIN_AREA_PX``."""
     from skimage.measure import label
 
     masks = masks_from_labels(label(label_map, background=IGNORED, connectivity=2))
     large = (mask for mask in masks if mask.area >= MIN_AREA_PX)
-    return tuple(LabelledMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
+    return tuple(AnnotatedMask(mask, names[int(mask.select(label_map)[0])]) for mask in large)
 
 
 def unwanted(value: int, label: ClassLabel, ignore: Collection[str]) -> bool:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from knnclip.datasets.base import (
+    AnnotatedMask,
     ClassLabel,
     Dataset,
     LabelledImage,
-    LabelledMask,
     Sample,
     paint,
     unwanted,
@@ -64,7 +64,7 @@ class CocoInstances(Dataset):
         shape = (int(image.shape[0]), int(image.shape[1]))
         size = self.sizes.get(sample.ref, shape)
         turn = turn_of(size, shape, f"{self.file}, image {sample.ref}", sample.image_path)
-        found: list[LabelledMask] = []
+        found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
         for annotation in self.annotations.get(sample.ref, ()):
             place = f"annotation {annotation.get('id', '?')}"
@@ -79,7 +79,7 @@ class CocoInstances(Dataset):
             except MaskError as error:
                 rejected.append(Rejection(str(self.file), place, str(error)))
                 continue
-            found.append(LabelledMask(mask, self.names[category], bool(annotation.get("iscrowd", 0))))
+            found.append(AnnotatedMask(mask, self.names[category], bool(annotation.get("iscrowd", 0))))
         names = self.class_names
         return LabelledImage(image, paint(tuple(found), names, shape), names, tuple(found), tuple(rejected))
 

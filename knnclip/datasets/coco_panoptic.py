@@ -16,10 +16,10 @@ import numpy as np
 
 from knnclip.datasets.base import (
     IGNORED,
+    AnnotatedMask,
     ClassLabel,
     Dataset,
     LabelledImage,
-    LabelledMask,
     Sample,
     unwanted,
     without_shared_synonyms,
@@ -58,7 +58,7 @@ class CocoPanoptic(Dataset):
         names = self.class_names
         place = {name: i for i, name in enumerate(names)}
         label_map = np.full(ids.shape, IGNORED, dtype=np.int32)
-        found: list[LabelledMask] = []
+        found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
         for segment in self.segments[sample.ref]:
             number, category = int(segment.get("id", 0)), int(segment.get("category_id", -1))
@@ -69,7 +69,7 @@ class CocoPanoptic(Dataset):
             elif category in self.names:
                 crowd, mask = bool(segment.get("iscrowd", 0)), Mask.from_dense(own)
                 label_map[own] = IGNORED if crowd else place[self.names[category]]
-                found.append(LabelledMask(mask, self.names[category], crowd))
+                found.append(AnnotatedMask(mask, self.names[category], crowd))
         return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
 
 

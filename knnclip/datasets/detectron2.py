@@ -18,10 +18,10 @@ import numpy as np
 
 from knnclip.datasets.base import (
     IGNORED,
+    AnnotatedMask,
     ClassLabel,
     Dataset,
     LabelledImage,
-    LabelledMask,
     Sample,
     connected_pieces,
     paint,
@@ -55,7 +55,7 @@ class RegisteredDataset(Dataset):
         record = self.records[sample.ref]
         image = read_image(sample.image_path)
         shape = (int(image.shape[0]), int(image.shape[1]))
-        found: list[LabelledMask] = []
+        found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
         for number, annotation in enumerate(record.get("annotations", ())):
             name = self.names[annotation["category_id"]]
@@ -65,7 +65,7 @@ class RegisteredDataset(Dataset):
                 rejected.append(Rejection(sample.ref, f"annotation {number}", str(error)))
                 continue
             if name not in self.ignored:
-                found.append(LabelledMask(mask, name, bool(annotation.get("iscrowd", 0))))
+                found.append(AnnotatedMask(mask, name, bool(annotation.get("iscrowd", 0))))
         names = self.class_names
         if "sem_seg_file_name" in record:
             label_map = self._semantic(Path(record["sem_seg_file_name"]), shape, sample.image_path)

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from knnclip.datasets.base import IGNORED, ClassLabel, Dataset, LabelledImage, LabelledMask, Sample, paint
+from knnclip.datasets.base import IGNORED, AnnotatedMask, ClassLabel, Dataset, LabelledImage, Sample, paint
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_polygons
 from knnclip.datasets.reading import contents
@@ -97,11 +97,11 @@ class DrawnShapes(Dataset):
                 rejected.append(Rejection(sample.ref, drawn.place, str(error)))
                 continue
             groups.setdefault((drawn.name, drawn.group or f"alone {number}"), []).append(mask)
-        found = tuple(LabelledMask(Mask.union(parts), name) for (name, _), parts in groups.items())
+        found = tuple(AnnotatedMask(Mask.union(parts), name) for (name, _), parts in groups.items())
         label_map = self._painted(found, shape)
         return LabelledImage(image, label_map, self.class_names, found, tuple(rejected))
 
-    def _painted(self, found: tuple[LabelledMask, ...], shape: tuple[int, int]) -> Int32:
+    def _painted(self, found: tuple[AnnotatedMask, ...], shape: tuple[int, int]) -> Int32:
         return paint(found, self.class_names, shape)
 
 
@@ -119,7 +119,7 @@ class Cvat(DrawnShapes):
     format: str = "cvat"
     stacked: bool = True
 
-    def _painted(self, found: tuple[LabelledMask, ...], shape: tuple[int, int]) -> Int32:
+    def _painted(self, found: tuple[AnnotatedMask, ...], shape: tuple[int, int]) -> Int32:
         label_map = np.full(shape, IGNORED, dtype=np.int32)
         for item in found:  # in the order in which they lie on each other
             label_map[item.mask.slices][item.mask.crop] = self.class_names.index(item.class_name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.datasets.base import IGNORED, Dataset, LabelledImage, LabelledMask, Sample, connected_pieces
+from knnclip.datasets.base import IGNORED, AnnotatedMask, Dataset, LabelledImage, Sample, connected_pieces
 from knnclip.datasets.orientation import fitted
 from knnclip.errors import DatasetError
 from knnclip.images import read_image, read_index_map
@@ -64,7 +64,7 @@ class LabelImages(Dataset):
             instances = self._instances(sample, label_map, self.objects)
         return LabelledImage(image, label_map, self.class_names, instances)
 
-    def _instances(self, sample: Sample, label_map: Int32, files: ObjectFiles) -> tuple[LabelledMask, ...]:
+    def _instances(self, sample: Sample, label_map: Int32, files: ObjectFiles) -> tuple[AnnotatedMask, ...]:
         """The objects of the things, and the connected pieces of the stuff."""
         file = files.files[sample.ref]
         objects = files.read(file)
@@ -80,7 +80,7 @@ class LabelImages(Dataset):
             else:
                 index = files.classes.get(objects.classes[key], IGNORED)
             if is_thing[index]:
-                found.append(LabelledMask(mask, self.class_names[index], key in objects.groups))
+                found.append(AnnotatedMask(mask, self.class_names[index], key in objects.groups))
         return tuple(found)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, LabelledMask, Sample, paint
+from knnclip.datasets.base import AnnotatedMask, ClassLabel, Dataset, LabelledImage, Sample, paint
 from knnclip.datasets.polygons import mask_from_polygons
 from knnclip.datasets.reading import contents, images_in
 from knnclip.datasets.rejections import Rejection
@@ -38,7 +38,7 @@ class YoloSegmentation(Dataset):
         image = read_image(sample.image_path)
         shape = (int(image.shape[0]), int(image.shape[1]))
         _, path = self.files(sample)
-        found: list[LabelledMask] = []
+        found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
         for number, line in enumerate(read_text(path).splitlines() if path.exists() else (), start=1):
             if not line.strip():
@@ -53,7 +53,7 @@ class YoloSegmentation(Dataset):
         names = self.class_names
         return LabelledImage(image, paint(tuple(found), names, shape), names, tuple(found), tuple(rejected))
 
-    def _instance(self, line: str, shape: tuple[int, int]) -> LabelledMask | None:
+    def _instance(self, line: str, shape: tuple[int, int]) -> AnnotatedMask | None:
         try:
             index, *numbers = line.split()
             coordinates = np.array([float(text) for text in numbers])
@@ -67,7 +67,7 @@ class YoloSegmentation(Dataset):
         if name is None:
             return None
         scale = np.resize(np.array([shape[1], shape[0]], dtype=np.float64), len(coordinates))
-        return LabelledMask(mask_from_polygons([(coordinates * scale).tolist()], shape), name)
+        return AnnotatedMask(mask_from_polygons([(coordinates * scale).tolist()], shape), name)
 
 
 def is_yolo(root: Path) -> bool:
