@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import MaskError
+from knnclip.vocabulary import Vocabulary
 
 UNKNOWN = 0
 """The class id of what neither the base classifier nor the store can name."""
@@ -286,6 +287,7 @@ class Segmentation:
     panoptic: Int32  # (H, W) segment id, 0 where no segment lies
     confidence: Float32  # (H, W) in [0, 1]: P_final of the class at each pixel
     segments: tuple[Segment, ...]
+    vocabulary: Vocabulary  # the classes of the store when it answered
 
     @property
     def shape(self) -> tuple[int, int]:
