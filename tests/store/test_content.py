@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knnclip.errors import StoreError
-from knnclip.store.content import check_units, content_key, is_stored_unit, prepare
+from knnclip.store.content import check_units, is_stored_unit, prepare
 from knnclip.structures import Mask
 
 from .samples import DIM, image, instance, mask, unit, units
@@ -76,7 +76,8 @@ def test_what_cannot_be_stored_is_refused_by_its_place(broken, message):
 
 def test_the_key_depends_on_all_that_a_row_is():
     def key(row):
-        return content_key(row, row.embedding.astype("<f2").tobytes(), row.mask.encode())
+        (found,) = prepare([row], DIM)
+        return found.key
 
     others = [
         replace(SOUND, class_name="dog"),
@@ -84,7 +85,7 @@ def test_the_key_depends_on_all_that_a_row_is():
         replace(SOUND, origin="proposal"),
         replace(SOUND, embedding=unit(2)),
         replace(SOUND, mask=mask(2)),
-        replace(SOUND, mask=replace(SOUND.mask, shape=(13, 16))),
+        replace(SOUND, mask=replace(SOUND.mask, shape=(13, 16)), image=image(SOUND.image.ref, (13, 16))),
         # parts that read the same when they are put one after the other
         replace(SOUND, class_name="truth", origin=SOUND.class_name),
     ]

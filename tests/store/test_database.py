@@ -3,7 +3,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,13 +11,7 @@ from knnclip.errors import StoreError
 from knnclip.store import Store
 
 from ..mounts import mounted
-from .samples import FINGERPRINT, answers, batch, instance, new_store, unit
-
-
-def change(folder, statement):
-    with closing(sqlite3.connect(folder / "store.db")) as connection:
-        connection.execute(statement)
-        connection.commit()
+from .samples import FINGERPRINT, answers, batch, change, instance, new_store, unit
 
 
 @pytest.mark.parametrize(
@@ -48,11 +41,12 @@ def test_what_is_not_a_store_is_refused(tmp_path, content, message, read_only):
     assert "\n" not in str(raised.value)
 
 
-def test_a_database_of_something_else_and_a_newer_schema_are_refused(tmp_path):
+def test_a_database_of_something_else_and_another_schema_are_refused(tmp_path):
     new_store(tmp_path).close()
-    change(tmp_path / "store", "PRAGMA user_version = 2")
-    with pytest.raises(StoreError, match="schema version 2, this knnclip knows up to 1; upgrade"):
-        Store.open(tmp_path / "store")
+    for version, remedy in ((99, "upgrade"), (1, "make the store anew")):
+        change(tmp_path / "store", f"PRAGMA user_version = {version}")
+        with pytest.raises(StoreError, match=f"schema version {version}, this knnclip reads 2; {remedy}"):
+            Store.open(tmp_path / "store")
     change(tmp_path / "store", "PRAGMA application_id = 0")
     with pytest.raises(StoreError, match="SQLite database but not a knnclip store"):
         Store.open(tmp_path / "store")

@@ -6,7 +6,7 @@ import pytest
 from knnclip.errors import StoreError, UsageError
 from knnclip.store import Store
 
-from .samples import FINGERPRINT, answers, batch, instance, new_store, unit
+from .samples import FINGERPRINT, answers, batch, instance, new_store, thumbnail, unit
 
 
 def everything(folder):
@@ -132,7 +132,7 @@ def test_no_byte_of_a_forgotten_vector_is_left_in_any_file(tmp_path):
     files = everything(folder)
     assert len(gone) > 100
     assert not any(vector[8:-8] in files for vector in gone)
-    assert b"thumbnail of 24.png" in files
+    assert thumbnail("24.png") in files
 
 
 def test_a_cache_that_another_process_was_about_to_write_is_not_moved_into_place(tmp_path):

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from knnclip.store import Store
 from knnclip.store.cache import FILE_NAME
 
-from .samples import batch, new_store, unit
+from .samples import batch, change, new_store, unit
 
 
 @pytest.fixture
@@ -42,10 +40,7 @@ def test_a_sound_store_has_no_problem(folder):
     ],
 )
 def test_damage_is_found(folder, damage, message):
-    connection = sqlite3.connect(folder / "store.db")
-    connection.execute(damage.replace("''", "x''"))
-    connection.commit()
-    connection.close()
+    change(folder, damage.replace("''", "x''"))
     assert any(message in problem for problem in problems(folder)), problems(folder)
 
 
@@ -71,8 +66,5 @@ def test_a_damaged_cache_is_found_but_harmless(folder):
 
 def test_reporting_stops_somewhere(folder, monkeypatch):
     monkeypatch.setattr("knnclip.store.store.MOST_PROBLEMS", 5)
-    connection = sqlite3.connect(folder / "store.db")
-    connection.execute("UPDATE embeddings SET vector = x'00'")
-    connection.commit()
-    connection.close()
+    change(folder, "UPDATE embeddings SET vector = x'00'")
     assert len(problems(folder)) == 5
