@@ -20,7 +20,7 @@ from knnclip.store.leftovers import clear, find_leftovers
 from knnclip.store.mirror import WORTH_WRITING, Mirror, erase_cache
 from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance, StoreInfo
 from knnclip.store.statistics import LevelCache
-from knnclip.store.verification import cache_problems, changes, find_problems, index_problems
+from knnclip.store.verification import cache_problems, check_after_crash, find_problems, index_problems
 from knnclip.store.view import State, View
 from knnclip.structures import Evidence, Fingerprint, Float32, LabelledInstance, Neighbors
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary
@@ -84,18 +84,14 @@ class Store:
         ``read_only`` changes nothing in the store and works on a read-only file system. A writer that finds another one
         at work waits for at most ``busy_timeout_s``.
 
-        Where a write-ahead log was left, by a process that was killed or is still at work, a writer first reads the
-        whole database and compares every row with its digest: 0.1 s for 10,000 instances. ``StoreError`` if one is not
-        as it was written.
+        Where a write-ahead log was left, by a process that was killed or is still at work, a writer first compares every
+        row with its digest (see ``knnclip.store.verification``); ``StoreError`` if one is not as it was written.
         """
         path = Path(path).absolute()
         database = Database(existing_database(path), read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
             store = cls(path, database)
-            if database.log_was_left and not read_only:
-                with database.read() as connection:
-                    for change in changes(connection):
-                        raise StoreError(f"store {path} is damaged ({change}); `knnclip store verify` lists all of it")
+            check_after_crash(database)
             if fingerprint is not None:
                 store.check_fingerprint(fingerprint)
         except BaseException:
@@ -224,6 +220,7 @@ class Store:
             vocabulary = classes.load_vocabulary(connection)
             class_ids = classes.resolve_or_make(connection, vocabulary, (item.class_name for item in instances))
             ids, new = rows.insert_rows(connection, prepared, class_ids, source_id)
+            classes.drop_unused(connection, class_ids.values())
             sources.mark_finished(connection, source_id, finished)
             if connection.total_changes > before:
                 log_event(connection, "add", source_id=source_id, instances=new, finished_images=len(finished))
@@ -292,9 +289,8 @@ class Store:
         What lives only through them goes with them, the class or source itself included. Their bytes are overwritten
         with zeros in the database and in the index cache, and the write-ahead log, which has copies, is emptied: at
         once, or as soon as no view is open and no other process reads; ``leftovers`` tells of what is still there.
-        Where that does not reach: journals and copies of a file system, spare blocks of an SSD, what the log and the
-        system's temporary files gave back to the file system, exports, backups. Names and reasons stay in the log of
-        events.
+        Out of reach are journals and copies of a file system, spare blocks of an SSD, what the log and temporary files
+        gave back to the file system, exports and backups. Names and reasons stay in the event log.
         """
         with self._database.write() as connection:
             count = forgetting.forget(
@@ -322,8 +318,8 @@ class Store:
     def verify(self) -> list[str]:
         """Reads everything and returns one line for each thing that is wrong: none for a sound store.
 
-        Every row is compared with its digest, every content key is computed anew, every mask, thumbnail, name and
-        reference is checked, and the index compared with the database. At most ``MOST_PROBLEMS`` lines.
+        Rows are compared with their digests, content keys computed anew, masks, thumbnails, names and references
+        checked, and the index is compared with the database. There are at most ``MOST_PROBLEMS`` lines.
         """
         with self._database.read() as connection:
             problems = list(islice(find_problems(connection), MOST_PROBLEMS))
@@ -334,8 +330,7 @@ class Store:
     def leftovers(self) -> list[str]:
         """One line for each thing that killed processes, or readers that held on, left in the store or beside it.
 
-        Drafts of creations, exports, imports and of the index cache, and forgotten bytes that may still be in the
-        write-ahead log: cleared away here as far as that can be done, unless the store is read only.
+        Drafts, and forgotten bytes in the write-ahead log. What can be is cleared away, unless the store is read only.
         """
         clear(self._database)
         return find_leftovers(self._database, self.path)
@@ -364,8 +359,7 @@ class Store:
 
         Where nothing is there, a store is made that equals the exported one. Otherwise the instances become one source,
         of kind "import"; content that the store has already is not stored twice. ``StoreError`` if the file is damaged
-        or from another encoder; then nothing is imported. Nothing in the file is trusted: all that ``verify`` checks is
-        checked before the first instance is stored.
+        or from another encoder, and for all that ``verify`` would report; then nothing is imported.
         """
         path, file = Path(path), Path(file)
         if not path.exists():
@@ -375,19 +369,10 @@ class Store:
             foreign.read() as other,
             cls.open(path, fingerprint=facts.read_fingerprint(other)) as store,
         ):
-            return store._merge_from(other, file)
-
-    def _merge_from(self, other: sqlite3.Connection, file: Path) -> int:
-        with self._database.write() as connection:
-            source_id = sources.insert_source(connection, "import", str(file), None)
-            before = connection.total_changes
-            count = transfer.merge_instances(connection, other, source_id)
-            if connection.total_changes == before:
-                sources.delete_source(connection, source_id)
-            else:
-                log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
-        self._added += count
-        return count
+            with store._database.write() as connection:
+                count = transfer.merge_store(connection, other, file)
+            store._added += count
+            return count
 
     def _current_state(self, connection: sqlite3.Connection) -> State:
         generation = current_generation(connection)

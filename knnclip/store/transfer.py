@@ -12,8 +12,10 @@ from knnclip.store.archive import pack
 from knnclip.store.classes import adopt, load_vocabulary
 from knnclip.store.database import Database
 from knnclip.store.drafts import draft_folder, sync_folder
+from knnclip.store.events import log_event
 from knnclip.store.rows import insert_image, insert_instance
 from knnclip.store.schema import DATABASE_NAME
+from knnclip.store.sources import delete_source, insert_source
 from knnclip.store.verification import changes
 from knnclip.structures import ImageReference
 
@@ -44,8 +46,20 @@ def export_file(database: Database, file: Path) -> None:
         raise StoreError(f"{file} cannot be written ({reason}); make room or choose another folder") from error
 
 
-def merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection, source_id: int) -> int:
-    """Writes the instances of another, sound store as one source and returns how many were new.
+def merge_store(connection: sqlite3.Connection, foreign: sqlite3.Connection, file: Path) -> int:
+    """Writes what another, sound store holds as a source of its own, if anything is new; returns how many instances."""
+    source_id = insert_source(connection, "import", str(file), None)
+    before = connection.total_changes
+    count = _merge_instances(connection, foreign, source_id)
+    if connection.total_changes == before:
+        delete_source(connection, source_id)
+    else:
+        log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
+    return count
+
+
+def _merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection, source_id: int) -> int:
+    """Writes the instances of another store as one source and returns how many were new.
 
     Classes meet by name or synonym; one that is new comes with its kind, colour and free synonyms. Where the other
     store has some content n times and this one m times, it has it max(n, m) times afterwards, so that importing a file
