@@ -19,6 +19,9 @@ PREFIX = ".knnclip-draft-"
 
 LOCK_NAME = "lock"
 
+CLAIMS = 3
+"""Times that a folder is made: a second one is needed when two processes begin within microseconds."""
+
 ZEROS = bytes(2**20)
 """Written at a time: a larger piece saves no time, a smaller one costs calls."""
 
@@ -46,11 +49,9 @@ def draft_folder(parent: Path) -> Iterator[Path]:
     Drafts that killed processes left in ``parent`` are erased first.
     """
     erase_abandoned(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    folder, lock = _claimed(parent)
     try:
-        with closing(_lock(folder)) as lock:
-            with suppress(sqlite3.Error):  # without locks nobody else takes it for abandoned either
-                lock.execute("BEGIN EXCLUSIVE")
+        with closing(lock):
             yield folder
     finally:
         _erase_folder(folder)
@@ -79,9 +80,22 @@ def sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
+def _claimed(parent: Path) -> tuple[Path, sqlite3.Connection]:
+    """A new folder and the connection that holds its lock."""
+    for _ in range(CLAIMS):
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = _lock(folder)
+        with suppress(sqlite3.Error):
+            lock.execute("BEGIN EXCLUSIVE")
+            return folder, lock
+        lock.close()  # another process took the folder, which was still empty, for abandoned
+        _erase_folder(folder)
+    raise OSError(f"files in {parent} cannot be locked")
+
+
 def _is_abandoned(folder: Path) -> bool:
-    if not (folder / LOCK_NAME).is_file():
-        return False  # it is being made, or was killed before anything was in it
+    if not any(folder.iterdir()):
+        return True  # its process was killed between deleting the lock and the folder, or will make another one
     try:
         with closing(_lock(folder)) as lock:
             lock.execute("BEGIN EXCLUSIVE")

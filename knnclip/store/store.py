@@ -84,8 +84,8 @@ class Store:
         ``read_only`` changes nothing in the store and works on a read-only file system. A writer that finds another one
         at work waits for at most ``busy_timeout_s``.
 
-        Where a write-ahead log was left, by a process that was killed or is still at work, a writer first compares every
-        row with its digest (see ``knnclip.store.verification``); ``StoreError`` if one is not as it was written.
+        Where a write-ahead log was left, by a process that was killed or is still at work, a writer first compares all
+        rows with their digests (see ``knnclip.store.verification``); ``StoreError`` if one is not as it was written.
         """
         path = Path(path).absolute()
         database = Database(existing_database(path), read_only=read_only, busy_timeout_s=busy_timeout_s)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -204,3 +205,55 @@ def test_the_path_is_taken_as_it_is(tmp_path, monkeypatch):
             monkeypatch.chdir("/")
             assert len(store) == 0
             monkeypatch.chdir(tmp_path)
+
+
+def test_an_old_sqlite_is_refused_by_its_version(tmp_path, monkeypatch):
+    new_store(tmp_path).close()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    for attempt in (lambda: Store.open(tmp_path / "store"), lambda: Store.create(tmp_path / "new", FINGERPRINT)):
+        with pytest.raises(StoreError, match=r"needs SQLite 3\.37 or newer"):
+            attempt()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_commit_waits_for_the_disk_itself(tmp_path):
+    with new_store(tmp_path) as store:
+        connection = store._database._connection
+        for name, value in (("synchronous", 2), ("fullfsync", 1), ("checkpoint_fullfsync", 1), ("secure_delete", 1)):
+            assert connection.execute(f"PRAGMA {name}").fetchone() == (value,)
+
+
+def test_a_file_system_that_refuses_locks_is_told_from_another_writer(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    with (
+        new_store(tmp_path, [instance(1)]) as store,
+        Store.open(tmp_path / "store", busy_timeout_s=0.05) as second,store._database.write()
+    ):
+        with pytest.raises(StoreError, match="locked by another process"):
+            second.add([instance(2)], 1)
+        monkeypatch.setattr(fcntl, "lockf", refuse)
+        with pytest.raises(StoreError, match="a file system that refuses locks"):
+            second.add([instance(2)], 1)
+        monkeypatch.undo()
+
+
+def test_a_writer_checks_what_a_killed_one_left_and_reads_it_only_then(tmp_path):
+    with new_store(tmp_path, batch(1, 20)) as store:
+        store.compact()
+    change(tmp_path / "store", "UPDATE instances SET purity = purity / 2 WHERE instance_id = 9", digests=False)
+    with Store.open(tmp_path / "store"):
+        pass  # closed in order: nothing is read that is not asked for
+    killed = (
+        "import os, sys\n"
+        "from knnclip.store import Store\n"
+        "store = Store.open(sys.argv[1]); store.set_setting('x', 'y'); os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "store")], check=False)
+    with pytest.raises(StoreError, match="is damaged: instances: what is stored under instance_id 9"):
+        Store.open(tmp_path / "store")
+    with Store.open(tmp_path / "store", read_only=True) as store:
+        assert len(store.verify()) == 1

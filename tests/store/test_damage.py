@@ -1,0 +1,86 @@
+"""Bits flipped by a disk, over the whole database and over exports: what changes the content is found."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from knnclip.errors import KnnclipError
+from knnclip.store import Store
+from knnclip.store.digests import DIGESTED
+
+from .samples import answers, batch, new_store
+
+FLIPS = 30
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sound")
+    with new_store(folder, batch(1, 60), batch(2, 30)) as store:
+        store.add_class("road", is_thing=False, synonyms=["street"], color=(9, 8, 7))
+        store.rename("a", "ape")
+        store.merge(["b"], "c")
+        store.forget(instance_ids=[3, 4, 70])
+        store.set_setting("preset", "p")
+        store.export(folder / "file.knnclip")
+        expected = answers(store)
+    return (folder / "store" / "store.db").read_bytes(), (folder / "file.knnclip").read_bytes(), expected
+
+
+def content(database):
+    """All rows of all tables, read as they are; None where they cannot be."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.text_factory = bytes
+        try:
+            return {
+                table: sorted(map(repr, connection.execute(f"SELECT {', '.join(columns)} FROM {table}")))
+                for table, columns in DIGESTED.items()
+            }
+        except sqlite3.Error:
+            return None
+
+
+def flipped(whole, rng):
+    place, bit = rng.randrange(len(whole)), rng.randrange(8)
+    return whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :], (place, bit)
+
+
+def found_in_store(folder):
+    try:
+        with Store.open(folder, read_only=True) as store:
+            return store.verify()
+    except KnnclipError as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize("seed", range(FLIPS))
+def test_a_flipped_bit_of_the_database_is_found_where_it_changes_content_or_answers(tmp_path, sound, seed):
+    whole, _, expected = sound
+    (tmp_path / "store").mkdir()
+    file = tmp_path / "store" / "store.db"
+    file.write_bytes(whole)
+    before = content(file)
+    file.write_bytes((damaged := flipped(whole, random.Random(seed)))[0])
+    if found_in_store(tmp_path / "store"):
+        return
+    assert content(file) == before, damaged[1]
+    with Store.open(tmp_path / "store", read_only=True) as store:
+        assert answers(store) == expected, damaged[1]
+
+
+@pytest.mark.parametrize("seed", range(FLIPS))
+def test_a_flipped_bit_of_an_export_is_refused_where_it_changes_content(tmp_path, sound, seed):
+    _, whole, expected = sound
+    (tmp_path / "file").write_bytes((damaged := flipped(whole, random.Random(seed)))[0])
+    try:
+        Store.import_file(tmp_path / "new", tmp_path / "file")
+    except KnnclipError:
+        assert [file.name for file in tmp_path.iterdir()] == ["file"]
+        return
+    with Store.open(tmp_path / "new") as store:
+        assert store.verify() == []
+        assert answers(store) == expected, damaged[1]
