@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from knnclip.errors import ImageError, KnnclipError, MaskError, StoreError
 from knnclip.images import THUMBNAIL_PX
-from knnclip.store.runs import check_size
+from knnclip.runs import check_size
 from knnclip.structures import Bool, Box, LabelledInstance, Mask
 from knnclip.vocabulary import check_name
 

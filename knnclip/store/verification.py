@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.errors import KnnclipError, StoreError
+from knnclip.runs import check_mask, check_size
 from knnclip.store.cache import FILE_NAME, CacheError, read_cache
 from knnclip.store.content import check_text, check_thumbnail, content_key, is_stored_unit
 from knnclip.store.database import Database
 from knnclip.store.digests import changed_rows
 from knnclip.store.index import Index
 from knnclip.store.mirror import read_index_rows
-from knnclip.store.runs import check_mask, check_size
 from knnclip.store.schema import MAX_DIM, definitions, expected_definitions
 from knnclip.vocabulary import check_name
 

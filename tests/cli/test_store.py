@@ -62,13 +62,13 @@ def test_no_command_prints_raw_control_characters(folder, command):
 
 def test_verify_and_info_tell_what_was_left(folder):
     draft = folder / "index.cache.7-ab"
-    draft.write_bytes(b"half")
     log = folder / "store.db-wal"
     with Store.open(folder, read_only=True) as reader, reader.view(), Store.open(folder, busy_timeout_s=0.05) as store:
         store.add([instance(2)], 1)
         with reader.view():
             store.add([instance(3)], 1)
             store.forget(instance_ids=[2])
+            draft.write_bytes(b"half")
             assert log.stat().st_size > 0
             for command in ("verify", "info"):
                 result = CliRunner().invoke(app, ["store", command, str(folder)], env={"COLUMNS": "300"})

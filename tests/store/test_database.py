@@ -231,7 +231,8 @@ def test_a_file_system_that_refuses_locks_is_told_from_another_writer(tmp_path, 
 
     with (
         new_store(tmp_path, [instance(1)]) as store,
-        Store.open(tmp_path / "store", busy_timeout_s=0.05) as second,store._database.write()
+        Store.open(tmp_path / "store", busy_timeout_s=0.05) as second,
+        store._database.write(),
     ):
         with pytest.raises(StoreError, match="locked by another process"):
             second.add([instance(2)], 1)

@@ -1,41 +1,38 @@
-"""Run lengths of masks from a file that nobody vouches for, checked before a decoder allocates anything for them."""
+"""Run lengths of masks, from files that nobody vouches for: checked before anything is allocated for them.
+
+pycocotools decodes run lengths that are none into memory that is not its own, which ends the process.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knnclip.errors import MaskError
-from knnclip.structures import Box, Int64
 
 MAX_IMAGE_PIXELS = 2**28
-"""Largest image that a store takes instances of: 2.7 times the largest that is decoded, and its mask takes 256 MB."""
+"""Largest image that may have masks: 2.7 times the largest that is read, and a mask of all of it takes 256 MB."""
 
 MAX_DIGITS = 7
 """Of 5 bits in one run length: more than a run within ``MAX_IMAGE_PIXELS`` has."""
 
 
 def check_size(width_px: int, height_px: int) -> None:
-    """``MaskError`` unless an image of this size may be in a store."""
+    """``MaskError`` unless an image of this size may have masks."""
     if not (width_px > 0 and height_px > 0 and width_px * height_px <= MAX_IMAGE_PIXELS):
         raise MaskError(f"an image of {width_px}x{height_px} px has not 1 to {MAX_IMAGE_PIXELS:,} pixels")
 
 
-def check_mask(rle: bytes, box_xyxy: Box, width_px: int, height_px: int) -> int:
+def check_mask(rle: bytes, box_xyxy: tuple[int, int, int, int], width_px: int, height_px: int) -> int:
     """The number of true pixels of an encoded mask; ``MaskError`` unless it is one that ``Mask.encode`` can make.
 
-    That is: the image may be in a store, the box lies in it, the runs fill the box exactly, and each border row and
-    column of the box has a true pixel. The time and memory it takes depend on the length of ``rle`` alone.
+    That is: the runs fill the box as ``run_lengths`` says, and each border row and column of it has a true pixel. The
+    time and memory that it takes depend on the length of ``rle`` alone.
     """
-    check_size(width_px, height_px)
-    x0, y0, x1, y1 = box_xyxy
-    if not (0 <= x0 < x1 <= width_px and 0 <= y0 < y1 <= height_px):
-        raise MaskError(f"box {box_xyxy} does not lie in an image of {width_px}x{height_px} px")
-    width, height = x1 - x0, y1 - y0
-    runs = _run_lengths(rle)
-    if int(runs.sum()) != width * height:
-        raise MaskError(f"the runs have {int(runs.sum())} px, box {box_xyxy} has {width * height}")
+    runs = run_lengths(rle, box_xyxy, width_px, height_px)
+    width, height = box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1]
     ends = np.cumsum(runs)
-    stops = ends[1::2]  # runs of false and true pixels take turns, column by column
+    stops = ends[1::2]
     starts = ends[::2][: len(stops)]
     top = -(-starts // height) * height < stops
     bottom = starts + (height - 1 - starts % height) < stops
@@ -44,7 +41,23 @@ def check_mask(rle: bytes, box_xyxy: Box, width_px: int, height_px: int) -> int:
     return int((stops - starts).sum())
 
 
-def _run_lengths(rle: bytes) -> Int64:
+def run_lengths(rle: bytes, box_xyxy: tuple[int, int, int, int], width_px: int, height_px: int) -> NDArray[np.int64]:
+    """``(R,)``: pixels of the runs in a box of an image, false and true ones in turns, column by column.
+
+    ``rle`` are COCO's compressed run lengths. ``MaskError`` unless the image may have masks, the box lies in it, and
+    the runs fill the box exactly; only the first may be 0.
+    """
+    check_size(width_px, height_px)
+    x0, y0, x1, y1 = box_xyxy
+    if not (0 <= x0 < x1 <= width_px and 0 <= y0 < y1 <= height_px):
+        raise MaskError(f"box {box_xyxy} does not lie in an image of {width_px}x{height_px} px")
+    runs = _decompressed(rle)
+    if int(runs.sum()) != (x1 - x0) * (y1 - y0):
+        raise MaskError(f"the runs have {int(runs.sum())} px, box {box_xyxy} has {(x1 - x0) * (y1 - y0)}")
+    return runs
+
+
+def _decompressed(rle: bytes) -> NDArray[np.int64]:
     """COCO's compressed run lengths: digits of 5 bits with a continuation bit; from the fourth on, differences."""
     digits = np.frombuffer(rle, dtype=np.uint8).astype(np.int64) - 48
     if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from knnclip.errors import MaskError
-from knnclip.store.runs import check_mask
+from knnclip.runs import check_mask
 from knnclip.structures import Mask
 
-from .samples import mask
+from .store.samples import mask
 
 
 def encoded(counts):
@@ -73,3 +73,20 @@ def test_what_no_encoder_makes_is_refused(rle, message):
 def test_boxes_are_bounded_before_anything_is_allocated(box, size):
     with pytest.raises(MaskError, match=r"box .* does not lie in|has not 1 to"):
         check_mask(encoded([0, 100]), box, *size)
+
+
+def test_damaged_runs_are_refused_or_decode_to_what_they_say():
+    rng = np.random.default_rng(0)
+    outcomes = set()
+    for seed in range(2000):
+        given = mask(seed % 50, (30, 40))
+        damaged = np.frombuffer(given.encode(), dtype=np.uint8).copy()
+        damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        try:
+            area = check_mask(damaged.tobytes(), given.box_xyxy, 40, 30)
+        except MaskError:
+            outcomes.add("refused")
+            continue
+        outcomes.add("accepted")
+        assert Mask.decode(damaged.tobytes(), given.box_xyxy, given.shape).area == area
+    assert outcomes == {"refused", "accepted"}
