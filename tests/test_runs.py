@@ -81,7 +81,8 @@ def test_damaged_runs_are_refused_or_decode_to_what_they_say():
     for seed in range(2000):
         given = mask(seed % 50, (30, 40))
         damaged = np.frombuffer(given.encode(), dtype=np.uint8).copy()
-        damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        if seed % 10:
+            damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
         try:
             area = check_mask(damaged.tobytes(), given.box_xyxy, 40, 30)
         except MaskError:
