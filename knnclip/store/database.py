@@ -176,11 +176,15 @@ class Database:
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Turns SQLite's errors into ``StoreError``."""
+        """Turns SQLite's errors into ``StoreError``, and those of texts that a disk made no text."""
         try:
             yield
         except sqlite3.Error as error:
             raise StoreError(_explained(error, self.file)) from error
+        except UnicodeDecodeError as error:
+            raise StoreError(
+                f"store {_store_of(self.file)} is damaged ({error}); run `knnclip store verify`"
+            ) from error
 
 
 def force_to_disk(connection: sqlite3.Connection) -> None:
@@ -236,6 +240,11 @@ def _check_header(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _explained(error: sqlite3.Error, file: Path) -> str:
+    # On one line: SQLite quotes what a damaged or hostile file has for the name of a table.
+    return " ".join(_reason(error, file).split("\n"))
+
+
+def _reason(error: sqlite3.Error, file: Path) -> str:
     store = _store_of(file)
     if isinstance(error, sqlite3.ProgrammingError):
         return _used_after_closing(file)

@@ -10,6 +10,7 @@ import pytest
 
 from knnclip.errors import KnnclipError
 from knnclip.store import Store
+from knnclip.store.archive import pack
 from knnclip.store.digests import DIGESTED
 
 from .samples import answers, batch, new_store
@@ -84,3 +85,38 @@ def test_a_flipped_bit_of_an_export_is_refused_where_it_changes_content(tmp_path
     with Store.open(tmp_path / "new") as store:
         assert store.verify() == []
         assert answers(store) == expected, damaged[1]
+
+
+def battered(whole, rng):
+    """Several pieces flipped, blanked or copied elsewhere; some files are cut as well."""
+    damaged = bytearray(whole)
+    for _ in range(rng.choice([1, 3, 20, 200])):
+        place, kind = rng.randrange(len(whole) - 64), rng.randrange(3)
+        if kind == 0:
+            damaged[place] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            damaged[place : place + 8] = bytes([rng.choice([0, 255])]) * 8
+        else:
+            other = rng.randrange(len(whole) - 64)
+            damaged[place : place + 64] = whole[other : other + 64]
+    return bytes(damaged[: rng.randrange(1, len(whole))] if rng.random() < 0.1 else damaged)
+
+
+@pytest.mark.parametrize("seed", range(FLIPS))
+def test_a_battered_database_in_a_sound_archive_is_refused_or_gives_the_same_answers(tmp_path, sound, seed):
+    whole, _, expected = sound
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "store.db").write_bytes(battered(whole, random.Random(seed)))
+    pack(tmp_path / "damaged" / "store.db", tmp_path / "file")
+    problems = found_in_store(tmp_path / "damaged")
+    assert not any("\n" in problem for problem in problems)
+    try:
+        Store.import_file(tmp_path / "new", tmp_path / "file")
+    except KnnclipError as error:
+        assert problems
+        assert "\n" not in str(error)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["damaged", "file"]
+        return
+    assert not problems
+    with Store.open(tmp_path / "new") as store:
+        assert answers(store) == expected
