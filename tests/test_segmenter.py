@@ -333,4 +333,4 @@ def test_a_new_store_has_its_settings_from_its_first_moment(tmp_path):
     with Segmenter.open(tmp_path / "s", min_area=100) as segmenter:
         assert segmenter.store.generation == 1
         assert segmenter.store.info().settings["preset"] == "builtin"
-        assert "min_area=100" in segmenter.store.info().settings["masks"]
+        assert '"min_area": ["100"]' in segmenter.store.info().settings["masks"]

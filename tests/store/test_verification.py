@@ -50,7 +50,7 @@ def test_a_damaged_page_is_found_or_explained(folder):
         stored = unit(1 * 100_000 + 7).astype("<f2").tobytes()
         file.seek(content.index(stored))
         file.write(bytes(len(stored)))
-    assert any("instance 8 has no embedding" in problem for problem in problems(folder))
+    assert any("embeddings: what is stored under instance_id 8 is not" in problem for problem in problems(folder))
 
 
 def test_a_damaged_cache_is_found_but_harmless(folder):
