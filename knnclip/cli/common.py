@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from knnclip.datasets import Dataset, Rejection
 
 EXIT_REJECTED = 3
+STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
+
+TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Bidirectional classes of Unicode that make text read in another order than it is in."""
+
 DEFAULT_STORE = Path("index_store/default")
 
 
@@ -53,6 +60,16 @@ ProtocolReportOption = Annotated[
     Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")
 ]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
+
+
+def printable(text: object) -> str:
+    """Text for a terminal: what would steer it, break the line or turn the direction of writing is shown as escapes."""
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in STEERING or unicodedata.bidirectional(letter) in TURNING
+        else letter
+        for letter in str(text)
+    )
 
 
 class Bar:
