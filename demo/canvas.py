@@ -5,6 +5,7 @@ A message has a ``kind``, by which ``static/workbench.js`` takes it. What comes 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from demo import payload, teaching
@@ -30,6 +31,8 @@ def open_upload(session: Session, data: Json) -> Json:
 @act()
 def open_example(session: Session, index: int) -> Json:
     """Opens one of the pictures that the app offers."""
+    if index >= len(session.options.examples):
+        raise UsageError(f"there is no example {index}; choose one of those shown")
     path = session.options.examples[index]
     teaching.open_picture(session, path, path.name)
     return payload.answer(session, with_picture=True) | {"text": f"opened {path.name}"}
@@ -113,7 +116,7 @@ def _whole(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise UsageError(f"expected a number from the page, found {value!r}; load the page again")
     return float(value)
 
