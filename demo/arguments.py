@@ -90,7 +90,7 @@ def _has_surrogates(text: str) -> bool:
 
 
 def _kind(value: object) -> str:
-    return {list: "a list", dict: "an object"}.get(type(value), "")
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def _description(hint: Any) -> str:  # noqa: ANN401

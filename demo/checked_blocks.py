@@ -32,7 +32,7 @@ class CheckedBlocks(gr.Blocks):
         assert function.fn is not None, "whatever is done is done in Python"
         try:
             check_count(function.fn, inputs, len(function.inputs))
-            self._claim_files([inputs, getattr(context.get("event_data"), "_data", None)], context.get("request"))
+            self._claim_files(inputs, getattr(context.get("event_data"), "_data", None), context.get("request"))
             if not function.preprocess:  # an endpoint: what is sent is what the act takes
                 check_arguments(function.fn, inputs)
             result: dict[str, Any] = await super().process_api(block_fn, inputs, *args, **context)
@@ -54,6 +54,8 @@ class CheckedBlocks(gr.Blocks):
         except Exception:
             raise UsageError("what was sent is not what this takes; choose it again, or load the page again") from None
 
-    def _claim_files(self, data: object, request: Any) -> None:  # noqa: ANN401
-        for path in named_paths(data):
+    def _claim_files(self, inputs: object, event: object, request: Any) -> None:  # noqa: ANN401
+        # What else an event says (the picture of a gallery that was clicked, say) nobody opens.
+        sent = [event["path"]] if isinstance(event, dict) and "path" in event else []
+        for path in (*named_paths(inputs), *sent):
             self._uploads.claim(path, client_of(dict(request.request.cookies)), request.session_hash)
