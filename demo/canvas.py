@@ -53,7 +53,7 @@ def draw(session: Session, data: Json) -> Json:
     elif "box" in data:
         mask = teaching.draw_box(session, _box(data["box"]))
     else:
-        mask = teaching.draw_strokes(session, _strokes(data.get("strokes")), _number(data.get("width")))
+        mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), _number(data.get("width")))
     hint = "click again for a larger region" if "point" in data else "draw again"
     return payload.drawn(mask) | {"text": f"type a name for what is marked, or {hint}"}
 
@@ -66,7 +66,9 @@ def teach(session: Session, data: Json) -> Json:
         raise UsageError("the page sent no list of segments; load it again")
     if segments:
         _check_version(session, data)
-    name = str(data.get("name"))
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise UsageError("the page sent no name; type one")
     teaching.teach(session, name, [_whole(segment) for segment in segments])
     return payload.answer(session, with_picture=False) | {"text": f"taught {name.strip()}", "clearName": True}
 
@@ -134,7 +136,8 @@ def _box(value: object) -> Box:
     return x0, y0, x1, y1
 
 
-def _strokes(value: object) -> list[list[tuple[float, float]]]:
+def checked_strokes(value: object) -> list[list[tuple[float, float]]]:
+    """A scribble of points from a client; ``UsageError`` if it is none, or too long."""
     if not isinstance(value, list) or not all(isinstance(stroke, list) for stroke in value):
         raise UsageError("expected a scribble from the page; draw it again")
     points = [point for stroke in value for point in stroke]

@@ -267,6 +267,8 @@ def _check_call(blocks: Any, path: str, body: dict[str, Any]) -> None:  # noqa: 
         known = not path.endswith("/join") and path.rstrip("/").rpartition("/")[2] in names
     else:
         known = isinstance(number, int) and not isinstance(number, bool) and number in blocks.fns
+        # A page ends its session by being closed, not by asking for it in the midst of its work.
+        known = known and all(event != "unload" for _, event in blocks.fns[number].targets)
     if not known:
         raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such endpoint")
     if trigger is not None and not isinstance(trigger, int):

@@ -68,6 +68,7 @@ class Sessions:
         """Asks the long work of all of them to end."""
         with self._lock:
             for session in self._sessions.values():
+                session.ended.set()
                 session.stop.set()
 
     def close(self) -> None:
