@@ -20,10 +20,13 @@ CACHE_S = 6 * 3600
 open and come back to it, and short enough that a server that runs for weeks does not fill its disk.
 """
 
-# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider.
+# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider. Errors are
+# told in one box at the lower edge: Gradio's stands over the tabs, and its mark over all that an act would change.
 CSS = """
 .gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
+.toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
+[data-testid="status-tracker"]:has(> .error) { display: none !important; }
 """
 
 
