@@ -63,7 +63,7 @@ def _held(session: Session, holds: Holds) -> Iterator[None]:
         if not session.work.acquire(blocking=False):
             raise UsageError("this session is at work already; wait for it, or stop it first")
         session.stop.clear()
-        if session.closed:
+        if session.ended.is_set():
             session.stop.set()
         try:
             yield

@@ -12,7 +12,7 @@ from typing import Any
 from gradio import FileData
 from gradio.events import api
 
-from demo import classes, payload, teaching
+from demo import canvas, classes, payload, teaching
 from demo.acts import Act, act
 from demo.evaluate import evaluate_chosen
 from demo.ingest import described, ingest_chosen
@@ -67,7 +67,7 @@ def draw_box(session: Session, x0: int, y0: int, x1: int, y1: int) -> Json:
 @act()
 def draw_strokes(session: Session, strokes: list[list[list[float]]], width_px: float) -> Json:
     """Find the object under lines through points (x, y) of the open picture, for /teach to teach next."""
-    return _drawn(teaching.draw_strokes(session, [[(x, y) for x, y in stroke] for stroke in strokes], width_px))
+    return _drawn(teaching.draw_strokes(session, canvas.checked_strokes(strokes), width_px))
 
 
 def _drawn(mask: Mask) -> Json:

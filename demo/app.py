@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -16,11 +16,11 @@ if str(ROOT) not in sys.path:  # run as a file, not as a module
     sys.path.insert(0, str(ROOT))
 
 SAMPLE = Path("index_store/demo")
-MAX_UPLOAD = "2gb"
-"""A zip file of a labelled data set: room for those that people share, and an end to what fills the disk."""
-
 LISTENERS_AT_ONCE = 8
 """Requests of one kind that are worked on at once: a slow picture must not block another session's clicks."""
+
+MAX_WAITING = 500
+"""Requests of one kind that wait; more are refused at once, for they would be answered long after anybody cares."""
 
 
 def main(
@@ -28,6 +28,7 @@ def main(
     store: Annotated[Path | None, typer.Option(help=f"Folder of the store; without it a sample in {SAMPLE}.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 7860,
+    allowed_host: Annotated[list[str], typer.Option(help="Name by which a proxy in front is asked for the app.")] = [],  # noqa: B006
     auth: Annotated[str | None, typer.Option(metavar="USER:PASS", help="Ask for this name and password.")] = None,
     data: Annotated[list[Path], typer.Option(help="Folder whose labelled data sets may be ingested.")] = [],  # noqa: B006
     private: Annotated[bool, typer.Option(help="A scratch copy of the store for each browser session.")] = False,
@@ -39,7 +40,8 @@ def main(
 
     try:
         user = _checked(host, auth, insecure)
-        _serve(preset, store, host, port, user, tuple(data), private, read_only)
+        _check_address(host, port)
+        _serve(preset, store, host, port, user, tuple(data), tuple(allowed_host), private, read_only)
     except KnnclipError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -47,6 +49,7 @@ def main(
 
 def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | None:
     """The name and password to ask for; ``UsageError`` if strangers could come in without."""
+    from demo.hosts import is_loopback
     from knnclip.errors import UsageError
 
     user = None
@@ -55,7 +58,7 @@ def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | N
         if not (name and colon and password):
             raise UsageError("--auth takes USER:PASS, both not empty")
         user = (name, password)
-    if user is None and not insecure and not _is_loopback(host):
+    if user is None and not insecure and not is_loopback(host):
         raise UsageError(
             f"--host {host} can be reached from other machines: give --auth USER:PASS, "
             "or --insecure if everybody may teach and forget"
@@ -63,11 +66,18 @@ def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | N
     return user
 
 
-def _is_loopback(host: str) -> bool:
+def _check_address(host: str, port: int) -> None:
+    """``UsageError`` if nothing can listen there, before anything is made: Gradio finds out last."""
+    from knnclip.errors import UsageError
+
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot listen on {host} port {port} ({reason}); give another --port or --host") from None
 
 
 def _serve(
@@ -77,6 +87,7 @@ def _serve(
     port: int,
     user: tuple[str, str] | None,
     data: tuple[Path, ...],
+    allowed: tuple[str, ...],
     private: bool,
     read_only: bool,
 ) -> None:
@@ -85,6 +96,7 @@ def _serve(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with process_folder() as scratch:
         # Gradio takes its folder from the environment when it is imported, by these modules.
+        from demo.hosts import Hosts
         from demo.page import build, launch_settings
         from demo.sample import example_pictures, make_sample
         from demo.session import Options
@@ -98,9 +110,9 @@ def _serve(
         sessions = Sessions(Options(store, preset, private, read_only, examples, data), scratch)
         try:
             page = build(sessions)
-            page.queue(default_concurrency_limit=LISTENERS_AT_ONCE)
+            page.queue(default_concurrency_limit=LISTENERS_AT_ONCE, max_size=MAX_WAITING)
             _, url, _ = page.launch(
-                server_name=host, server_port=port, auth=user, max_file_size=MAX_UPLOAD, **launch_settings()
+                server_name=host, server_port=port, auth=user, **launch_settings(sessions, Hosts.serving(host, allowed))
             )
             typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
             _wait_for_the_end()

@@ -5,6 +5,7 @@ A message has a ``kind``, by which ``static/workbench.js`` takes it. What comes 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from demo import payload, teaching
@@ -30,6 +31,8 @@ def open_upload(session: Session, data: Json) -> Json:
 @act()
 def open_example(session: Session, index: int) -> Json:
     """Opens one of the pictures that the app offers."""
+    if index >= len(session.options.examples):
+        raise UsageError(f"there is no example {index}; choose one of those shown")
     path = session.options.examples[index]
     teaching.open_picture(session, path, path.name)
     return payload.answer(session, with_picture=True) | {"text": f"opened {path.name}"}
@@ -50,7 +53,7 @@ def draw(session: Session, data: Json) -> Json:
     elif "box" in data:
         mask = teaching.draw_box(session, _box(data["box"]))
     else:
-        mask = teaching.draw_strokes(session, _strokes(data.get("strokes")), _number(data.get("width")))
+        mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), _number(data.get("width")))
     hint = "click again for a larger region" if "point" in data else "draw again"
     return payload.drawn(mask) | {"text": f"type a name for what is marked, or {hint}"}
 
@@ -63,7 +66,9 @@ def teach(session: Session, data: Json) -> Json:
         raise UsageError("the page sent no list of segments; load it again")
     if segments:
         _check_version(session, data)
-    name = str(data.get("name"))
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise UsageError("the page sent no name; type one")
     teaching.teach(session, name, [_whole(segment) for segment in segments])
     return payload.answer(session, with_picture=False) | {"text": f"taught {name.strip()}", "clearName": True}
 
@@ -113,7 +118,7 @@ def _whole(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise UsageError(f"expected a number from the page, found {value!r}; load the page again")
     return float(value)
 
@@ -131,7 +136,8 @@ def _box(value: object) -> Box:
     return x0, y0, x1, y1
 
 
-def _strokes(value: object) -> list[list[tuple[float, float]]]:
+def checked_strokes(value: object) -> list[list[tuple[float, float]]]:
+    """A scribble of points from a client; ``UsageError`` if it is none, or too long."""
     if not isinstance(value, list) or not all(isinstance(stroke, list) for stroke in value):
         raise UsageError("expected a scribble from the page; draw it again")
     points = [point for stroke in value for point in stroke]

@@ -14,6 +14,7 @@ from demo import pictures
 from demo.acts import act
 from demo.payload import crops, file_name
 from demo.session import Session
+from demo.trial import try_to_read
 from demo.uploads import errors_naming
 from knnclip.errors import UsageError
 from knnclip.output.colors import with_distinct_colors
@@ -72,6 +73,7 @@ def forget(session: Session, name: str, reason: str) -> int:
 def import_store(session: Session, file: Path, name: str) -> int:
     """Adds the instances of an exported store and returns how many were new; ``name`` is the client's for the file."""
     with errors_naming(file, name):
+        try_to_read("store", file, session.ended.is_set)
         return Store.import_file(session.segmenter.store.path, file)
 
 

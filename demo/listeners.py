@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import gradio as gr
 
 from demo.acts import Act
+from demo.arguments import check_arguments
 from demo.sessions import Sessions
 from knnclip.errors import KnnclipError
 
@@ -47,6 +48,7 @@ class Listeners:
         """``act`` with a request in place of its session; ``failed`` makes the answer of what went wrong, or raises.
 
         Gradio fills in arguments by their types, so the listener has the act's signature, the request's type first.
+        What a client sent is checked against the same types before the act sees it.
         """
         signature = inspect.signature(act, eval_str=True)
         request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
@@ -55,6 +57,7 @@ class Listeners:
         @functools.wraps(act)
         def listen(request: gr.Request, *args: Any) -> Any:  # noqa: ANN401 - whatever the act takes and gives
             try:
+                check_arguments(act, args)
                 return act(self._sessions.of(request.session_hash), *args)
             except Exception as error:  # nothing may reach the page but a message
                 return failed(message_of(error))

@@ -5,27 +5,36 @@ from __future__ import annotations
 from typing import Any, cast
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from demo import api, evaluate, ingest, teach, vocabulary
+from demo.checked_blocks import CheckedBlocks
+from demo.gate import Gate
+from demo.hosts import Hosts
 from demo.listeners import Listeners
-from demo.sessions import Sessions
+from demo.sessions import MAX_SESSIONS, Sessions
+from demo.uploads import MAX_UPLOAD_BYTES
 
 CACHE_S = 6 * 3600
 """Uploads and pictures that were shown are deleted after this, and when the app ends: longer than people leave a page
 open and come back to it, and short enough that a server that runs for weeks does not fill its disk.
 """
 
-# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider.
+# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider. Errors are
+# told in one box at the lower edge: Gradio's stands over the tabs, and its mark over all that an act would change.
 CSS = """
 .gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
+.toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
+[data-testid="status-tracker"]:has(> .error) { display: none !important; }
 """
 
 
 def build(sessions: Sessions) -> gr.Blocks:
     """The app, ready to be launched."""
     listeners = Listeners(sessions)
-    with gr.Blocks(title="knnclip", analytics_enabled=False, delete_cache=(CACHE_S, CACHE_S)) as page:
+    settings = {"title": "knnclip", "analytics_enabled": False, "delete_cache": (CACHE_S, CACHE_S)}
+    with CheckedBlocks(sessions.uploads, **settings) as page:
         api.build(listeners)  # first: Gradio names the listeners of the page after their functions, too
         gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", padding=True)
         with gr.Tab("Teach"):
@@ -44,9 +53,12 @@ def build(sessions: Sessions) -> gr.Blocks:
     return cast(gr.Blocks, page)
 
 
-def launch_settings() -> dict[str, Any]:
-    """What ``launch`` needs for a page that asks nothing of other machines."""
+def launch_settings(sessions: Sessions, hosts: Hosts) -> dict[str, Any]:
+    """What ``launch`` needs for a page that asks nothing of other machines, and is asked by its own clients alone."""
     return {
+        "app_kwargs": {"middleware": [Middleware(Gate, hosts=hosts, uploads=sessions.uploads)]},
+        "max_file_size": MAX_UPLOAD_BYTES,
+        "state_session_capacity": MAX_SESSIONS,
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         "css": CSS,
         "footer_links": [],

@@ -15,6 +15,7 @@ from demo.acts import act
 from demo.listeners import Listeners
 from demo.reporting import paragraph
 from demo.session import ChosenDataset, EvaluateState, IngestState, Session
+from demo.trial import try_to_read
 from demo.uploads import errors_naming, uploaded
 from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.archive import extract_zip
@@ -92,7 +93,9 @@ def open_zip(session: Session, file: Path, name: str) -> ChosenDataset:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
         with errors_naming(folder, name), errors_naming(file, name):
-            return ChosenDataset(open_dataset(extract_zip(file, folder)), f"{name}#{digest}", folder)
+            data = extract_zip(file, folder)
+            try_to_read("dataset", data, session.ended.is_set)
+            return ChosenDataset(open_dataset(data), f"{name}#{digest}", folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

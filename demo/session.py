@@ -119,8 +119,8 @@ class Session:
     options: Options
     lock: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Lock = field(default_factory=threading.Lock)
+    ended: threading.Event = field(default_factory=threading.Event)  # nobody waits for its answers any more
     stop: threading.Event = field(default_factory=threading.Event)  # asks the long work to end
-    closed: bool = False  # work that begins all the same ends at once
     # Begins at the time, so that a page that outlives its session takes the next one's messages for newer.
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1000))
     teach: TeachState = field(default_factory=TeachState)
@@ -137,7 +137,7 @@ class Session:
 
     def close(self) -> None:
         """Ends the work under way and drops what only this session had."""
-        self.closed = True
+        self.ended.set()
         self.stop.set()
         with self.work, self.lock:
             if self.options.private:

@@ -10,6 +10,7 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from demo.session import Options, Session
+from demo.uploads import Uploads
 from knnclip.history import History
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
@@ -32,6 +33,7 @@ class Sessions:
         ``scratch`` is a folder for what only this run needs; who made it removes it.
         """
         self.options = options
+        self.uploads = Uploads()
         self._scratch = scratch
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -60,11 +62,13 @@ class Sessions:
             session = self._sessions.pop(key or NAMELESS, None)
         if session is not None:
             session.close()
+        self.uploads.drop(key or NAMELESS)
 
     def stop_work(self) -> None:
         """Asks the long work of all of them to end."""
         with self._lock:
             for session in self._sessions.values():
+                session.ended.set()
                 session.stop.set()
 
     def close(self) -> None:

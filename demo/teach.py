@@ -11,8 +11,10 @@ import gradio as gr
 
 from demo import canvas, teaching
 from demo.acts import Act, act
+from demo.arguments import check_arguments
 from demo.listeners import Listeners, message_of
 from demo.payload import Json
+from demo.selection import chosen_index
 from demo.session import Session
 
 STATIC = Path(__file__).parent / "static"
@@ -68,7 +70,11 @@ def _asked_by_canvas(do: Act[[Json], Json]) -> Act[..., Any]:
     """An act on the data that came with an event of the canvas."""
 
     def listen(session: Session, event: gr.EventData) -> Json:
-        return answered(session, lambda: do(session, event._data))
+        def asked() -> Json:
+            check_arguments(do, [event._data])
+            return do(session, event._data)
+
+        return answered(session, asked)
 
     return Act(listen, holds="nothing")
 
@@ -95,9 +101,9 @@ def _no_session(message: str) -> Json:
 
 
 @act()
-def choose_example(session: Session, event: gr.SelectData) -> Json:
+def choose_example(session: Session, event: gr.EventData) -> Json:
     """Opens the example that was clicked."""
-    return answered(session, lambda: canvas.open_example(session, int(event.index)))
+    return answered(session, lambda: canvas.open_example(session, chosen_index(event)))
 
 
 @act()

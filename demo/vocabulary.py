@@ -13,6 +13,7 @@ from demo.acts import Act, act
 from demo.classes import INSTANCES_SHOWN, ORDERS, chosen_class
 from demo.listeners import Listeners
 from demo.reporting import paragraph
+from demo.selection import chosen_index
 from demo.session import Session
 from demo.uploads import uploaded
 from knnclip.errors import UsageError
@@ -128,11 +129,11 @@ def show(session: Session, name_filter: str, order: str) -> Shown:
 
 
 @act()
-def choose(session: Session, name_filter: str, order: str, event: gr.SelectData) -> Shown:
+def choose(session: Session, name_filter: str, order: str, event: gr.EventData) -> Shown:
     """Shows the class that was clicked whole."""
-    state = session.vocabulary
-    if 0 <= event.index < len(state.listed):
-        state.chosen, state.page = state.listed[event.index], 0
+    state, index = session.vocabulary, chosen_index(event)
+    if index < len(state.listed):
+        state.chosen, state.page = state.listed[index], 0
     return _shown(session, name_filter, order, fresh=True)
 
 

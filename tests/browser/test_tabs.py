@@ -179,3 +179,21 @@ def test_ingest_of_a_zip_can_be_stopped_and_goes_on(workbench, sample_data, tmp_
     panel.get_by_role("button", name="Ingest", exact=True).click()
     expect(page.locator("#ingest-result")).to_contain_text("had been stored before")
     expect(panel).to_contain_text("train_001.png")  # the table of the rejected
+
+
+@pytest.mark.parametrize("width", [1280, 390], ids=["wide", "phone"])
+def test_an_error_covers_neither_the_tabs_nor_what_they_show(open_page, private_app, screenshot, width):
+    workbench = open_page(private_app, viewport={"width": width, "height": 900})
+    workbench.wait_for_picture()
+    workbench.tab("Ingest")
+    page = workbench.page
+    panel = page.get_by_role("tabpanel").filter(has=page.locator("#ingest-chosen"))
+    for _ in range(3):
+        panel.get_by_role("button", name="Ingest", exact=True).click()
+        expect(page.get_by_test_id("toast-body")).to_contain_text("no data set is chosen")
+    screenshot(workbench, f"error_{width}")
+    assert page.get_by_text("Error", exact=True).count() == 1, "the box alone"
+    box = page.locator(".toast-wrap").bounding_box()
+    shown = [page.get_by_role("tablist").first, *panel.get_by_role("button").all()]
+    edges = [place["y"] + place["height"] for place in (item.bounding_box() for item in shown) if place]
+    assert box["y"] > max(edges)

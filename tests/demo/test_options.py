@@ -1,6 +1,7 @@
 """What the app is started with, and what it refuses to be started with."""
 
 import os
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -42,6 +43,19 @@ def test_a_store_that_cannot_be_opened_is_one_line(tmp_path):
     assert "nowhere" in refused(tmp_path, "--store", "nowhere", "--read-only")
 
 
+def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        message = refused(tmp_path, "--port", str(taken.getsockname()[1]))
+    assert "--port" in message
+    assert "in use" in message
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.name.invalid"])
+def test_an_address_that_is_not_this_machines_is_one_line(tmp_path, host):
+    assert "--host" in refused(tmp_path, "--insecure", "--host", host)
+
+
 def test_with_a_password_nothing_is_told_without_it(tmp_path):
     with served(tmp_path, "--store", "s", "--host", "0.0.0.0", "--auth", "ann:secret") as address:
         here = address.replace("0.0.0.0", "127.0.0.1")
@@ -55,7 +69,18 @@ def test_help_answers_at_once():
     before = os.times()
     done = subprocess.run([sys.executable, APP, "--help"], capture_output=True, text=True, check=True)
     after = os.times()
-    for option in ("preset", "store", "host", "port", "auth", "private", "read-only", "insecure", "data"):
+    for option in (
+        "preset",
+        "store",
+        "host",
+        "port",
+        "allowed-host",
+        "auth",
+        "private",
+        "read-only",
+        "insecure",
+        "data",
+    ):
         assert f"--{option}" in done.stdout
     # Time of the processor, which does not grow when the machine does other things as well.
     spent_s = after.children_user - before.children_user + after.children_system - before.children_system

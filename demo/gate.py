@@ -1,0 +1,299 @@
+"""What stands before Gradio: every request passes here, and goes on only if the app has a use for it.
+
+Gradio's routes are made for apps of all kinds: they fetch addresses for clients, and drop sessions for who names them.
+The routes that this app needs are listed; all others do not exist. A client is known by a cookie that it is given: what
+it uploads and the sessions that it names are its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import secrets
+import threading
+from collections import OrderedDict
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from gradio.route_utils import upload_fn
+from gradio.routes import file_upload_statuses
+from gradio.utils import get_upload_folder
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from demo.attempts import Attempts
+from demo.hosts import Hosts
+from demo.uploads import MAX_UPLOAD_BYTES, Uploads, uploads_folder
+from knnclip.errors import UsageError
+
+COOKIE = "knnclip-client"
+TOKEN = re.compile(r"[\w-]{22,64}", re.ASCII)
+"""Values of the cookie: 128 bits of chance make 22 characters."""
+
+SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
+"""Names of sessions; Gradio's pages and clients take some ten letters and digits, or those of a UUID."""
+
+MAX_BODY_BYTES = 4 * 2**20
+"""Of a request that is no upload: a scribble of 100,000 points has some 2 MB of JSON, all else far less."""
+
+MAX_SESSION_NAMES = 20_000
+"""Names of sessions whose client is remembered, some megabytes; the one named longest ago is forgotten first."""
+
+PAGE = re.compile(r"/")
+OPEN = re.compile(
+    r"/((assets|static|svelte)/.*|theme\.css|favicon\.ico|robots\.txt|manifest\.json|logout"
+    r"|gradio_api/(theme\.css|startup-events|login_check|user|app_id)/?)"
+)
+READS = re.compile(
+    r"/(config/?|gradio_api/(info/?|file=.*|upload_progress|queue/(data|status)|heartbeat/[^/]+|call/[^/]+/[^/]+))",
+    re.S,
+)
+LOGIN = re.compile(r"/login/?")
+CALLS = re.compile(r"/gradio_api/(queue/join|(run|call)/[^/]+/?)")
+ENDS = re.compile(r"/gradio_api/(cancel|reset/?)")
+UPLOAD = re.compile(r"/gradio_api/upload")
+COOKIE_PATHS = re.compile(r"/|/config/?|/login/?")
+
+KEPT = ("session_hash", "data", "event_data", "fn_index", "trigger_id")
+"""What of a call goes on to Gradio."""
+
+
+class RefusedError(Exception):
+    """A request that goes no further, with its status and one line that says why."""
+
+    def __init__(self, status: HTTPStatus, reason: str, *, wait_s: float = 0) -> None:
+        """``wait_s``: after how long it may be sent again."""
+        super().__init__(reason)
+        self.response = JSONResponse({"detail": reason}, status)
+        if wait_s > 0:
+            self.response.headers["Retry-After"] = str(math.ceil(wait_s))
+
+
+class Gate:
+    """ASGI middleware of one app."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Hosts, uploads: Uploads) -> None:
+        """Before ``app``; ``hosts`` is what it may be called, ``uploads`` where what it is sent is counted."""
+        self._app = app
+        self._hosts = hosts
+        self._uploads = uploads
+        self._attempts = Attempts()
+        self._owners = SessionOwners()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers the request, or passes it on."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return  # there are no web sockets here
+        request = Request(scope, receive)
+        if not client_of(request.cookies) and COOKIE_PATHS.fullmatch(request.url.path):
+            send = _giving_cookie(send)
+        try:
+            response = await self._answered(request, send)
+        except RefusedError as refused:
+            response = refused.response
+        except ClientDisconnect:
+            return
+        if response is not None:
+            await response(scope, receive, send)
+
+    async def _answered(self, request: Request, send: Send) -> Response | None:
+        """The answer of the gate itself, None where Gradio has answered."""
+        path, method = request.url.path, request.method
+        self._check_source(request, path)
+        if method in ("GET", "HEAD"):
+            if not (PAGE.fullmatch(path) or OPEN.fullmatch(path)):
+                if not READS.fullmatch(path):
+                    raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing here")
+                _check_login(request)
+                self._check_read(request, path)
+        elif method == "POST":
+            if LOGIN.fullmatch(path):
+                await self._login(request, send)
+                return None
+            _check_login(request)
+            if UPLOAD.fullmatch(path):
+                return await self._upload(request)
+            if not (CALLS.fullmatch(path) or ENDS.fullmatch(path)):
+                raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing here")
+            content = await self._checked_body(request, path)
+            await self._app(request.scope, _replayed(content, request.receive), send)
+            return None
+        else:
+            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, f"{method[:20]} is not taken here")
+        await self._app(request.scope, request.receive, send)
+        return None
+
+    def _check_source(self, request: Request, path: str) -> None:
+        """Whether the request comes from a page of this app, from a program, or from a person who typed its address."""
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if not self._hosts.serves(host):
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "the app is not served under this name; start it with --allowed-host NAME to do so",
+            )
+        if origin is not None and not self._hosts.is_own(origin, host):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
+        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not (
+            PAGE.fullmatch(path) and request.method in ("GET", "HEAD")
+        ):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
+
+    def _check_read(self, request: Request, path: str) -> None:
+        if path.startswith("/gradio_api/file="):
+            self._check_file(unquote(path.partition("=")[2]), client_of(request.cookies))
+        elif path.startswith("/gradio_api/heartbeat/"):
+            self._owners.check(path.rpartition("/")[2], client_of(request.cookies))
+        elif path == "/gradio_api/queue/data":
+            self._owners.check(request.query_params.get("session_hash"), client_of(request.cookies))
+
+    def _check_file(self, name: str, client: str) -> None:
+        """By the name alone, before anything is asked about it: it may be an address, or a path on another machine."""
+        path = Path(name)
+        inside = path.is_relative_to(get_upload_folder()) and ".." not in path.parts
+        if not inside or (path.is_relative_to(uploads_folder()) and not self._uploads.belongs(name, client)):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "there is no such file for you")
+
+    async def _login(self, request: Request, send: Send) -> None:
+        address = request.client.host if request.client else ""
+        if (wait_s := self._attempts.wait_s(address)) > 0:
+            reason = f"too many wrong passwords; try again in {math.ceil(wait_s)} s"
+            raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, reason, wait_s=wait_s)
+        self._attempts.begin(address)
+        content = await _read(request)
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
+                self._attempts.succeeded(address)
+            await send(message)
+
+        await self._app(request.scope, _replayed(content, request.receive), watched)
+
+    async def _upload(self, request: Request) -> Response:
+        """Gradio's own upload, into a folder of its own, if there is room for it."""
+        length = request.headers.get("content-length", "")
+        if not length.isascii() or not length.isdigit():
+            return PlainTextResponse("an upload says how long it is (Content-Length)", HTTPStatus.LENGTH_REQUIRED)
+        upload_id = request.query_params.get("upload_id")
+        try:
+            with self._uploads.receiving(client_of(request.cookies), int(length)) as folder:
+                paths, _, _ = await upload_fn(
+                    request, folder, MAX_UPLOAD_BYTES, upload_id, upload_progress=file_upload_statuses
+                )
+        except UsageError as error:
+            return PlainTextResponse(str(error), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except (MultiPartException, HTTPException, TypeError, AttributeError, KeyError, ValueError, OSError):
+            return PlainTextResponse("expected a form with files (multipart/form-data)", HTTPStatus.BAD_REQUEST)
+        request.app.get_blocks().upload_file_set.update(paths)  # to be deleted when they are old
+        return JSONResponse(paths)
+
+    async def _checked_body(self, request: Request, path: str) -> bytes:
+        """The body of a call with nothing in it but what Gradio shall see."""
+        try:
+            body = json.loads(await _read(request))
+        except (ValueError, RecursionError):
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "expected a JSON object") from None
+        if not isinstance(body, dict):
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "expected a JSON object")
+        if body.get("session_hash") is not None or path == "/gradio_api/queue/join":
+            self._owners.check(body.get("session_hash"), client_of(request.cookies))
+        if CALLS.fullmatch(path):
+            _check_call(request.app.get_blocks(), path, body)
+            body = {key: body[key] for key in KEPT if key in body}
+        return json.dumps(body).encode()
+
+
+class SessionOwners:
+    """Which client named a session first; nobody else can use it, or end it."""
+
+    def __init__(self) -> None:
+        """Without any."""
+        self._lock = threading.Lock()
+        self._clients: OrderedDict[str, str] = OrderedDict()
+
+    def check(self, session: object, client: str) -> None:
+        """``RefusedError`` unless the session is the client's, or nobody's so far, and the client's from now on."""
+        if not isinstance(session, str) or not SESSION.fullmatch(session):
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "session_hash: expected a name of letters and digits")
+        with self._lock:
+            owner = self._clients.setdefault(session, client)
+            self._clients.move_to_end(session)
+            if len(self._clients) > MAX_SESSION_NAMES:
+                self._clients.popitem(last=False)
+        if owner != client:
+            raise RefusedError(HTTPStatus.FORBIDDEN, "this session is somebody else's; load the page again")
+
+
+def client_of(cookies: dict[str, str]) -> str:
+    """The client that a request comes from by its cookies; empty for all those that have none."""
+    token = cookies.get(COOKIE, "")
+    return token if TOKEN.fullmatch(token) else ""
+
+
+def _giving_cookie(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            # Lax: a link from elsewhere opens the page as this client's, but no page elsewhere can use it.
+            cookie = f"{COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; SameSite=Lax"
+            MutableHeaders(scope=message).append("Set-Cookie", cookie)
+        await send(message)
+
+    return sending
+
+
+def _check_login(request: Request) -> None:
+    """As Gradio does, for all routes: of its own some ask for no login."""
+    app = request.app
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    if app.auth is not None and not any(request.cookies.get(name) in app.tokens for name in names):
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, "log in first")
+
+
+def _check_call(blocks: Any, path: str, body: dict[str, Any]) -> None:  # noqa: ANN401 - Gradio's
+    """Whether a call names something that there is, and brings a list of arguments."""
+    if not isinstance(body.get("data"), list):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "data: expected a list of arguments")
+    number, trigger = body.get("fn_index"), body.get("trigger_id")
+    if number is None:
+        names = {function.api_name for function in blocks.fns.values()}
+        known = not path.endswith("/join") and path.rstrip("/").rpartition("/")[2] in names
+    else:
+        known = isinstance(number, int) and not isinstance(number, bool) and number in blocks.fns
+        # A page ends its session by being closed, not by asking for it in the midst of its work.
+        known = known and all(event != "unload" for _, event in blocks.fns[number].targets)
+    if not known:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such endpoint")
+    if trigger is not None and not isinstance(trigger, int):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "trigger_id: expected the number of a component")
+
+
+async def _read(request: Request) -> bytes:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BODY_BYTES:
+            reason = f"a request has at most {MAX_BODY_BYTES // 2**20} MB; upload files instead"
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+    return bytes(content)
+
+
+def _replayed(content: bytes, receive: Receive) -> Receive:
+    """The body once more for Gradio, and then what else the client sends: that it is gone."""
+    sent = False
+
+    async def received() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return received

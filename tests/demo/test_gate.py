@@ -1,0 +1,376 @@
+"""Who may ask the app for what: names, origins, logins, sessions and uploads of clients, over the wire."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+
+import pytest
+from gradio_client import Client, handle_file
+
+from demo.api import ENDPOINTS
+from demo.attempts import FREE, LONGEST_WAIT_S, MAX_ADDRESSES, MAX_FAILURES, WINDOW_S, Attempts
+from demo.hosts import Hosts
+from tests.demo.server import served, started
+
+COOKIE = "knnclip-client=" + "A" * 22
+OTHER_COOKIE = "knnclip-client=" + "B" * 22
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The app with one store for all."""
+    with started(tmp_path_factory.mktemp("gate")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """The app with a password."""
+    with started(tmp_path_factory.mktemp("guarded"), "--auth", "ann:secret") as server:
+        yield server
+
+
+def ask(address, method, path, body=None, **headers):
+    """The status and text of an answer; what ``body`` is not yet bytes becomes JSON."""
+    connection = http.client.HTTPConnection(address.split("//")[1], timeout=60)
+    if body is not None and not isinstance(body, bytes):
+        body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"} | headers
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    with answer:
+        return answer.status, "" if path.startswith("/gradio_api/heartbeat") else answer.read().decode(errors="replace")
+
+
+def call(address, name, *data, cookie=COOKIE):
+    """What an endpoint answers: the event and its data."""
+    status, text = ask(address, "POST", f"/gradio_api/call/{name}", {"data": list(data)}, Cookie=cookie)
+    if status != 200:
+        return status, text
+    event = json.loads(text)["event_id"]
+    _, text = ask(address, "GET", f"/gradio_api/call/{name}/{event}", Cookie=cookie)
+    lines = [line for line in text.splitlines() if line and "heartbeat" not in line]
+    return lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))
+
+
+def upload(address, content=b"x", cookie=COOKIE, name="x.png", **headers):
+    """The answer to an upload."""
+    form = b'--b\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n%s\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie} | headers
+    return ask(address, "POST", "/gradio_api/upload", form % (name.encode(), content), **headers)
+
+
+@contextmanager
+def another_machine():
+    """A socket that stands for another machine; it keeps who has connected to it."""
+    connected = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.1)
+        done = threading.Event()
+
+        def accept():
+            while not done.is_set():
+                try:
+                    connection, _ = listening.accept()
+                except TimeoutError:
+                    continue
+                connected.append(connection.recv(100))
+                connection.close()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}", connected
+        finally:
+            time.sleep(0.3)
+            done.set()
+            thread.join()
+
+
+META = {"_type": "gradio.FileData"}
+ADDRESSES = ["http://{}/x.png", "HTTP://{}/x.png", "https://{}/x.png", "file://{}/x", "//{}/x", "ftp://{}/x"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("name", ["segment", "import", "ingest_zip", "rename", "teach"])
+def test_nothing_that_a_client_sends_reaches_another_machine(app, name, address):
+    with another_machine() as (machine, connected):
+        url = address.format(machine)
+        file = {"path": url, "url": url, "orig_name": "x.png", "meta": META}
+        arguments = {"ingest_zip": (file, []), "rename": ("car", file), "teach": ("x", [[file]])}.get(name, (file,))
+        event, data = call(app.address, name, *arguments)
+        assert event == "error"
+        assert "not uploaded" in data["error"]
+    assert connected == []
+
+
+def test_not_even_by_the_address_beside_an_own_upload(app):
+    with another_machine() as (machine, connected):
+        (path,) = json.loads(upload(app.address)[1])
+        event, data = call(app.address, "segment", {"path": path, "url": f"http://{machine}/x.png", "meta": META})
+        assert event == "error"
+        assert "not an image" in data["error"]
+    assert connected == []
+
+
+@pytest.mark.parametrize("route", ["file=", "proxy=", "file/", "custom_component/x/client/x/"])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_route_fetches_an_address(app, route, address):
+    with another_machine() as (machine, connected):
+        status, _ = ask(app.address, "GET", f"/gradio_api/{route}{address.format(machine)}", Cookie=COOKIE)
+        assert status in (403, 404)
+    assert connected == []
+
+
+def test_components_and_events_of_the_page_do_not_fetch_either(app):
+    config = json.loads(ask(app.address, "GET", "/config", Cookie=COOKIE)[1])
+    with another_machine() as (machine, connected):
+        file = {"path": f"http://{machine}/x.zip", "url": f"http://{machine}/x.zip", "meta": META}
+        for listener in config["dependencies"]:
+            body = {
+                "data": [file] * len(listener["inputs"]), "event_data": file, "fn_index": listener["id"],
+                "trigger_id": None, "session_hash": "fetching",
+            }  # fmt: skip
+            ask(app.address, "POST", "/gradio_api/queue/join", body, Cookie=COOKIE)
+        # One that works comes after all those before it.
+        assert call(app.address, "classes")[0] == "complete"
+    assert connected == []
+
+
+def test_an_upload_is_opened_by_its_client_alone(app, tmp_path):
+    picture = next((app.log.parent / "index_store/demo/data/val/images").iterdir())
+    (path,) = json.loads(upload(app.address, picture.read_bytes())[1])
+    file = {"path": path, "orig_name": "mine.png", "meta": META}
+    for cookie in (OTHER_COOKIE, ""):
+        event, data = call(app.address, "segment", file, cookie=cookie)
+        assert (event, "not uploaded" in data["error"]) == ("error", True)
+        assert ask(app.address, "GET", f"/gradio_api/file={path}", Cookie=cookie)[0] == 403
+    assert ask(app.address, "GET", f"/gradio_api/file={path}", Cookie=COOKIE)[0] == 200
+    assert call(app.address, "segment", file)[0] == "complete"
+    assert path != json.loads(upload(app.address, picture.read_bytes())[1])[0], "each upload has a path of its own"
+
+
+def test_what_the_server_hands_out_is_no_upload(app):
+    client = Client(app.address, verbose=False, download_files=False)
+    exported = client.predict(api_name="/export")["path"]
+    event, data = call(app.address, "import", {"path": exported, "meta": META})
+    assert (event, "not uploaded" in data["error"]) == ("error", True)
+
+
+FOREIGN = [
+    {"Host": "evil.example", "Origin": "http://evil.example"},
+    {"Host": "evil.example:7860"},
+    {"Host": ""},
+    {"Host": "localhost.evil.example"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://[:::"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_a_foreign_page_can_neither_change_nor_read_nor_upload_anything(app, headers):
+    body = {"data": ["tree"]}
+    for method, path, sent in (
+        ("POST", "/gradio_api/call/forget", body),
+        ("POST", "/gradio_api/run/forget", body),
+        ("POST", "/gradio_api/queue/join", {"data": ["tree"], "fn_index": 12, "session_hash": "foreign"}),
+        ("POST", "/gradio_api/upload", b""),
+        ("GET", "/config", None),
+        ("GET", "/gradio_api/heartbeat/foreign", None),
+    ):
+        status, text = ask(app.address, method, path, sent, Cookie=COOKIE, **headers)
+        assert status == 403, path
+        assert len(text.splitlines()) <= 1
+    assert upload(app.address, **headers)[0] == 403
+    event, (found,) = call(app.address, "classes")
+    assert (event, "tree" in {info["name"] for info in found}) == ("complete", True)
+
+
+def test_its_own_pages_and_programs_are_served(app):
+    port = app.address.rpartition(":")[2]
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", "localhost:9999"):
+        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        assert ask(app.address, "GET", "/config", **headers)[0] == 200
+    assert ask(app.address, "GET", "/", **{"Sec-Fetch-Site": "cross-site"})[0] == 200, "a link from elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "served", "refused"),
+    [
+        ("127.0.0.1", (), ["127.0.0.1", "localhost:80", "127.9.9.9", "[::1]"], ["192.168.1.5", "demo.example.org", ""]),
+        ("0.0.0.0", (), ["192.168.1.5:7860", "[fe80::1]:7860", socket.gethostname()], ["demo.example.org", "0x7f.1"]),
+        ("192.168.1.5", (), ["192.168.1.5", "localhost"], ["192.168.1.6"]),
+        ("box.local", ("Demo.Example.Org",), ["box.local", "demo.example.org", "demo.example.org."], ["example.org"]),
+    ],
+)
+def test_the_names_that_an_app_is_served_under(host, allowed, served, refused):
+    hosts = Hosts.serving(host, allowed)
+    assert [name for name in (*served, *refused) if hosts.serves(name)] == served
+
+
+def test_a_page_that_came_through_a_proxy_is_an_own_one():
+    hosts = Hosts.serving("127.0.0.1", ["demo.example.org"])
+    assert hosts.is_own("https://demo.example.org", "127.0.0.1:7860")
+    assert hosts.is_own("https://demo.example.org", "demo.example.org")
+    assert not hosts.is_own("https://evil.example", "127.0.0.1:7860")
+    assert not hosts.is_own("http://localhost:3000", "localhost:7860")
+
+
+def test_a_proxy_is_served_under_its_name(tmp_path):
+    with served(tmp_path, "--store", "s", "--allowed-host", "demo.example.org") as address:
+        assert ask(address, "GET", "/config", Host="demo.example.org")[0] == 200
+        assert ask(address, "GET", "/config", Host="other.example.org")[0] == 403
+
+
+def test_no_session_is_used_or_ended_by_another_client(app):
+    name = uuid.uuid4().hex
+    body = {"data": [], "fn_index": 6, "session_hash": name}
+    assert ask(app.address, "POST", "/gradio_api/queue/join", body, Cookie=COOKIE)[0] == 200
+    for method, path, sent in (
+        ("POST", "/gradio_api/queue/join", body),
+        ("POST", "/gradio_api/run/undo", {"data": [], "session_hash": name}),
+        ("POST", "/gradio_api/cancel", {"session_hash": name, "fn_index": 6, "event_id": "x"}),
+        ("GET", f"/gradio_api/queue/data?session_hash={name}", None),
+        ("GET", f"/gradio_api/heartbeat/{name}", None),
+    ):
+        status, text = ask(app.address, method, path, sent, Cookie=OTHER_COOKIE)
+        assert (status, "somebody else's" in text) in ((403, True), (403, False)), path
+
+
+EVERY_ROUTE = [
+    ("GET", "/config"), ("GET", "/gradio_api/info"), ("GET", "/gradio_api/heartbeat/x"), ("POST", "/gradio_api/upload"),
+    ("GET", "/gradio_api/queue/data?session_hash=x"), ("GET", "/gradio_api/file=x"),
+    ("POST", "/gradio_api/queue/join"), ("POST", "/gradio_api/call/classes"), ("GET", "/gradio_api/call/classes/x"),
+    ("POST", "/gradio_api/run/classes"), ("POST", "/gradio_api/cancel"), ("POST", "/gradio_api/reset"),
+    ("GET", "/gradio_api/upload_progress?upload_id=x"), ("POST", "/gradio_api/stream/x"),
+    ("POST", "/gradio_api/stream/x/close"), ("GET", "/gradio_api/stream/x/1/1/playlist.m3u8"),
+    ("POST", "/gradio_api/component_server"), ("POST", "/gradio_api/process_recording"),
+    ("GET", "/gradio_api/deep_link?session_hash=x"), ("GET", "/gradio_api/run-history/buckets"),
+    ("POST", "/gradio_api/run-history/connect"), ("POST", "/gradio_api/vibe-edit"), ("GET", "/monitoring/summary"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY_ROUTE, ids=str)
+def test_with_a_password_no_route_does_anything_without_a_login(guarded, method, path):
+    status, text = ask(guarded.address, method, path, {"data": [], "session_hash": "x"} if method == "POST" else None)
+    assert status in (401, 404)
+    assert "data" not in text
+    assert len(text.splitlines()) <= 1
+
+
+def log_in(address, password):
+    form = f"username=ann&password={password}".encode()
+    return ask(address, "POST", "/login", form, **{"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def test_guessing_is_slowed_down(guarded):
+    assert log_in(guarded.address, "secret")[0] == 200
+    answers = [log_in(guarded.address, f"guess{number}")[0] for number in range(FREE + 2)]
+    assert answers == [*[400] * FREE, 429, 429]
+    status, text = log_in(guarded.address, "secret")
+    assert (status, "try again in" in text) == (429, True)
+    time.sleep(1.2)
+    assert log_in(guarded.address, "secret")[0] == 200
+    assert log_in(guarded.address, "wrong")[0] == 400, "who knew it begins anew"
+
+
+def test_waiting_grows_to_a_limit_and_memory_does_not():
+    now_s = 0.0
+    attempts = Attempts(lambda: now_s)
+    for _ in range(40):
+        now_s += attempts.wait_s("10.0.0.1")
+        attempts.begin("10.0.0.1")
+    assert attempts.wait_s("10.0.0.1") == LONGEST_WAIT_S
+    assert attempts.wait_s("10.0.0.2") == 0
+    now_s += WINDOW_S
+    for number in range(FREE):
+        attempts.begin(f"2001:db8::{number:x}")
+    assert attempts.wait_s("2001:db8::ffff") > 0, "all of a /64 is one"
+    for number in range(MAX_FAILURES):
+        attempts.begin(f"10.1.{number}.1")
+    assert attempts.wait_s("10.9.9.9") == pytest.approx(WINDOW_S), "too many addresses make all wait"
+    for number in range(MAX_ADDRESSES + 50):
+        attempts.begin(str(number))
+    assert len(attempts._by_address) == MAX_ADDRESSES
+
+
+def test_an_upload_too_large_is_refused_before_it_is_read(app):
+    status, text = upload(app.address, **{"Content-Length": str(3 * 2**30)})
+    assert (status, "at most 2 GB" in text, len(text.splitlines())) == (413, True, 1)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"data": 5}', b"[" * 100_000, b"{" * 9, b"\xff", b"9" * 5000]
+)
+@pytest.mark.parametrize("path", ["queue/join", "call/classes", "run/classes", "cancel"])
+def test_a_body_that_is_no_call_is_one_line(app, path, body):
+    before = app.log.read_text()
+    status, text = ask(app.address, "POST", f"/gradio_api/{path}", body, Cookie=COOKIE)
+    assert status in (400, 404, 422)
+    assert len(text.splitlines()) == 1
+    assert app.log.read_text() == before
+
+
+def test_a_body_without_end_is_refused(app):
+    status, text = ask(app.address, "POST", "/gradio_api/call/classes", {"data": ["x" * 5 * 2**20]}, Cookie=COOKIE)
+    assert (status, "upload files instead" in text) == (413, True)
+
+
+WRONG = [
+    None, True, 1.5, float("nan"), float("inf"), -1, 2**63, 10**400, "", "x", "\ud800", "x" * 20_000, "\0", "../../etc",
+    [], [None], [[]], [[[]]], [[[1, 2, 3]]], [[["x", 1]]], [1.5], ["\ud800"], {}, {"path": None}, {"path": 5},
+    {"path": "x"}, {"path": ["x"], "meta": META}, {"path": "x", "meta": META}, {"a": {"path": "/etc/passwd"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_wrong_arguments_are_one_line_that_says_what_was_expected(app, name):
+    """With everything that is not what it should be, in every place, and with too few and too many."""
+    before = app.log.read_text()
+    client = Client(app.address, verbose=False)
+    parameters = client.view_api(return_format="dict", print_info=False)["named_endpoints"][f"/{name}"]["parameters"]
+    right = {"str": "nothing", "int": 1, "float": 1.0, "list[int]": [], "list[str]": [], "list[list[list[float]]]": []}
+    usual = [right.get(parameter["python_type"]["type"]) for parameter in parameters]
+    tried = [[*usual, "more"], [*usual, None, None]] + ([usual[:-1], []] if usual else [])
+    tried += [[*usual[:place], wrong, *usual[place + 1 :]] for place in range(len(usual)) for wrong in WRONG]
+    for arguments in tried:
+        event, data = call(app.address, name, *arguments)
+        assert event == "error", arguments
+        assert data["error"], arguments
+        assert len(data["error"].splitlines()) == 1
+        assert len(data["error"]) < 400
+        assert "the server failed" not in data["error"], arguments
+        assert str(app.temporary) not in data["error"]
+    assert call(app.address, "classes")[0] == "complete"
+    assert app.log.read_text() == before, "nothing is in the log"
+
+
+def test_wrong_data_to_the_page_is_no_traceback(app):
+    before = app.log.read_text()
+    config = json.loads(ask(app.address, "GET", "/config", Cookie=COOKIE)[1])
+    for listener in config["dependencies"]:
+        if listener["api_visibility"] == "public":
+            continue
+        for wrong in (None, 5, float("nan"), "\ud800", [], [[{}]], {"index": "x"}, {"index": 10**30}, {"name": {}}):
+            count = len(listener["inputs"])
+            for data in ([wrong] * count, [], [wrong] * (count + 1)):
+                body = {"data": data, "event_data": wrong, "fn_index": listener["id"], "session_hash": "wrong-data"}
+                status, text = ask(app.address, "POST", "/gradio_api/queue/join", body, Cookie=COOKIE)
+                assert status == 200 or len(text.splitlines()) == 1
+    assert call(app.address, "classes")[0] == "complete"
+    time.sleep(1)
+    assert app.log.read_text() == before, "nothing is in the log"
+
+
+def test_the_client_of_the_readme_works_with_a_password(guarded):
+    time.sleep(2)  # whoever guessed before must wait
+    client = Client(guarded.address, auth=("ann", "secret"), verbose=False)
+    picture = next((guarded.log.parent / "index_store/demo/data/val/images").iterdir())
+    assert client.predict(handle_file(str(picture)), api_name="/segment")["segments"]
