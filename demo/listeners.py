@@ -6,13 +6,17 @@ import functools
 import html
 import inspect
 import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from demo.acts import Act
 from demo.arguments import check_arguments
+from demo.session import Options
 from demo.sessions import Sessions
 from knnclip.errors import KnnclipError
 
@@ -60,16 +64,30 @@ class Listeners:
                 check_arguments(act, args)
                 return act(self._sessions.of(request.session_hash), *args)
             except Exception as error:  # nothing may reach the page but a message
-                return failed(message_of(error))
+                return failed(message_of(error, self.options))
 
         listen.__dict__["__signature__"] = signature.replace(parameters=parameters)
         listen.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return listen
 
 
-def message_of(error: Exception) -> str:
-    """What people are told of an error: its own words if they are meant for people, else that it is in the log."""
+def message_of(error: Exception, options: Options | None = None) -> str:
+    """What people are told of an error: its own words if they are meant for people, else that it is in the log.
+
+    Where the server keeps things, as far as ``options`` tell, is left out; what is kept there has its name still.
+    """
     if isinstance(error, KnnclipError):
-        return str(error)
+        text = " ".join(str(error).split())
+        # The longest first: one may lie in another.
+        for folder in sorted(_folders(options), key=len, reverse=True):
+            text = text.replace(f"{folder}{os.sep}", "")
+        return text
     logging.getLogger(__name__).error("a request failed", exc_info=error)
     return FAILED
+
+
+def _folders(options: Options | None) -> set[str]:
+    """The folders that hold what the server works with, as paths are written that begin with them."""
+    inside = [Path(get_upload_folder())] + ([options.store, *options.data_roots] if options is not None else [])
+    folders = {parent for path in inside for parent in (path.parent, path.resolve().parent)}
+    return {str(folder) for folder in folders if folder.name}

@@ -85,7 +85,7 @@ def answered(session: Session, do: Callable[[], Json]) -> Json:
     try:
         message = do()
     except Exception as error:  # the page waits for an answer, whatever happens here
-        message = {"kind": "error", "text": message_of(error)}
+        message = {"kind": "error", "text": message_of(error, session.options)}
     return message | {
         "seq": next(session.sequence),
         "names": [info.name for info in session.segmenter.store.vocabulary()],

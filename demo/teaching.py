@@ -102,6 +102,7 @@ def draw_box(session: Session, box_xyxy: Box) -> Mask:
 @act()
 def draw_strokes(session: Session, strokes: Sequence[Stroke], width_px: float) -> Mask:
     """Finds the object under a scribble; it is what ``teach`` teaches next. ``MaskError`` if there is none."""
+    width_px = min(width_px, LONGEST_PX)  # which covers every picture
     session.teach.drawn = session.segmenter.mask_from_strokes(picture_of(session).analysis, strokes, width_px)
     return session.teach.drawn
 

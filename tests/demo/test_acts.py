@@ -211,6 +211,15 @@ def test_an_error_is_a_message_and_what_nobody_expected_is_in_the_log(sessions_o
     assert len(message_of(RuntimeError("many\nlines")).splitlines()) == 1
 
 
+def test_a_message_does_not_tell_where_the_server_keeps_things(sessions_of, tmp_path):
+    options = sessions_of(private=True).options
+    for folder in (options.store, tmp_path / "session-1" / "store", options.data_roots[0] / "val"):
+        text = message_of(UsageError(f"{folder}/x is damaged\nand {folder} too"), options)
+        assert not any(str(parent) in text for parent in (tmp_path, options.data_roots[0].parent))
+        assert folder.name in text
+        assert len(text.splitlines()) == 1
+
+
 def test_a_listener_has_the_types_of_its_act(sessions_of):
     listen = Listeners(sessions_of()).for_client(broken)
     parameters = inspect.signature(listen).parameters
