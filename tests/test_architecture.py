@@ -21,7 +21,7 @@ ROOMS = {
     "store": (),
     "decision": (),
     "datasets": (),
-    "metrics": (),
+    "metrics": ("datasets",),
     "presets": ("parts", "decision"),
     "catalogue": ("parts", "networks", "masks", "encoders", "presets"),
     "analysis": ("parts", "decision"),

@@ -95,13 +95,19 @@ class Bar:
         self._bar.update(self._task, rate=f"{speed:.1f} {self._unit}/s" if speed else "")
 
 
+def visible(text: str) -> str:
+    """Text on one line of a terminal: line breaks are blanks, control characters, which could steer it, are escaped."""
+    line = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in line)
+
+
 def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Dataset:
     """A labelled data set; where its format was recognised, what was seen is told on standard error."""
     from knnclip.datasets import open_dataset
 
     dataset = open_dataset(directory, data_format, ignore=ignore)
     if data_format == "auto":
-        typer.echo(f"{directory}: {dataset.summary}", err=True)
+        typer.echo(visible(f"{directory}: {dataset.summary}"), err=True)
     return dataset
 
 
@@ -116,5 +122,6 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     if not rejected:
         return
     first = rejected[0]
-    typer.echo(f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}", err=True)
+    about = f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}"
+    typer.echo(visible(about), err=True)
     raise typer.Exit(EXIT_REJECTED)

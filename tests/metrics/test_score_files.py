@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Pil
 from pycocotools import mask as coco
 
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
 from knnclip.metrics.instances import score_instances
 from knnclip.metrics.score_files import score_semantic_files
 from tests.end_to_end.command import run
@@ -101,7 +101,7 @@ def test_panoptic_files(panoptic):
         (lambda c: c["annotations"][0]["segments_info"].pop(), "pixels of segment 300"),
         (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=3), "category 3"),
         (lambda c: c["annotations"][0].update(file_name="none.png"), "none.png: cannot be opened"),
-        (lambda c: c.pop("annotations"), "has no list 'annotations'"),
+        (lambda c: c.pop("annotations"), "has no 'annotations'"),
     ],
 )
 def test_panoptic_files_that_do_not_fit_are_errors(panoptic, spoil, message):
@@ -161,5 +161,5 @@ def test_instances():
     ],
 )
 def test_instances_that_cannot_be_scored_are_errors(truth, results, message):
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(InputError, match=message):
         score_instances(truth, results)
