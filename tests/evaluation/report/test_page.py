@@ -39,3 +39,29 @@ def test_names_are_text_wherever_they_stand(tmp_path):
 def test_a_mean_of_runs_leaves_out_what_is_not_defined():
     runs = [[{"shots": ALL, "miou": 0.2, "instances": 4}], [{"shots": ALL, "miou": None, "instances": 5}]]
     assert page.means(SHOTS, runs) == [{"shots": 0, "miou": 0.2, "instances": 4.5}]
+
+
+HEAD = {"protocol": {"val": "v", "train": ["t"]}, "run": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [], 3, {}, {**HEAD, "protocol": []}, HEAD, {**HEAD, "seeds": None}, {**HEAD, "seeds": [3]},
+        {**HEAD, "seeds": [[{"shots": 1}]]},
+        {**HEAD, "seeds": [[{"shots": 1, "miou": float("inf"), "instances": float("inf")}]]},
+    ],
+)  # fmt: skip
+def test_results_that_were_edited_are_one_line_with_their_file(tmp_path, content):
+    (tmp_path / "shots.json").write_text(json.dumps(content))
+    with pytest.raises(KnnclipError, match=r"shots\.json") as error:
+        write_page(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_page_shows_no_picture_from_elsewhere(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"x")
+    folder = tmp_path / "report"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="outside the folder"):
+        page._pictures(folder, [{"file": "../secret.png", "kind": "worst", "title": "", "caption": ""}])
