@@ -63,6 +63,8 @@ def _held(session: Session, holds: Holds) -> Iterator[None]:
         if not session.work.acquire(blocking=False):
             raise UsageError("this session is at work already; wait for it, or stop it first")
         session.stop.clear()
+        if session.closed:
+            session.stop.set()
         try:
             yield
         finally:

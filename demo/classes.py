@@ -133,7 +133,7 @@ def class_pictures(session: Session, classes: list[ClassInfo]) -> list[tuple[str
     shown = []
     for info in classes:
         crop = by_instance.get(examples.get(info.class_id, 0))
-        picture = swatch(colors[info.class_id]) if crop is None else pictures.photograph(crop)
+        picture = swatch(colors.get(info.class_id, info.color)) if crop is None else pictures.photograph(crop)
         shown.append((picture, f"{info.name} · {held[info.class_id].instances:,}"))
     return shown
 

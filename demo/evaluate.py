@@ -82,6 +82,7 @@ def evaluate_chosen(session: Session, chosen: ChosenDataset, progress: Progress 
     """Runs the evaluation of a session until it is done or stopped."""
 
     def outcomes() -> Iterator[Outcome]:
+        progress.start(len(chosen.dataset.samples))
         for outcome in judge_images(session.segmenter, chosen.dataset, chosen.dataset.samples):
             yield outcome
             progress.advance()
@@ -95,7 +96,7 @@ def remember(session: Session, chosen: ChosenDataset, scores: Scores) -> tuple[P
     """Keeps an evaluation to compare the next one with; the picture that is shown for it comes along, as it is."""
     image = _first_readable(chosen)
     segmentation = session.segmenter.segment(image)
-    vocabulary = with_distinct_colors(session.segmenter.store.vocabulary())
+    vocabulary = with_distinct_colors(segmentation.vocabulary)
     answer = overlay(image, segmentation, vocabulary)[: image.shape[0]]  # without its legend, to lie on one another
     session.evaluate.last = PastEvaluation(chosen.identity, scores, answer)
     return session.evaluate.last, image

@@ -32,4 +32,4 @@ def make_sample(folder: Path, preset: str | None) -> Path:
 def example_pictures(folder: Path) -> tuple[Path, ...]:
     """A few pictures that the sample store has not seen."""
     pictures = sorted((folder / "data" / "val" / "images").iterdir())
-    return tuple(path for path in pictures if path.suffix in IMAGE_SUFFIXES)[:EXAMPLES]
+    return tuple(path for path in pictures if path.suffix.lower() in IMAGE_SUFFIXES)[:EXAMPLES]

@@ -120,6 +120,7 @@ class Session:
     lock: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)  # asks the long work to end
+    closed: bool = False  # work that begins all the same ends at once
     # Begins at the time, so that a page that outlives its session takes the next one's messages for newer.
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1000))
     teach: TeachState = field(default_factory=TeachState)
@@ -136,6 +137,7 @@ class Session:
 
     def close(self) -> None:
         """Ends the work under way and drops what only this session had."""
+        self.closed = True
         self.stop.set()
         with self.work, self.lock:
             if self.options.private:

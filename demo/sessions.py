@@ -87,5 +87,5 @@ class Sessions:
         segmenter = self._shared
         if options.private:
             Store.import_file(folder / "store", self._beginning)
-            segmenter = Segmenter.open(folder / "store", read_only=options.read_only)
+            segmenter = self._shared.over(Store.open(folder / "store", read_only=options.read_only))
         return Session(segmenter, History(segmenter.store), folder, downloads, options)

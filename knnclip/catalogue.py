@@ -163,6 +163,7 @@ class PartOverrides:
 
         What was the same part for several roles stays the same part, so that it is made once.
         """
+        preset = _with_absolute_paths(preset)
         masks, encoder = self.masks or preset.masks, self.encoder or preset.encoder
         classifier = self.classifier or preset.classifier
         changed = {masks: masks}
@@ -190,16 +191,27 @@ def _takes_prompts(masks: PartSpec) -> bool:
     return PromptableGenerator in card_of(masks, MaskGenerator).roles
 
 
-def to_settings(preset: Preset) -> dict[str, str]:
-    """What a store remembers of its preset: the name, and the parts as JSON with absolute paths."""
+def _with_absolute_paths(preset: Preset) -> Preset:
+    """The preset as a person in the current folder would write it, so that a file named in two ways is one part."""
 
     def absolute(spec: PartSpec, role: type) -> PartSpec:
         return card_of(spec, role).absolute(spec)
 
-    encoder = EncoderSpec(tuple((weight, absolute(part, Encoder)) for weight, part in preset.encoder.terms))
-    specs: dict[str, PartSpec | EncoderSpec] = {"masks": absolute(preset.masks, MaskGenerator), "encoder": encoder}
+    return replace(
+        preset,
+        masks=absolute(preset.masks, MaskGenerator),
+        promptable=absolute(preset.promptable, PromptableGenerator),
+        encoder=EncoderSpec(tuple((weight, absolute(part, Encoder)) for weight, part in preset.encoder.terms)),
+        classifier=None if preset.classifier is None else absolute(preset.classifier, ZeroShotClassifier),
+    )
+
+
+def to_settings(preset: Preset) -> dict[str, str]:
+    """What a store remembers of its preset: the name, and the parts as JSON with absolute paths."""
+    preset = _with_absolute_paths(preset)
+    specs: dict[str, PartSpec | EncoderSpec] = {"masks": preset.masks, "encoder": preset.encoder}
     if preset.classifier is not None:
-        specs["classifier"] = absolute(preset.classifier, ZeroShotClassifier)
+        specs["classifier"] = preset.classifier
     return {"preset": preset.name} | {name: json.dumps(spec.to_json()) for name, spec in specs.items()}
 
 
@@ -222,4 +234,7 @@ def _remembered(kind: type[Spec], text: str) -> Spec:
     try:
         return kind.from_json(json.loads(text))
     except ValueError as error:
-        raise StoreError(f"the store remembers a part as {text!r}, which is not the JSON of one ({error})") from error
+        raise StoreError(
+            f"the store remembers a part as {text!r}, which is not the JSON of one ({error}); another version "
+            "of knnclip made it: make a new store of the data"
+        ) from error

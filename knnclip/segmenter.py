@@ -154,6 +154,14 @@ class Segmenter:
         parts = FrozenParts(self.generator, self.promptable, self.encoder, self.classifier)
         return Segmenter(self.store, preset, parts, owns_store=False)
 
+    def over(self, store: Store) -> Segmenter:
+        """The same parts and settings over another store, which is the new segmenter's own; nothing is loaded again.
+
+        ``StoreError`` if the store is of another encoder.
+        """
+        parts = FrozenParts(self.generator, self.promptable, self.encoder, self.classifier)
+        return Segmenter(store, self.preset, parts)
+
     def __enter__(self) -> Segmenter:
         return self
 
@@ -215,7 +223,7 @@ class Segmenter:
         assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, self.preset.assembly)
         stored = view.evidence(shown_instances(assembly.pieces, neighbors))
         segments = explain(assembly.pieces, neighbors, stored, view.vocabulary)
-        return Segmentation(assembly.semantic, assembly.panoptic, assembly.confidence, segments)
+        return Segmentation(assembly.semantic, assembly.panoptic, assembly.confidence, segments, view.vocabulary)
 
     def beliefs(
         self, view: View, embeddings: Float32, descriptions: Float32 | None, settings: Sequence[Preset]

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import MaskError
+from knnclip.rle import run_lengths
+from knnclip.vocabulary import Vocabulary
 
 UNKNOWN = 0
 """The class id of what neither the base classifier nor the store can name."""
@@ -71,16 +73,10 @@ class Mask:
     @classmethod
     def decode(cls, counts: bytes, box_xyxy: Box, shape: tuple[int, int]) -> Mask:
         """The mask that ``encode`` wrote; ``MaskError`` if the run lengths do not fill the box."""
-        from pycocotools import mask as coco
-
+        runs = run_lengths(counts, box_xyxy, shape[1], shape[0])
         x0, y0, x1, y1 = box_xyxy
-        if not (0 <= x0 < x1 <= shape[1] and 0 <= y0 < y1 <= shape[0]):
-            raise MaskError(f"box {box_xyxy} does not lie in an image of {shape[1]}x{shape[0]} px")
-        try:
-            crop = coco.decode({"size": [y1 - y0, x1 - x0], "counts": counts})
-        except Exception as error:  # pycocotools raises bare exceptions of several kinds
-            raise MaskError(f"the run lengths do not decode to a mask of {box_xyxy}: {error}") from error
-        return cls(box_xyxy, cast("NDArray[np.uint8]", crop).astype(bool), shape)
+        columns = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(x1 - x0, y1 - y0)
+        return cls(box_xyxy, columns.T, shape)
 
     def encode(self) -> bytes:
         """COCO's compressed run lengths (column-major, zeros first) of the crop, not of the whole image."""
@@ -286,6 +282,7 @@ class Segmentation:
     panoptic: Int32  # (H, W) segment id, 0 where no segment lies
     confidence: Float32  # (H, W) in [0, 1]: P_final of the class at each pixel
     segments: tuple[Segment, ...]
+    vocabulary: Vocabulary  # the classes of the store when it answered
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -108,12 +108,12 @@ def camvid(root: Path, setup: SetUp) -> None:
             outside = [sample for sample in train.samples if sample not in inside]
             found = scored(setup, train, outside, train, inside, masks)
             loso.append(found.scores.miou)
-            print(f"{masks:7} {sequence}: {_told(found)}", flush=True)
+            print(f"{masks:7} {sequence}: {_described(found)}", flush=True)
         found = scored(setup, train, train.samples, val, val.samples, masks)
-        print(f"{masks:7} LOSO {np.mean(loso):.1%}   val {_told(found)}", flush=True)
+        print(f"{masks:7} LOSO {np.mean(loso):.1%}   val {_described(found)}", flush=True)
 
 
-def _told(found: Measured) -> str:
+def _described(found: Measured) -> str:
     return (
         f"mIoU {found.scores.miou:.1%}, answered {found.scores.coverage:.1%}, "
         f"{found.rows} rows of {found.index_mb:.0f} MB, "

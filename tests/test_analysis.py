@@ -9,7 +9,7 @@ import pytest
 from knnclip.analysis import LabelledMask
 from knnclip.catalogue import make_parts
 from knnclip.datasets import open_dataset
-from knnclip.evaluation.judge import evaluate
+from knnclip.evaluation import judge_images
 from knnclip.evaluation.splits import scratch_segmenter
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.networks.recent import Recent
@@ -122,7 +122,7 @@ def test_one_network_works_once_an_image_however_many_are_under_way(segmenter, n
     for _ in map_ahead(lambda sample: segmenter.segment(sample.image_path), samples, workers):
         pass
     assert network.forwards == len(samples)
-    for _ in evaluate(segmenter, val, samples, workers=workers):
+    for _ in judge_images(segmenter, val, samples, workers=workers):
         pass
     assert network.forwards == 2 * len(samples)
 

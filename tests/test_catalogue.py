@@ -166,13 +166,7 @@ def test_what_a_store_remembers_is_json():
     assert json.loads(settings["masks"]) == {"name": "sam", "model": "facebook/sam2.1-hiera-small", "options": {}}
 
 
-def test_a_store_that_remembers_text_is_read():
-    settings = {"masks": "regions,max_masks=7", "encoder": "2 timm:m & descriptor"}
-    again = from_settings(settings.get)
-    assert (str(again.masks), str(again.encoder)) == ("regions,max_masks=7", "2 timm:m & descriptor")
-
-
-@pytest.mark.parametrize("text", ['{"name": 1', "[]", "{}"])
+@pytest.mark.parametrize("text", ['{"name": 1', "[]", "{}", "regions,max_masks=7"])
 def test_a_store_that_remembers_nonsense_is_an_error(text):
     with pytest.raises(StoreError):
         from_settings({"encoder" if text == "[]" else "masks": text}.get)
@@ -183,3 +177,10 @@ def test_an_encoder_is_read_with_absolute_paths(tmp_path, monkeypatch):
     assert read_encoder("2 timm:local-dir:net & descriptor") == EncoderSpec(
         ((2.0, PartSpec("timm", f"local-dir:{tmp_path}/net")), (1.0, PartSpec("descriptor")))
     )
+
+
+def test_a_file_that_the_preset_names_too_is_one_part(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fcclip_cocopan.pth").touch()
+    named = PartOverrides.read(masks="fcclip:./fcclip_cocopan.pth").into(preset_by_name("paper"))
+    assert named.masks == named.classifier

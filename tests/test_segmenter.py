@@ -1,5 +1,6 @@
 """The whole path: teaching by one click, undoing it, and who decides."""
 
+import json
 import threading
 from dataclasses import replace
 
@@ -333,4 +334,4 @@ def test_a_new_store_has_its_settings_from_its_first_moment(tmp_path):
     with Segmenter.open(tmp_path / "s", min_area=100) as segmenter:
         assert segmenter.store.generation == 1
         assert segmenter.store.info().settings["preset"] == "builtin"
-        assert "min_area=100" in segmenter.store.info().settings["masks"]
+        assert json.loads(segmenter.store.info().settings["masks"])["options"] == {"min_area": ["100"]}

@@ -25,7 +25,7 @@ from knnclip.cli import (
     shots,
     store,
 )
-from knnclip.cli.common import visible
+from knnclip.cli.common import printable
 from knnclip.errors import KnnclipError
 
 EXIT_ERROR = 2
@@ -78,7 +78,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         # One line, whatever the message quotes: a file or class name may hold line breaks.
-        typer.echo("error: " + visible(_told(error)), err=True)
+        typer.echo("error: " + printable(" ".join(_told(error).splitlines())), err=True)
         sys.exit(EXIT_ERROR)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from knnclip.cli.common import StoreArgument, repeatable
+from knnclip.cli.common import StoreArgument, printable, repeatable
 
 
 class _ListByDefault(TyperGroup):
@@ -37,7 +37,9 @@ def list_classes(store: StoreArgument) -> None:
         vocabulary, census = view.vocabulary, view.census
     table = Table("id", "class", "kind", "instances", "images")
     for info, instances, images in zip(vocabulary, census.instances, census.images, strict=True):
-        name = Text(info.name) + Text("".join(f" = {synonym}" for synonym in info.synonyms), style="dim")
+        name = Text(printable(info.name)) + Text(
+            "".join(f" = {printable(synonym)}" for synonym in info.synonyms), style="dim"
+        )
         table.add_row(str(info.class_id), name, "thing" if info.is_thing else "stuff", f"{instances:,}", f"{images:,}")
     Console().print(table)
 
@@ -55,7 +57,7 @@ def add(
 
     with Store.open(store) as opened:
         info = opened.add_class(name, is_thing=not stuff, synonyms=tuple(synonym))
-    typer.echo(f"added class {info.class_id}: {info.name}")
+    typer.echo(f"added class {info.class_id}: {printable(info.name)}")
 
 
 @app.command()
@@ -65,7 +67,7 @@ def rename(store: StoreArgument, old: ClassName, new: ClassName) -> None:
 
     with Store.open(store) as opened:
         opened.rename(old, new)
-    typer.echo(f"renamed {old} to {new}")
+    typer.echo(f"renamed {printable(old)} to {printable(new)}")
 
 
 @app.command()
@@ -79,7 +81,7 @@ def merge(
 
     with Store.open(store) as opened:
         moved = opened.merge(names, into)
-    typer.echo(f"merged {', '.join(names)} into {into}: {moved:,} instances moved")
+    typer.echo(f"merged {printable(', '.join(names))} into {printable(into)}: {moved:,} instances moved")
 
 
 @app.command()

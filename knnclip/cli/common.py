@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from knnclip.datasets import Dataset, Rejection
 
 EXIT_REJECTED = 3
+STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
+
+TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Bidirectional classes of Unicode that make text read in another order than it is in."""
+
 DEFAULT_STORE = Path("index_store/default")
 
 
@@ -55,6 +62,16 @@ ProtocolReportOption = Annotated[
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 
 
+def printable(text: object) -> str:
+    """Text for a terminal: what would steer it, break the line or turn the direction of writing is shown as escapes."""
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in STEERING or unicodedata.bidirectional(letter) in TURNING
+        else letter
+        for letter in str(text)
+    )
+
+
 class Bar:
     """``Progress`` as a bar on standard error with the count, the rate and the time left, while the context lasts."""
 
@@ -95,19 +112,13 @@ class Bar:
         self._bar.update(self._task, rate=f"{speed:.1f} {self._unit}/s" if speed else "")
 
 
-def visible(text: str) -> str:
-    """Text on one line of a terminal: line breaks are blanks, control characters, which could steer it, are escaped."""
-    line = " ".join(text.splitlines())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in line)
-
-
 def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Dataset:
     """A labelled data set; where its format was recognised, what was seen is told on standard error."""
     from knnclip.datasets import open_dataset
 
     dataset = open_dataset(directory, data_format, ignore=ignore)
     if data_format == "auto":
-        typer.echo(visible(f"{directory}: {dataset.summary}"), err=True)
+        typer.echo(printable(f"{directory}: {dataset.summary}"), err=True)
     return dataset
 
 
@@ -123,5 +134,5 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
         return
     first = rejected[0]
     about = f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}"
-    typer.echo(visible(about), err=True)
+    typer.echo(printable(about), err=True)
     raise typer.Exit(EXIT_REJECTED)

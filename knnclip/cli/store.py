@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from knnclip.cli.common import StoreArgument
+from knnclip.cli.common import StoreArgument, printable
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, verify, compact, export and import a store.")
 
@@ -22,7 +23,7 @@ def info(store: StoreArgument) -> None:
     from knnclip.store import Store
 
     with Store.open(store, read_only=True) as opened:
-        facts, sources = opened.info(), opened.sources()
+        facts, sources, leftovers = opened.info(), opened.sources(), opened.leftovers()
     console = Console()
     numbers = {
         "path": facts.path,
@@ -38,26 +39,36 @@ def info(store: StoreArgument) -> None:
         **{f"setting {name}": value for name, value in facts.settings.items()},
     }
     for name, value in numbers.items():
-        console.print(f"[bold]{escape(name)}[/bold] {escape(str(value))}")
+        console.print(f"[bold]{escape(printable(name))}[/bold] {escape(printable(value))}")
     table = Table("source", "kind", "made", "what", "instances")
     for source in sources:
         table.add_row(
-            str(source.source_id), source.kind, source.created, escape(source.description), f"{source.instances:,}"
+            str(source.source_id),
+            source.kind,
+            source.created,
+            escape(printable(source.description)),
+            f"{source.instances:,}",
         )
     console.print(table)
+    for line in leftovers:
+        console.print(f"[bold]left over[/bold] {escape(printable(line))}")
 
 
 @app.command()
 def verify(store: StoreArgument) -> None:
-    """Check every instance, and the index cache, against what was promised."""
+    """Check every row, and the index cache, against what was promised, and clear away what killed processes left."""
     from knnclip.errors import StoreError
     from knnclip.store import Store
 
     with Store.open(store, read_only=True) as opened:
         problems = opened.verify()
     if problems:
-        raise StoreError(f"store {store} is not sound: {'; '.join(problems)}")
+        raise StoreError(f"store {store} is not sound: {printable('; '.join(problems))}")
+    with Store.open(store, read_only=not os.access(store, os.W_OK)) as opened:
+        leftovers = opened.leftovers()
     typer.echo(f"store {store} is sound")
+    for line in leftovers:
+        typer.echo(f"left over: {printable(line)}")
 
 
 @app.command()

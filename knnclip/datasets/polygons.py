@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from knnclip.errors import MaskError
 from knnclip.fields import shown
-from knnclip.structures import Int64, Mask
+from knnclip.rle import decompressed
+from knnclip.structures import Mask
 
 FAR_OUTSIDE = 4.0
 """A coordinate beyond so many times the image's longer side is taken for a mistake: pycocotools allocates by it."""
@@ -77,7 +77,7 @@ def pack(segmentation: object, shape: tuple[int, int]) -> Packed:
         lengths = np.array(counts, dtype=np.int64)
     else:
         counts = _encoded(counts)
-        lengths = _unpacked(counts)
+        lengths = decompressed(counts)
     if lengths.sum() != shape[0] * shape[1] or lengths.min(initial=0) < 0:
         raise MaskError("the run lengths do not add up to the image")
     size = [*shape]
@@ -132,25 +132,3 @@ def _encoded(counts: object) -> bytes:
     if not isinstance(counts, bytes):
         raise MaskError(f"the run lengths are a list or COCO's text, found {shown(counts)}")
     return counts
-
-
-def _unpacked(counts: bytes) -> Int64:
-    """The run lengths in COCO's text, which pycocotools would write beyond its memory if they were too long.
-
-    Each number is of characters from ``0`` on, with 5 bits each, the lowest first; bit 6 says that another follows, the
-    highest bit of the last is the sign. From the fourth on a number is the difference to the last but one.
-    """
-    code = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - ord("0")
-    if code.size == 0 or code.min() < 0 or code.max() > 63 or code[-1] & 32:
-        raise MaskError("the run lengths are not COCO's text")
-    ends = np.flatnonzero(code & 32 == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    digits = ends - starts + 1
-    if digits.max() > 7:  # 35 bits: more than any number of pixels
-        raise MaskError("a run length is no number of pixels of the image")
-    place = np.arange(code.size) - np.repeat(starts, digits)
-    numbers: NDArray[np.int64] = np.add.reduceat((code & 31) << (5 * place), starts)
-    numbers -= np.where(code[ends] & 16, 1 << (5 * digits), 0)
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    return numbers

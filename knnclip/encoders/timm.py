@@ -21,7 +21,7 @@ from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.inputs import InputFormat, layout_of, pool_maps
 from knnclip.parts.roles import Encoder
-from knnclip.parts.settings import NamedModel
+from knnclip.parts.settings import NamedModel, name_without_folder
 from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 
@@ -88,7 +88,7 @@ class TimmEncoder:
         std = settings.std * 3 if len(settings.std) == 1 else settings.std or tuple(config["std"])
         self.formats = [InputFormat(pixels, reduction, layout, mean, std) for pixels in settings.pixels]
         self._fingerprint = Fingerprint(
-            f"timm/{settings.model}",
+            f"timm/{name_without_folder(settings.model)}",
             weights_digest(self.network),
             f"stages {self.stages} weights {list(self.weights)} centre {self.centre:g} flip {self.flip} {self.formats}",
             sum(int(stages[stage]["num_chs"]) for stage in self.stages),

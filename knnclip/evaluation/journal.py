@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from knnclip.errors import InputError, OutputError, UsageError
 from knnclip.evaluation.record import ImageRecord
@@ -48,33 +48,24 @@ class Journal:
     {'street.jpg': [('street.jpg', None, 'is no image')]}
     """
 
-    def __init__(self, folder: Path, protocol: Mapping[str, Any], shard: str = "") -> None:
+    def __init__(self, folder: Path, protocol: Mapping[str, Any], shard: str = "", *, restart: bool = False) -> None:
         """Opens or begins the file of a shard.
 
-        ``protocol`` says what is evaluated, on what and how. ``UsageError`` if the folder has an evaluation by another,
-        or if somebody is writing the same shard; ``OutputError`` if nothing can be written there.
+        ``protocol`` says what is evaluated, on what and how. ``restart`` throws away what the folder has.
+        ``UsageError`` if the folder has an evaluation by another protocol, if somebody is writing the same shard, or
+        with ``restart`` any shard; ``OutputError`` if nothing can be written there.
         """
         self.folder, self.path = folder, folder / (f"images.{shard}.jsonl" if shard else "images.jsonl")
         self.protocol = json.loads(json.dumps(protocol))
         self.finished: dict[str, str] = {}  # the stamp of each image that was scored
-        for file in files_of(folder):
-            _check(file, self.protocol)
-            self.finished.update((line["ref"], line["stamp"]) for line in _images(file) if "confusion" in line)
-        self._lock = FileLock(folder / f".{self.path.name}.lock", timeout=0)
+        self._lock = _lock_of(self.path)
+        self._take(self._lock)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise UsageError(
-                f"{self.path} is being written by another evaluation; wait for it, or use shards"
-            ) from None
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, NotImplementedError) or error.errno in WITHOUT_LOCKS:
-                raise OutputError(
-                    f"{self.path}: the file system of its folder has no locks ({error}); choose a folder on another"
-                ) from error
-            raise self._unwritable(error) from error
-        try:
+            if restart:
+                self._throw_away()
+            for file in files_of(folder):
+                _check(file, self.protocol)
+                self.finished.update((line["ref"], line["stamp"]) for line in _images(file) if "confusion" in line)
             self._file: IO[bytes] = self.path.open("ab+")
             begun = next(_lines(self.path), None) is not None
             self._file.truncate(_whole_lines(self.path) if begun and self._is_mine() else 0)
@@ -103,16 +94,42 @@ class Journal:
         if record is not None:
             self.finished[ref] = stamp
 
+    def _take(self, lock: BaseFileLock) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise UsageError(
+                f"{self.path} is being written by another evaluation; wait for it, or use shards"
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, NotImplementedError) or error.errno in WITHOUT_LOCKS:
+                raise OutputError(
+                    f"{self.path}: the file system of its folder has no locks ({error}); choose a folder on another"
+                ) from error
+            raise self._unwritable(error) from error
+
+    def _throw_away(self) -> None:
+        """Removes what the folder has, unless somebody is writing any of it."""
+        held = [self._lock]
+        try:
+            for file in files_of(self.folder):
+                if file != self.path:
+                    lock = _lock_of(file)
+                    self._take(lock)
+                    held.append(lock)
+            for file in files_of(self.folder):
+                file.unlink()
+        finally:
+            for lock in held[1:]:
+                _release(lock)
+
     def _is_mine(self) -> bool:
         """Whether the file is of this protocol: it is not where another one was begun and never got to an image."""
         return bool(next(_lines(self.path))["protocol"] == self.protocol)
 
     def _unlock(self) -> None:
-        # The file goes while it is held, so that nobody's lock is removed: who opened it meanwhile sees that it is gone
-        # and makes a new one. Windows does not remove an open file; there an empty one stays, which the next takes.
-        with suppress(OSError):
-            Path(self._lock.lock_file).unlink()
-        self._lock.release()
+        _release(self._lock)
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(f"{self.path} cannot be written ({error.strerror or error}); choose another folder")
@@ -124,6 +141,18 @@ class Journal:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror}); make room and continue") from error
+
+
+def _lock_of(file: Path) -> BaseFileLock:
+    return FileLock(file.with_name(f".{file.name}.lock"), timeout=0, thread_local=False)
+
+
+def _release(lock: BaseFileLock) -> None:
+    # The file goes while it is held, so that nobody's lock is removed: who opened it meanwhile sees that it is gone and
+    # makes a new one. Windows does not remove an open file; there an empty one stays, which the next takes.
+    with suppress(OSError):
+        Path(lock.lock_file).unlink()
+    lock.release()
 
 
 def records(folder: Path, classes: int) -> Iterator[ImageRecord]:

@@ -17,7 +17,7 @@ from typing import Any
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, StoreError, UsageError
 from knnclip.evaluation.comparison import settings_to_compare
-from knnclip.evaluation.journal import Journal, check_protocol, files_of, records, refusals
+from knnclip.evaluation.journal import Journal, check_protocol, records, refusals
 from knnclip.evaluation.judge import MaskSource, judge_images
 from knnclip.evaluation.report.charts import confusion_picture, iou_bars
 from knnclip.evaluation.report.illustrate import illustrate
@@ -42,7 +42,8 @@ class Evaluation:
 
     def protocol(self) -> dict[str, Any]:
         """What decides the scores: two runs of one protocol are one evaluation."""
-        return evaluation_protocol(self, list(settings_to_compare(self.compared, self.segmenter.preset)))
+        compared = list(settings_to_compare(self.compared, self.segmenter.preset))
+        return evaluation_protocol(self.segmenter, self.dataset, self.masks, compared)
 
 
 def score_images(
@@ -64,13 +65,10 @@ def score_images(
     if not 0 <= number < of:
         raise UsageError(f"the shards of {of} are 0 to {of - 1}, found {number}")
     Totals(SetClasses.of(evaluation.dataset))  # refuses what cannot be scored before hours are spent on it
-    if restart:
-        for file in files_of(folder):
-            file.unlink()
     protocol = evaluation.protocol()
     compared = settings_to_compare(evaluation.compared, evaluation.segmenter.preset)
     samples = list({sample.ref: sample for sample in evaluation.samples}.values())[number::of]
-    with Journal(folder, protocol, "" if of == 1 else f"{number}-of-{of}") as journal:
+    with Journal(folder, protocol, "" if of == 1 else f"{number}-of-{of}", restart=restart) as journal:
         todo = [sample for sample in samples if sample.ref not in journal.finished]
         _check_unchanged(evaluation.dataset, samples, journal)
         progress.start(len(samples), len(samples) - len(todo))

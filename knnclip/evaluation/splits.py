@@ -71,7 +71,7 @@ class EncodedSplits:
 
     def scratch_segmenter(self) -> AbstractContextManager[Segmenter]:
         """A segmenter on an empty store in a temporary folder, which goes when the context ends."""
-        return _scratch_segmenter(self.preset, self.parts)
+        return scratch_segmenter(self.preset, self.parts)
 
 
 def encode_splits(
@@ -95,7 +95,7 @@ def encode_splits(
     train, val = splits.train, splits.val
     place = {name: i for i, name in enumerate(names)}
     rejected = [item for dataset in (*train, val) for item in dataset.rejected]
-    with _scratch_segmenter(preset, parts) as segmenter:
+    with scratch_segmenter(preset, parts) as segmenter:
 
         def learn(dataset: Dataset, sample: Sample) -> tuple[list[LabelledInstance], tuple[Rejection, ...]]:
             try:
@@ -133,7 +133,7 @@ def encode_splits(
 
 
 @contextmanager
-def _scratch_segmenter(preset: Preset, parts: FrozenParts) -> Iterator[Segmenter]:
+def scratch_segmenter(preset: Preset, parts: FrozenParts) -> Iterator[Segmenter]:
     """A segmenter on an empty store in a temporary folder."""
     with (
         tempfile.TemporaryDirectory() as folder,

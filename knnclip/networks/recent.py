@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,8 +11,8 @@ from knnclip.structures import Image
 Result = TypeVar("Result")
 
 IMAGES_AT_ONCE = 4
-"""Images that are under work at the same time: two workers with one that waits for each. With more the oldest is
-computed again; each costs the memory of its maps, some 20 MB."""
+"""Images that are under work at the same time: two workers with one that waits for each. With more the one that was
+asked about longest ago is computed again; each costs the memory of its maps, some 20 MB."""
 
 
 class Recent(Generic[Result]):
@@ -22,16 +21,19 @@ class Recent(Generic[Result]):
     def __init__(self, compute: Callable[[Image], Result]) -> None:
         """``compute`` is called for each image that is not remembered."""
         self._compute = compute
-        self._results: deque[tuple[Image, Result]] = deque(maxlen=IMAGES_AT_ONCE)
+        self._results: dict[int, tuple[Image, Result]] = {}  # by the image's id, asked about longest ago first
         self._lock = threading.Lock()
 
     def __call__(self, image: Image) -> Result:
         """The result for an image."""
         with self._lock:
-            known = [result for other, result in self._results if other is image]
-        if known:
-            return known[0]
+            known = self._results.pop(id(image), None)  # the image is kept with it, so that its id is nobody else's
+            if known is not None:
+                self._results[id(image)] = known
+                return known[1]
         result = self._compute(image)
         with self._lock:
-            self._results.append((image, result))
+            self._results[id(image)] = (image, result)
+            while len(self._results) > IMAGES_AT_ONCE:
+                del self._results[next(iter(self._results))]
         return result

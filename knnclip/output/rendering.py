@@ -45,7 +45,7 @@ def class_colors(semantic: Int32, vocabulary: Vocabulary) -> Image:
 
     ``semantic``: ``(H, W)`` class ids, as a ``Segmentation`` has them; all of them in the vocabulary.
     """
-    table = np.empty((int(max([UNKNOWN, *vocabulary.class_ids])) + 1, 3), dtype=np.uint8)
+    table = np.zeros((int(max([UNKNOWN, *vocabulary.class_ids])) + 1, 3), dtype=np.uint8)
     table[UNKNOWN] = UNKNOWN_COLOR
     for info in vocabulary:
         table[info.class_id] = info.color

@@ -62,7 +62,7 @@ def segment_files(
     files = image_files(paths)
     names = unique_names(files)
     progress.start(len(files))
-    vocabulary = segmenter.store.vocabulary()
+    classes = {info.class_id: info for info in segmenter.store.vocabulary()}
     images: list[Json] = []
     annotations: list[Json] = []
     rejected: list[Rejection] = []
@@ -82,6 +82,8 @@ def segment_files(
             rejected.append(result)
             continue
         image, segmentation = result
+        vocabulary = segmentation.vocabulary  # which another process may have changed since the last image
+        classes.update((info.class_id, info) for info in vocabulary)
         write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
         write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
         write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, with_distinct_colors(vocabulary)))
@@ -92,7 +94,8 @@ def segment_files(
         images.append({"id": image_id, "file_name": str(file), "width": width, "height": height})
         annotations.append(panoptic_annotation(segmentation, image_id, f"{name}.png"))
     write_json(
-        out / "panoptic.json", {"images": images, "annotations": annotations, "categories": categories(vocabulary)}
+        out / "panoptic.json",
+        {"images": images, "annotations": annotations, "categories": categories(Vocabulary.of(classes.values()))},
     )
     return tuple(rejected)
 

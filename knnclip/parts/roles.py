@@ -15,7 +15,7 @@ class MaskGenerator(Protocol):
 
     @property
     def name(self) -> str:
-        """The name under which the registry knows it."""
+        """The name of its card."""
 
     def generate(self, image: Image) -> Proposals:
         """The masks of one ``(H, W, 3) uint8`` RGB image; none for an image in which nothing can be told apart."""
@@ -60,7 +60,7 @@ class ZeroShotClassifier(Protocol):
 
     @property
     def name(self) -> str:
-        """The name under which the registry knows it."""
+        """The name of its card."""
 
     def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, E) float32``: what ``classify`` needs of each of the N masks of one ``(H, W, 3) uint8`` RGB image."""

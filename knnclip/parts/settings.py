@@ -48,6 +48,15 @@ NamedModel = Annotated[str, _after_local_dir]
 """A model by a name, ``hf-hub:ID`` or ``local-dir:FOLDER``."""
 
 
+def name_without_folder(model: str) -> str:
+    """What a fingerprint says of a ``NamedModel``: its name, or ``local-dir``, whose weights and format say the rest.
+
+    A folder that moved holds the same network.
+    """
+    scheme, separator, _ = model.partition(":")
+    return scheme if separator and scheme == "local-dir" else model
+
+
 @dataclasses.dataclass(frozen=True)
 class NoSettings:
     """The settings of a part that has none."""

@@ -12,6 +12,7 @@ A part is ``name:model,option=value,...``; ``regions``, ``timm:mobilenetv2_100,s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -92,7 +93,7 @@ class EncoderSpec:
         reader, terms = _Reader(text), []
         while True:
             weight = reader.take(WEIGHT)
-            terms.append((float(weight.group(1)) if weight else 1.0, _read_part(reader)))
+            terms.append((_read_weight(weight.group(1), text) if weight else 1.0, _read_part(reader)))
             if reader.at_end():
                 return cls(tuple(terms))
             reader.expect("&")
@@ -158,6 +159,13 @@ class _Reader:
             raise UsageError(f"{self.text!r}: the quote at {self.text[self.at :]!r} is not closed; {QUOTING}")
         self.at = quoted.end()
         return quoted.group(1).replace('""', '"')
+
+
+def _read_weight(number: str, text: str) -> float:
+    weight = float(number)
+    if not math.isfinite(weight):
+        raise UsageError(f"{text!r}: the weight of a part is a number, found {number}, which is too large")
+    return weight
 
 
 def _read_part(reader: _Reader) -> PartSpec:

@@ -57,6 +57,15 @@ def resolve_or_make(connection: sqlite3.Connection, vocabulary: Vocabulary, name
     return ids
 
 
+def drop_unused(connection: sqlite3.Connection, class_ids: Iterable[int]) -> None:
+    """Takes back those classes that were made for instances and have none: their content was there already."""
+    connection.executemany(
+        "DELETE FROM classes WHERE class_id = ? AND NOT declared "
+        "AND NOT EXISTS (SELECT 1 FROM instances WHERE instances.class_id = classes.class_id)",
+        [(class_id,) for class_id in class_ids],
+    )
+
+
 def adopt(connection: sqlite3.Connection, foreign: Iterable[tuple[ClassInfo, Color | None, bool]]) -> dict[int, int]:
     """Finds or makes the classes of another store (with own colour and ``declared``): foreign class id -> class id."""
     ids: dict[int, int] = {}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.errors import KnnclipError, StoreError
-from knnclip.structures import Bool, LabelledInstance, Mask
+from knnclip.errors import ImageError, KnnclipError, MaskError, StoreError
+from knnclip.images import THUMBNAIL_PX
+from knnclip.rle import check_size
+from knnclip.structures import Bool, Box, LabelledInstance, Mask
 from knnclip.vocabulary import check_name
 
 KEY_BYTES = 16
@@ -21,6 +24,9 @@ UNIT_TOLERANCE = 1e-3
 
 ROUNDED_TOLERANCE = 2e-3
 """The same after rounding to float16, which moves the length by at most 2**-11."""
+
+MAX_TEXT_LENGTH = 10_000
+"""Characters of a reference or description: twice the longest path of any system, and short enough to be shown."""
 
 Float16 = NDArray[np.float16]
 
@@ -39,11 +45,16 @@ class Row:
 def prepare(instances: Sequence[LabelledInstance], dim: int) -> list[Row]:
     """Checks and encodes instances; ``StoreError`` names the first one that cannot be stored and why."""
     units = check_units([instance.embedding for instance in instances], dim, what="new instance")
+    for thumbnail, ref in {instance.image.thumbnail: instance.image.ref for instance in instances}.items():
+        try:
+            check_thumbnail(thumbnail)
+        except ImageError as error:
+            raise StoreError(f"image {ref!r}: {error}; make it with encode_thumbnail, or leave it empty") from None
     rows: list[Row] = []
     for index, (instance, unit) in enumerate(zip(instances, units, strict=True)):
         _check(instance, f"new instance {index} ({instance.image.ref!r})")
         vector, rle = unit.tobytes(), instance.mask.encode()
-        rows.append(Row(instance, vector, rle, instance.mask.area, content_key(instance, vector, rle)))
+        rows.append(Row(instance, vector, rle, instance.mask.area, _key(instance, vector, rle)))
     return rows
 
 
@@ -79,16 +90,17 @@ def _near_unit(rows: NDArray[np.float64], tolerance: float) -> Bool:
     return near
 
 
-def content_key(instance: LabelledInstance, vector: bytes, rle: bytes) -> bytes:
+def content_key(
+    ref: str, box_xyxy: Box, width_px: int, height_px: int, rle: bytes, class_name: str, origin: str, vector: bytes
+) -> bytes:
     """16 bytes that equal instances share and, but for a chance of 2**-128, no others; it orders equal similarities."""
-    height, width = instance.mask.shape
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     for part in (
-        instance.image.ref.encode(),
-        f"{instance.mask.box_xyxy} of {width}x{height}".encode(),
+        ref.encode(),
+        f"{box_xyxy} of {width_px}x{height_px}".encode(),
         rle,
-        instance.class_name.encode(),
-        instance.origin.encode(),
+        class_name.encode(),
+        origin.encode(),
         vector,
     ):
         digest.update(len(part).to_bytes(8, "little"))
@@ -106,12 +118,42 @@ def is_tight(mask: Mask) -> bool:
 
 
 def check_text(text: str, what: str) -> str:
-    """The text unchanged; ``StoreError`` if a database cannot hold it."""
+    """The text unchanged; ``StoreError`` if a database cannot hold it, or if it is longer than ``MAX_TEXT_LENGTH``."""
+    if len(text) > MAX_TEXT_LENGTH:
+        raise StoreError(f"{what} has {len(text):,} characters; at most {MAX_TEXT_LENGTH:,} are stored")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise StoreError(f"{what} {text!r} is not valid Unicode text: {error.reason}; give it another name") from None
     return text
+
+
+def check_thumbnail(thumbnail: bytes) -> None:
+    """``ImageError`` unless these are the bytes of a JPEG of at most ``THUMBNAIL_PX`` that decodes, or none at all.
+
+    Its size is known before anything is decoded. It is decoded at an eighth of it, which reads every byte of it.
+    """
+    if not thumbnail:
+        return
+    from PIL import Image as Pil
+
+    try:
+        with Pil.open(BytesIO(thumbnail), formats=["JPEG"]) as picture:
+            if max(picture.size) <= THUMBNAIL_PX:
+                picture.draft("L", (1, 1))
+                picture.load()
+                return
+            found = f"one of {picture.width}x{picture.height} px"
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
+        found = str(error)
+    raise ImageError(f"the thumbnail is not a JPEG of at most {THUMBNAIL_PX} px ({found})")
+
+
+def _key(instance: LabelledInstance, vector: bytes, rle: bytes) -> bytes:
+    (height_px, width_px), box_xyxy = instance.mask.shape, instance.mask.box_xyxy
+    return content_key(
+        instance.image.ref, box_xyxy, width_px, height_px, rle, instance.class_name, instance.origin, vector
+    )
 
 
 def _check(instance: LabelledInstance, where: str) -> None:
@@ -124,6 +166,10 @@ def _check(instance: LabelledInstance, where: str) -> None:
     if instance.mask.shape != size:
         height, width = instance.mask.shape
         raise StoreError(f"{where}: the mask is for {width}x{height} px, the image has {size[1]}x{size[0]} px")
+    try:
+        check_size(size[1], size[0])
+    except MaskError as error:
+        raise StoreError(f"{where}: {error}; scale it down") from None
     if not is_tight(instance.mask):
         raise StoreError(
             f"{where}: the mask does not fill its box {instance.mask.box_xyxy}; make it with Mask.from_dense"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from knnclip.errors import StoreError
-from knnclip.store.schema import APPLICATION_ID, DATABASE_NAME, SCHEMA_VERSION
+from knnclip.store.digests import register
+from knnclip.store.schema import APPLICATION_ID, DATABASE_NAME, SCHEMA_VERSION, check_sqlite
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one: longer than any write but a compaction of millions takes."""
@@ -25,12 +27,15 @@ class Database:
     """
 
     def __init__(self, file: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        """Opens an existing store's file; ``StoreError`` if it is none, of a newer version, or cannot be opened."""
+        """Opens an existing store's file; ``StoreError`` if it is none, of another version, or cannot be opened."""
+        check_sqlite()
         self.file = file
         self.read_only = read_only
         self.lock = threading.RLock()
         self._busy_timeout_s = busy_timeout_s
-        self._closed = self._log_is_full = False
+        self._closed = False
+        # Of others who are at work, or of one who was killed.
+        self.log_was_left = self._log_is_full = log_bytes(file) > 0
         # Never held while anything waits: a snapshot ends while another thread waits for that with ``lock``.
         self._snapshots_lock = threading.Lock()
         self._readers: list[int] = []  # the thread of each snapshot that is open
@@ -41,8 +46,8 @@ class Database:
                 _check_header(self._connection, file)
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 if not read_only:
+                    force_to_disk(self._connection)
                     self._connection.execute("PRAGMA journal_mode = WAL")
-                    self._connection.execute("PRAGMA synchronous = FULL")
                     self._connection.execute("PRAGMA secure_delete = ON")
             except BaseException:
                 self._connection.close()
@@ -51,9 +56,8 @@ class Database:
     def close(self) -> None:
         """Closes the connections. The last one to close moves the write-ahead log into the file."""
         with self.lock:
-            if self._log_is_full:
-                with suppress(StoreError):  # closed already
-                    self._empty_log(wait_s=0)
+            with suppress(StoreError):  # closed already
+                self.empty_log_if_full()
             with self._snapshots_lock:
                 self._closed = True
                 for connection in (*self._idle, self._connection):
@@ -89,10 +93,10 @@ class Database:
                 else:
                     self._idle.append(connection)
             is_last = not self._readers
-        if is_last and self._log_is_full:
+        if is_last:
             with self.lock:
                 if not self._closed:
-                    self._empty_log(wait_s=0)
+                    self.empty_log_if_full()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -118,6 +122,7 @@ class Database:
                 self._connection.execute("COMMIT")
             finally:
                 self._connection.rollback()
+            self.empty_log_if_full()
 
     def check_writable(self) -> None:
         """``StoreError`` if the store was opened to be read only."""
@@ -127,8 +132,8 @@ class Database:
     def truncate_log(self) -> None:
         """Moves the write-ahead log into the file and empties it.
 
-        It waits for those who read. What they keep it from for too long is done at the end of the last snapshot of this
-        process, or by the last process to close.
+        It waits for those who read. What they keep it from for too long is tried again after each write, at the end of
+        the last snapshot of this process, when the store is verified and when it is closed; a later process tries too.
         """
         with self._snapshots_lock:
             readers = set(self._readers)
@@ -136,6 +141,11 @@ class Database:
             self._empty_log(wait_s=0)
         else:
             self._empty_log(wait_s=LOG_TIMEOUT_S if readers else self._busy_timeout_s)
+
+    def empty_log_if_full(self) -> None:
+        """Tries once more what ``truncate_log``, or a process before, could not do. It waits for nobody."""
+        if self._log_is_full and not self.read_only:
+            self._empty_log(wait_s=0)
 
     def _empty_log(self, wait_s: float) -> None:
         with self.lock, self.translated_errors():
@@ -153,17 +163,43 @@ class Database:
             self._connection.execute("VACUUM")
 
     def copy_to(self, file: Path) -> None:
-        """Writes a consistent, compact copy of the whole database to a file that does not exist yet."""
-        with self.lock, self.translated_errors():
-            self._connection.execute("VACUUM INTO ?", (str(file),))
+        """Writes a consistent, compact copy of the whole database to a file that does not exist yet.
+
+        Page by page, hence with every row and digest as it is: VACUUM INTO of a read-only database cannot take
+        generated columns along.
+        """
+        with self.lock, self.translated_errors(), closing(sqlite3.connect(file, isolation_level=None)) as copy:
+            register(copy)
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("VACUUM")
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Turns SQLite's errors into ``StoreError``."""
+        """Turns SQLite's errors into ``StoreError``, and those of texts that a disk made no text."""
         try:
             yield
         except sqlite3.Error as error:
             raise StoreError(_explained(error, self.file)) from error
+        except UnicodeDecodeError as error:
+            raise StoreError(
+                f"store {_store_of(self.file)} is damaged ({error}); run `knnclip store verify`"
+            ) from error
+
+
+def force_to_disk(connection: sqlite3.Connection) -> None:
+    """Makes every commit wait for the disk itself: macOS has calls of its own for that, other systems ignore them."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")
+    connection.execute("PRAGMA checkpoint_fullfsync = ON")
+
+
+def log_bytes(file: Path) -> int:
+    """The size of a database's write-ahead log, 0 where it has none."""
+    try:
+        return file.with_name(f"{file.name}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Connection:
@@ -174,6 +210,7 @@ def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Conn
             f"{uri}?{query}", uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
+            register(connection)
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except BaseException:
             connection.close()
@@ -187,8 +224,7 @@ def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Conn
     except sqlite3.OperationalError as error:
         # Readers share memory through a file beside the database, which a read-only file system cannot make. Nobody can
         # write there either, so the file may be read as one that never changes, unless a log holds what it lacks.
-        log = file.with_name(file.name + "-wal")
-        if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or (log.exists() and log.stat().st_size > 0):
+        if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or log_bytes(file) > 0:
             raise
         return opened("mode=ro&immutable=1")
 
@@ -198,13 +234,17 @@ def _check_header(connection: sqlite3.Connection, file: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise StoreError(f"{file} is an SQLite database but not a knnclip store; check the path")
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{file} has schema version {version}, this knnclip knows up to {SCHEMA_VERSION}; upgrade knnclip"
-        )
+    if version != SCHEMA_VERSION:
+        remedy = "upgrade knnclip" if version > SCHEMA_VERSION else "make the store anew from its data"
+        raise StoreError(f"{file} has schema version {version}, this knnclip reads {SCHEMA_VERSION}; {remedy}")
 
 
 def _explained(error: sqlite3.Error, file: Path) -> str:
+    # On one line: SQLite quotes what a damaged or hostile file has for the name of a table.
+    return " ".join(_reason(error, file).split("\n"))
+
+
+def _reason(error: sqlite3.Error, file: Path) -> str:
     store = _store_of(file)
     if isinstance(error, sqlite3.ProgrammingError):
         return _used_after_closing(file)
@@ -213,6 +253,8 @@ def _explained(error: sqlite3.Error, file: Path) -> str:
         return (
             f"the disk is full while writing store {store}; nothing of this step was stored, free space and repeat it"
         )
+    if (code == sqlite3.SQLITE_BUSY and locks_are_refused(file.parent)) or _is_lock_error(error):
+        return f"store {store} lies on a file system that refuses locks ({error}); move it to one that grants them"
     if code == sqlite3.SQLITE_BUSY:
         return f"store {store} is locked by another process that is writing; wait for it or stop it, then repeat"
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
@@ -227,6 +269,28 @@ def _explained(error: sqlite3.Error, file: Path) -> str:
     if code == sqlite3.SQLITE_CORRUPT:
         return f"store {store} is damaged ({error}); restore it from an export with `knnclip store import`"
     return f"store {store}: {error}; run `knnclip store verify` on it"
+
+
+def _is_lock_error(error: sqlite3.Error) -> bool:
+    refused = {sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_RDLOCK, sqlite3.SQLITE_IOERR_SHMLOCK}
+    return getattr(error, "sqlite_errorcode", 0) in refused
+
+
+def locks_are_refused(folder: Path) -> bool:
+    """Whether a file that nobody else has cannot be locked in a folder; False where that cannot be tried."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, whose file systems all have locks
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=folder) as own:
+            try:
+                fcntl.lockf(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+    except OSError:  # nothing can be written here
+        return False
+    return False
 
 
 def _used_after_closing(file: Path) -> str:

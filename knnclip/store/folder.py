@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from knnclip.errors import StoreError
-from knnclip.store.database import Database
+from knnclip.store.archive import unpack
+from knnclip.store.database import Database, force_to_disk
+from knnclip.store.drafts import draft_folder, sync_folder
 from knnclip.store.events import log_event
 from knnclip.store.facts import write_settings
-from knnclip.store.schema import DATABASE_NAME, PAGE_BYTES, begin_tables
+from knnclip.store.rows import count_instances
+from knnclip.store.schema import DATABASE_NAME, PAGE_BYTES, begin_tables, check_sqlite
+from knnclip.store.verification import check_foreign
 from knnclip.structures import Fingerprint
 
 
@@ -31,10 +33,12 @@ def existing_database(path: Path) -> Path:
 
 def make_empty(path: Path, fingerprint: Fingerprint, settings: Mapping[str, str]) -> None:
     """Makes the folder of a store without instances; ``StoreError`` if something is there already."""
+    check_sqlite()
     with (
         _new_folder(path) as folder,
         closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as connection,
     ):
+        force_to_disk(connection)
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         begin_tables(connection)
         given = (fingerprint.encoder, fingerprint.weights, fingerprint.preprocessing, fingerprint.dim)
@@ -45,35 +49,55 @@ def make_empty(path: Path, fingerprint: Fingerprint, settings: Mapping[str, str]
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def make_copy(path: Path, original: Database) -> int:
-    """Makes the folder of a store with all that another one holds, and returns how many instances that are.
+def make_copy(path: Path, file: Path) -> int:
+    """Makes the folder of a store with all that an export holds, and returns how many instances that are.
 
-    ``StoreError`` if something is there already.
+    ``StoreError`` if something is there already, or if the export is not sound.
     """
     with _new_folder(path) as folder:
-        original.copy_to(folder / DATABASE_NAME)
-        with closing(Database(folder / DATABASE_NAME)) as copy, copy.write() as connection:
-            (count,) = connection.execute("SELECT count(*) FROM instances").fetchone()
-            log_event(connection, "import", file=str(original.file), instances=count)
-    return int(count)
+        unpack(file, folder / DATABASE_NAME)
+        with closing(Database(folder / DATABASE_NAME)) as copy:
+            with copy.read() as connection:
+                check_foreign(connection, file)
+                count = count_instances(connection)
+            with copy.write() as connection:
+                log_event(connection, "import", file=str(file), instances=count)
+    return count
+
+
+@contextmanager
+def unpacked(file: Path, parent: Path) -> Iterator[Database]:
+    """The sound database of an export, to be read while the block lasts; it lies in a draft folder in ``parent``.
+
+    ``StoreError`` if the file is missing or not a sound export.
+    """
+    try:
+        with draft_folder(parent) as draft:
+            unpack(file, draft / DATABASE_NAME)
+            with closing(Database(draft / DATABASE_NAME, read_only=True)) as database:
+                with database.read() as connection:
+                    check_foreign(connection, file)
+                yield database
+    except OSError as error:
+        raise StoreError(f"{file} cannot be unpacked beside the store: {error}; make room there") from error
 
 
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
-    """A folder beside ``path`` that takes its place when the block ends, and is deleted when it raises."""
+    """A folder beside ``path`` that takes its place when the block ends, and is erased when it raises."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise StoreError(f"store {path} cannot be made: {error}; choose another path") from error
-    try:
-        yield folder
-        folder.chmod(0o755)
-        # An empty folder gives way to it, anything else does not.
-        folder.rename(path)
+        with draft_folder(path.parent) as draft:
+            folder = draft / "store"
+            folder.mkdir()
+            yield folder
+            sync_folder(folder)
+            # An empty folder gives way, anything else does not: Windows renames onto nothing, others onto an empty one.
+            with suppress(OSError):
+                path.rmdir()
+            folder.rename(path)
+            sync_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
         taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
         reason = "something is there already; open it, or choose another path" if taken else str(error)
         raise StoreError(f"store {path} cannot be made: {reason}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from knnclip.errors import StoreError
 from knnclip.store.cache import FILE_NAME, CacheError, Stamp, read_cache, write_cache
 from knnclip.store.content import Float16
 from knnclip.store.database import Database
+from knnclip.store.drafts import erase
 from knnclip.store.events import current_generation, event_token
 from knnclip.store.index import ROW, Index, Rows
 
@@ -80,20 +82,24 @@ class Mirror:
             write_cache(draft, self.index, Stamp(self.generation, token.hex(), self._last_id))
             with database.write() as connection:
                 if current_generation(connection) == self.generation:
+                    erase(self._path)  # what it replaces holds vectors that may be forgotten one day
                     draft.replace(self._path)
                     self._uncached = 0
         finally:
-            draft.unlink(missing_ok=True)
+            erase(draft)
 
     def _clear(self) -> None:
         self.index, self.generation, self._last_id = Index(self._dim), 0, 0
         self._uncached = 0
 
 
-def delete_cache(folder: Path) -> None:
-    """Deletes a store's cache, and drafts of it that a killed process left."""
-    for file in folder.glob(f"{FILE_NAME}*"):
-        file.unlink(missing_ok=True)
+def erase_cache(folder: Path) -> None:
+    """Erases a store's cache, and drafts of it that a killed process left; ``StoreError`` if one cannot be."""
+    try:
+        for file in folder.glob(f"{FILE_NAME}*"):
+            erase(file)
+    except OSError as error:
+        raise StoreError(f"{error.filename or folder} cannot be overwritten ({error}); nothing was changed") from error
 
 
 def read_index_rows(connection: sqlite3.Connection, after_id: int, dim: int) -> Iterator[tuple[Rows, Float16]]:

@@ -41,6 +41,7 @@ def insert_rows(
             images[reference.ref],
             row.key,
             0,
+            row.instance.class_name,
             *row.instance.mask.box_xyxy,
             row.area_px,
             row.rle,
@@ -57,8 +58,8 @@ def insert_instance(connection: sqlite3.Connection, values: Sequence[object], ve
     """Writes one instance, ``values`` in the order of the table's columns; None if its source has it already."""
     cursor = connection.execute(
         "INSERT INTO instances "
-        "(source_id, class_id, image_id, key, copy, x0, y0, x1, y1, area_px, rle, purity, origin) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, source_id, copy) DO NOTHING",
+        "(source_id, class_id, image_id, key, copy, given_name, x0, y0, x1, y1, area_px, rle, purity, origin) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, source_id, copy) DO NOTHING",
         values,
     )
     if cursor.rowcount == 0:

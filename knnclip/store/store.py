@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -15,11 +15,12 @@ from knnclip.store import classes, facts, forgetting, rows, sources, transfer
 from knnclip.store.content import check_text, prepare
 from knnclip.store.database import BUSY_TIMEOUT_S, Database
 from knnclip.store.events import current_generation, log_event, read_events
-from knnclip.store.folder import existing_database, make_copy, make_empty
-from knnclip.store.mirror import WORTH_WRITING, Mirror, delete_cache
+from knnclip.store.folder import existing_database, make_copy, make_empty, unpacked
+from knnclip.store.leftovers import clear, find_leftovers
+from knnclip.store.mirror import WORTH_WRITING, Mirror, erase_cache
 from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance, StoreInfo
 from knnclip.store.statistics import LevelCache
-from knnclip.store.verification import find_problems
+from knnclip.store.verification import cache_problems, check_after_crash, find_problems, index_problems
 from knnclip.store.view import State, View
 from knnclip.structures import Evidence, Fingerprint, Float32, LabelledInstance, Neighbors
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary
@@ -82,11 +83,15 @@ class Store:
 
         ``read_only`` changes nothing in the store and works on a read-only file system. A writer that finds another one
         at work waits for at most ``busy_timeout_s``.
+
+        Where a write-ahead log was left, by a process that was killed or is still at work, a writer first compares all
+        rows with their digests (see ``knnclip.store.verification``); ``StoreError`` if one is not as it was written.
         """
         path = Path(path).absolute()
         database = Database(existing_database(path), read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
             store = cls(path, database)
+            check_after_crash(database)
             if fingerprint is not None:
                 store.check_fingerprint(fingerprint)
         except BaseException:
@@ -215,6 +220,7 @@ class Store:
             vocabulary = classes.load_vocabulary(connection)
             class_ids = classes.resolve_or_make(connection, vocabulary, (item.class_name for item in instances))
             ids, new = rows.insert_rows(connection, prepared, class_ids, source_id)
+            classes.drop_unused(connection, class_ids.values())
             sources.mark_finished(connection, source_id, finished)
             if connection.total_changes > before:
                 log_event(connection, "add", source_id=source_id, instances=new, finished_images=len(finished))
@@ -280,15 +286,17 @@ class Store:
     ) -> int:
         """Removes a class, a source or single instances for good, and returns how many instances that were.
 
-        What lives only through them goes with them, the class or source itself included, and their bytes are
-        overwritten in every file of the store: in its write-ahead log as soon as no view is open and no other process
-        reads.
+        What lives only through them goes with them, the class or source itself included. Their bytes are overwritten
+        with zeros in the database and in the index cache, and the write-ahead log, which has copies, is emptied: at
+        once, or as soon as no view is open and no other process reads; ``leftovers`` tells of what is still there.
+        Out of reach are journals and copies of a file system, spare blocks of an SSD, what the log and temporary files
+        gave back to the file system, exports and backups. Names and reasons stay in the event log.
         """
         with self._database.write() as connection:
             count = forgetting.forget(
                 connection, class_name=class_name, source_id=source_id, instance_ids=instance_ids, reason=reason
             )
-            delete_cache(self.path)
+            erase_cache(self.path)
         self._database.truncate_log()
         return count
 
@@ -308,10 +316,24 @@ class Store:
             return facts.read_info(connection, self.path)
 
     def verify(self) -> list[str]:
-        """Reads everything and returns one line for each thing that is wrong: none for a sound store."""
+        """Reads everything and returns one line for each thing that is wrong: none for a sound store.
+
+        Rows are compared with their digests, content keys computed anew, masks, thumbnails, names and references
+        checked, and the index is compared with the database. There are at most ``MOST_PROBLEMS`` lines.
+        """
         with self._database.read() as connection:
-            index = self._caught_up(connection).index
-            return list(islice(find_problems(connection, self.path, index), MOST_PROBLEMS))
+            problems = list(islice(find_problems(connection), MOST_PROBLEMS))
+            if not problems:
+                problems = list(islice(index_problems(connection, self._caught_up(connection).index), MOST_PROBLEMS))
+            return problems + list(cache_problems(self.path, self.fingerprint.dim))
+
+    def leftovers(self) -> list[str]:
+        """One line for each thing that killed processes, or readers that held on, left in the store or beside it.
+
+        Drafts, and forgotten bytes in the write-ahead log. What can be is cleared away, unless the store is read only.
+        """
+        clear(self._database)
+        return find_leftovers(self._database, self.path)
 
     def compact(self) -> None:
         """Gives unused space back to the disk, drops what only served to catch up, and writes the index cache anew."""
@@ -322,7 +344,7 @@ class Store:
                 connection.execute("DELETE FROM removed")
                 connection.execute("DELETE FROM merged")
                 connection.execute("UPDATE meta SET complete_since = ?", (generation - 1,))
-                delete_cache(self.path)
+                erase_cache(self.path)
             self._database.vacuum()
             self._database.truncate_log()
             self._newest_mirror().write_cache(self._database)
@@ -337,26 +359,20 @@ class Store:
 
         Where nothing is there, a store is made that equals the exported one. Otherwise the instances become one source,
         of kind "import"; content that the store has already is not stored twice. ``StoreError`` if the file is damaged
-        or from another encoder; then nothing is imported.
+        or from another encoder, and for all that ``verify`` would report; then nothing is imported.
         """
         path, file = Path(path), Path(file)
-        with closing(transfer.open_export(file)) as foreign:
-            if not path.exists():
-                return make_copy(path, foreign)
-            with foreign.read() as other, cls.open(path, fingerprint=facts.read_fingerprint(other)) as store:
-                return store._merge_from(other, file)
-
-    def _merge_from(self, other: sqlite3.Connection, file: Path) -> int:
-        with self._database.write() as connection:
-            source_id = sources.insert_source(connection, "import", str(file), None)
-            before = connection.total_changes
-            count = transfer.merge_instances(connection, other, source_id)
-            if connection.total_changes == before:
-                sources.delete_source(connection, source_id)
-            else:
-                log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
-        self._added += count
-        return count
+        if not path.exists():
+            return make_copy(path, file)
+        with (
+            unpacked(file, path.absolute().parent) as foreign,
+            foreign.read() as other,
+            cls.open(path, fingerprint=facts.read_fingerprint(other)) as store,
+        ):
+            with store._database.write() as connection:
+                count = transfer.merge_store(connection, other, file)
+            store._added += count
+            return count
 
     def _current_state(self, connection: sqlite3.Connection) -> State:
         generation = current_generation(connection)

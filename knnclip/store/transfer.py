@@ -1,20 +1,22 @@
-"""A store as one file: written out, made into a new store, or merged into an existing one."""
+"""A store written out as one file, or merged into an existing one."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from knnclip.errors import StoreError
+from knnclip.store.archive import pack
 from knnclip.store.classes import adopt, load_vocabulary
-from knnclip.store.content import KEY_BYTES, is_stored_unit
 from knnclip.store.database import Database
-from knnclip.store.facts import read_fingerprint
+from knnclip.store.drafts import draft_folder, sync_folder
+from knnclip.store.events import log_event
 from knnclip.store.rows import insert_image, insert_instance
-from knnclip.store.schema import definitions, expected_definitions
+from knnclip.store.schema import DATABASE_NAME
+from knnclip.store.sources import delete_source, insert_source
+from knnclip.store.verification import changes
 from knnclip.structures import ImageReference
 
 FETCH_INSTANCES = 256
@@ -22,45 +24,47 @@ FETCH_INSTANCES = 256
 
 
 def export_file(database: Database, file: Path) -> None:
-    """Writes one consistent state of the store to ``file``: all of it or nothing; ``StoreError`` if the file exists."""
+    """Writes one consistent state of the store to ``file``, whole or not at all.
+
+    ``StoreError`` if the file exists or cannot be written, or if what is stored is not what was written.
+    """
     if file.exists():
         raise StoreError(f"{file} exists already; delete it or export to another name")
     if not file.parent.is_dir():
         raise StoreError(f"{file} cannot be written: folder {file.parent} does not exist")
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
-        draft = Path(folder) / "store.db"
-        database.copy_to(draft)
-        with draft.open("rb+") as written:
-            os.fsync(written.fileno())
-        draft.replace(file)
-
-
-def open_export(file: Path) -> Database:
-    """Opens an exported file to read it; ``StoreError`` if it is missing or not a sound export."""
-    if not file.is_file():
-        raise StoreError(f"{file} does not exist or is not a file; `knnclip store export` makes one")
-    database = Database(file, read_only=True)
     try:
-        with database.read() as connection:
-            if definitions(connection) != expected_definitions():
-                raise StoreError(f"{file} was not written by `knnclip store export`: its tables differ")
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise StoreError(f"{file} is damaged ({verdict}); export the store again")
-    except BaseException:
-        database.close()
-        raise
-    return database
+        with draft_folder(file.parent) as draft:
+            database.copy_to(draft / DATABASE_NAME)
+            with closing(Database(draft / DATABASE_NAME, read_only=True)) as copy, copy.read() as connection:
+                for change in changes(connection):
+                    raise StoreError(f"store {database.file.parent} is damaged, hence not exported: {change}")
+            pack(draft / DATABASE_NAME, draft / "archive")
+            (draft / "archive").replace(file)
+            sync_folder(file.parent)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(f"{file} cannot be written ({reason}); make room or choose another folder") from error
 
 
-def merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection, source_id: int) -> int:
+def merge_store(connection: sqlite3.Connection, foreign: sqlite3.Connection, file: Path) -> int:
+    """Writes what another, sound store holds as a source of its own, if anything is new; returns how many instances."""
+    source_id = insert_source(connection, "import", str(file), None)
+    before = connection.total_changes
+    count = _merge_instances(connection, foreign, source_id)
+    if connection.total_changes == before:
+        delete_source(connection, source_id)
+    else:
+        log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
+    return count
+
+
+def _merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection, source_id: int) -> int:
     """Writes the instances of another store as one source and returns how many were new.
 
     Classes meet by name or synonym; one that is new comes with its kind, colour and free synonyms. Where the other
     store has some content n times and this one m times, it has it max(n, m) times afterwards, so that importing a file
     again adds nothing.
     """
-    dim = read_fingerprint(connection).dim
     plain = dict(foreign.execute("SELECT class_id, color IS NOT NULL FROM classes").fetchall())
     declared = dict(foreign.execute("SELECT class_id, declared FROM classes").fetchall())
     class_ids = adopt(
@@ -74,14 +78,12 @@ def merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection,
     seen: Counter[bytes] = Counter()
     images: dict[int, int] = {}
     found = foreign.execute(
-        "SELECT instance_id, key, class_id, image_id, x0, y0, x1, y1, area_px, rle, purity, origin, vector "
+        "SELECT key, class_id, image_id, given_name, x0, y0, x1, y1, area_px, rle, purity, origin, vector "
         "FROM instances JOIN embeddings USING (instance_id) ORDER BY instance_id"
     )
     count = 0
     while piece := found.fetchmany(FETCH_INSTANCES):
-        for instance_id, key, class_id, image_id, x0, y0, x1, y1, area_px, rle, purity, origin, vector in piece:
-            if len(key) != KEY_BYTES or not is_stored_unit(vector, dim):
-                raise StoreError(f"imported instance {instance_id} is damaged; nothing was imported")
+        for key, class_id, image_id, *rest, vector in piece:
             copy = seen[key]
             if key in repeated:
                 seen[key] += 1
@@ -92,8 +94,7 @@ def merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection,
                 continue
             if image_id not in images:
                 images[image_id] = _adopt_image(connection, foreign, image_id)
-            values = (source_id, class_ids[class_id], images[image_id], key, copy)
-            insert_instance(connection, (*values, x0, y0, x1, y1, area_px, rle, purity, origin), vector)
+            insert_instance(connection, (source_id, class_ids[class_id], images[image_id], key, copy, *rest), vector)
             count += 1
     return count
 

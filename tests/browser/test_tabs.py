@@ -171,7 +171,7 @@ def test_ingest_of_a_zip_can_be_stopped_and_goes_on(workbench, sample_data, tmp_
     workbench.tab("Ingest")
     panel = page.get_by_role("tabpanel").filter(has=page.locator("#ingest-chosen"))
     panel.locator("input[type=file]").set_input_files(file)
-    expect(page.locator("#ingest-chosen")).to_contain_text("Format masks: 96 images")
+    expect(page.locator("#ingest-chosen")).to_contain_text("Format masks, 96 images")
     panel.get_by_role("button", name="Ingest", exact=True).click()
     page.locator(".progress-text, .progress-level").first.wait_for()
     panel.get_by_role("button", name="Stop").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -56,12 +57,20 @@ def starting(folder: Path, *options: str) -> Iterator[Server]:
     command = [sys.executable, "-u", str(APP), "--port", str(port), *map(str, options)]
     environment = os.environ | {"TMPDIR": str(temporary)}
     with log.open("w") as sink:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT, preexec_fn=_as_in_a_terminal
+        )
         try:
             yield Server(process, "", log, temporary)
         finally:
             process.terminate()
             process.wait(timeout=PATIENCE_S)
+
+
+def _as_in_a_terminal() -> None:
+    """A suite that runs in the background has these ignored, and what it starts would ignore them, too."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -11,11 +11,12 @@ import pytest
 from gradio import EventData
 
 import demo
-from demo import api, canvas, classes, ingest, payload, teach, teaching, vocabulary
+from demo import api, canvas, classes, evaluate, ingest, payload, teach, teaching, vocabulary
 from demo.acts import Act, act
 from demo.listeners import FAILED, Listeners, message_of
 from demo.picker import open_folder
 from knnclip.errors import StoreError, UsageError
+from tests.progress import Listener
 
 READ_ONLY = "without --read-only"
 
@@ -216,3 +217,22 @@ def test_a_listener_has_the_types_of_its_act(sessions_of):
     assert list(parameters) == ["request", "why"]
     assert parameters["why"].annotation is str
     assert listen.__doc__ == broken.__doc__
+
+
+def test_work_of_a_session_that_is_closed_ends_at_once(sessions_of):
+    session = sessions_of().of("a")
+    session.close()
+
+    @act(holds="work")
+    def work(session):
+        return session.stop.is_set()
+
+    assert work(session)
+
+
+def test_the_length_of_work_is_told_before_its_items(sessions_of):
+    listener = Listener()
+    session = sessions_of().of("a")
+    chosen = open_folder(session.options.data_roots, "data/val")
+    evaluate.evaluate_chosen(session, chosen, listener)
+    assert (listener.started, listener.items) == ((len(chosen.dataset.samples), 0), len(chosen.dataset.samples))

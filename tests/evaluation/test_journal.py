@@ -225,3 +225,15 @@ def test_images_are_told_better_from_worse():
     assert miou_of(np.array([[8, 2, 0], [0, 0, 0]])) == pytest.approx(0.8)
     assert miou_of(np.array([[5, 0, 5], [0, 10, 0]])) == pytest.approx((0.5 + 1) / 2)
     assert np.isnan(miou_of(np.zeros((2, 3), int)))
+
+
+@pytest.mark.parametrize("running", ["", "0-of-2"])
+def test_to_begin_anew_takes_nothing_from_who_is_writing(tmp_path, rng, running):
+    with Journal(tmp_path, PROTOCOL, running) as journal:
+        journal.add("a", "s", record(rng, "a"))
+        with pytest.raises(UsageError, match="is being written by another evaluation"):
+            Journal(tmp_path, PROTOCOL, restart=True)
+    assert [found.ref for found in records(tmp_path, 4)] == ["a"]
+    with Journal(tmp_path, PROTOCOL | {"generation": 4}, restart=True) as journal:
+        assert journal.finished == {}
+    assert [file.name for file in tmp_path.iterdir()] == ["images.jsonl"]

@@ -32,7 +32,7 @@ def segmentation():
     semantic[30:, :40], semantic[30:, 40:] = 5, UNKNOWN
     panoptic = np.full((60, 80), 1, np.int32)
     panoptic[30:, :40], panoptic[30:, 40:] = 2, 3
-    return Segmentation(semantic, panoptic, np.ones((60, 80), np.float32), ())
+    return Segmentation(semantic, panoptic, np.ones((60, 80), np.float32), (), Vocabulary(()))
 
 
 def test_each_class_in_its_colour(segmentation):

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image as Pil
 
+from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
+from knnclip.ingest import IngestSettings, ingest
 from knnclip.output.writing import image_files, panoptic_annotation, panoptic_rgb, segment_files, unique_names
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask, Segment, Segmentation
+from knnclip.vocabulary import Vocabulary
+from tests.progress import Listener
 
 
 def test_folders_stand_for_the_images_in_them(tmp_path):
@@ -60,7 +64,9 @@ def test_the_panoptic_picture_and_its_list_agree():
         else Segment(i, UNKNOWN, None, True, 0.5, "unknown", Mask.from_dense(np.ones((4, 1000))), (), ())
         for i in range(1, 70_001)
     ]
-    segmentation = Segmentation(panoptic, panoptic, np.ones(panoptic.shape, np.float32), tuple(segments))
+    segmentation = Segmentation(
+        panoptic, panoptic, np.ones(panoptic.shape, np.float32), tuple(segments), Vocabulary(())
+    )
     rgb = panoptic_rgb(segmentation).astype(int)
     ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
     assert ids[:, 0].tolist() == [1, 70_000, 0, 0]
@@ -85,3 +91,14 @@ def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
     assert {"id": class_id, "name": "../<sky>"}.items() <= json.loads((tmp_path / "out" / "panoptic.json").read_text())[
         "categories"
     ][-1].items()
+
+
+def test_a_class_that_is_taught_meanwhile_is_drawn_and_listed(tmp_path, sample_data):
+    val, masks = open_dataset(sample_data / "val"), open_dataset(sample_data / "train")
+    files = [sample.image_path for sample in val.samples[:6]]
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        ingest(segmenter, masks, masks.samples[:2], IngestSettings(only=("sky",)))
+        teach = Listener(lambda: segmenter.teach(files[-1], (5, 200, 300, 235), "ground"))
+        segment_files(segmenter, files, tmp_path / "out", workers=1, progress=teach)
+    listed = json.loads((tmp_path / "out" / "panoptic.json").read_text())["categories"]
+    assert [category["name"] for category in listed] == ["sky", "ground"]

@@ -113,3 +113,8 @@ def test_json_that_is_no_part_is_an_error(content):
 def test_json_that_is_no_encoder_is_an_error(content):
     with pytest.raises(StoreError, match=r"is no (encoder|part)"):
         EncoderSpec.from_json(content)
+
+
+def test_a_weight_is_a_number_that_is_one():
+    with pytest.raises(UsageError, match="1e999, which is too large"):
+        EncoderSpec.parse("1e999 descriptor")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from knnclip.images import encode_thumbnail
 from knnclip.store import Store, View
+from knnclip.store.digests import register
 from knnclip.structures import Fingerprint, ImageReference, LabelledInstance, Mask, Neighbors, Origin
 
 DIM = 8
@@ -30,7 +35,24 @@ def mask(seed: int, shape: tuple[int, int] = (12, 16)) -> Mask:
 
 
 def image(ref: str, shape: tuple[int, int] = (12, 16)) -> ImageReference:
-    return ImageReference(ref, shape[1], shape[0], f"thumbnail of {ref}".encode(errors="replace"))
+    return ImageReference(ref, shape[1], shape[0], thumbnail(ref))
+
+
+@cache
+def thumbnail(ref: str) -> bytes:
+    """A picture that no other reference has."""
+    noise = np.random.default_rng(list(ref.encode(errors="replace")))
+    return encode_thumbnail(noise.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+
+
+def change(folder: Path, *statements: str, digests: bool = True) -> None:
+    """Changes a store behind its back: as one who makes digests that fit, or as a disk that knows of none."""
+    with closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as connection:
+        register(connection)
+        if not digests:
+            connection.create_function("row_digest", -1, lambda *_: b"8 bytes.", deterministic=True)
+        for statement in statements:
+            connection.execute(statement)
 
 
 def instance(

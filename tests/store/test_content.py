@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from knnclip.errors import StoreError
-from knnclip.store.content import check_units, content_key, is_stored_unit, prepare
-from knnclip.structures import Mask
+from knnclip.images import encode_jpeg, encode_png
+from knnclip.store.content import check_units, is_stored_unit, prepare
+from knnclip.structures import ImageReference, Mask
 
 from .samples import DIM, image, instance, mask, unit, units
 
@@ -53,6 +54,9 @@ SOUND = instance(1)
 LOOSE = Mask((0, 0, 4, 4), np.eye(4, dtype=bool) & (np.arange(4) < 3), (12, 16))
 
 
+WIDE = Mask((0, 0, 1, 1), np.ones((1, 1), dtype=bool), (2**14, 2**15))
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
@@ -64,6 +68,8 @@ LOOSE = Mask((0, 0, 4, 4), np.eye(4, dtype=bool) & (np.arange(4) < 3), (12, 16))
         (replace(SOUND, mask=mask(1, (12, 17))), "mask is for 17x12 px, the image has 16x12 px"),
         (replace(SOUND, mask=LOOSE), "does not fill its box"),
         (replace(SOUND, mask=replace(SOUND.mask, crop=SOUND.mask.crop[1:])), "does not fill its box"),
+        (replace(SOUND, image=image("x" * 10_001)), "10,001 characters"),
+        (replace(SOUND, mask=WIDE, image=ImageReference("w.png", 2**15, 2**14)), "has not 1 to 268,435,456 pixels"),
         (replace(SOUND, purity=0.0), "purity"),
         (replace(SOUND, purity=1.5), "purity"),
         (replace(SOUND, purity=float("nan")), "purity"),
@@ -76,7 +82,8 @@ def test_what_cannot_be_stored_is_refused_by_its_place(broken, message):
 
 def test_the_key_depends_on_all_that_a_row_is():
     def key(row):
-        return content_key(row, row.embedding.astype("<f2").tobytes(), row.mask.encode())
+        (found,) = prepare([row], DIM)
+        return found.key
 
     others = [
         replace(SOUND, class_name="dog"),
@@ -84,7 +91,7 @@ def test_the_key_depends_on_all_that_a_row_is():
         replace(SOUND, origin="proposal"),
         replace(SOUND, embedding=unit(2)),
         replace(SOUND, mask=mask(2)),
-        replace(SOUND, mask=replace(SOUND.mask, shape=(13, 16))),
+        replace(SOUND, mask=replace(SOUND.mask, shape=(13, 16)), image=image(SOUND.image.ref, (13, 16))),
         # parts that read the same when they are put one after the other
         replace(SOUND, class_name="truth", origin=SOUND.class_name),
     ]
@@ -92,3 +99,15 @@ def test_the_key_depends_on_all_that_a_row_is():
     assert len(set(keys)) == len(keys)
     assert key(replace(SOUND, purity=0.5)) == keys[0] == key(instance(1))
     assert len(keys[0]) == 16
+
+
+@pytest.mark.parametrize(
+    "thumbnail",
+    [b"no picture", encode_png(np.zeros((4, 4), dtype=np.uint8)), encode_jpeg(np.zeros((9, 600, 3), np.uint8), 600)],
+    ids=["no picture", "PNG", "too large"],
+)
+def test_a_thumbnail_that_is_none_is_refused(thumbnail):
+    broken = replace(SOUND, image=replace(SOUND.image, thumbnail=thumbnail))
+    with pytest.raises(StoreError, match=r"image 'a\.png': the thumbnail is not a JPEG of at most 512 px"):
+        prepare([SOUND, broken], DIM)
+    assert prepare([replace(SOUND, image=replace(SOUND.image, thumbnail=b""))], DIM)

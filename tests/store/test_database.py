@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import sys
 import time
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,13 +12,7 @@ from knnclip.errors import StoreError
 from knnclip.store import Store
 
 from ..mounts import mounted
-from .samples import FINGERPRINT, answers, batch, instance, new_store, unit
-
-
-def change(folder, statement):
-    with closing(sqlite3.connect(folder / "store.db")) as connection:
-        connection.execute(statement)
-        connection.commit()
+from .samples import FINGERPRINT, answers, batch, change, instance, new_store, unit
 
 
 @pytest.mark.parametrize(
@@ -48,11 +42,12 @@ def test_what_is_not_a_store_is_refused(tmp_path, content, message, read_only):
     assert "\n" not in str(raised.value)
 
 
-def test_a_database_of_something_else_and_a_newer_schema_are_refused(tmp_path):
+def test_a_database_of_something_else_and_another_schema_are_refused(tmp_path):
     new_store(tmp_path).close()
-    change(tmp_path / "store", "PRAGMA user_version = 2")
-    with pytest.raises(StoreError, match="schema version 2, this knnclip knows up to 1; upgrade"):
-        Store.open(tmp_path / "store")
+    for version, remedy in ((99, "upgrade"), (1, "make the store anew")):
+        change(tmp_path / "store", f"PRAGMA user_version = {version}")
+        with pytest.raises(StoreError, match=f"schema version {version}, this knnclip reads 2; {remedy}"):
+            Store.open(tmp_path / "store")
     change(tmp_path / "store", "PRAGMA application_id = 0")
     with pytest.raises(StoreError, match="SQLite database but not a knnclip store"):
         Store.open(tmp_path / "store")
@@ -210,3 +205,56 @@ def test_the_path_is_taken_as_it_is(tmp_path, monkeypatch):
             monkeypatch.chdir("/")
             assert len(store) == 0
             monkeypatch.chdir(tmp_path)
+
+
+def test_an_old_sqlite_is_refused_by_its_version(tmp_path, monkeypatch):
+    new_store(tmp_path).close()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    for attempt in (lambda: Store.open(tmp_path / "store"), lambda: Store.create(tmp_path / "new", FINGERPRINT)):
+        with pytest.raises(StoreError, match=r"needs SQLite 3\.37 or newer"):
+            attempt()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_commit_waits_for_the_disk_itself(tmp_path):
+    with new_store(tmp_path) as store:
+        connection = store._database._connection
+        for name, value in (("synchronous", 2), ("fullfsync", 1), ("checkpoint_fullfsync", 1), ("secure_delete", 1)):
+            assert connection.execute(f"PRAGMA {name}").fetchone() == (value,)
+
+
+def test_a_file_system_that_refuses_locks_is_told_from_another_writer(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    with (
+        new_store(tmp_path, [instance(1)]) as store,
+        Store.open(tmp_path / "store", busy_timeout_s=0.05) as second,
+        store._database.write(),
+    ):
+        with pytest.raises(StoreError, match="locked by another process"):
+            second.add([instance(2)], 1)
+        monkeypatch.setattr(fcntl, "lockf", refuse)
+        with pytest.raises(StoreError, match="a file system that refuses locks"):
+            second.add([instance(2)], 1)
+        monkeypatch.undo()
+
+
+def test_a_writer_checks_what_a_killed_one_left_and_reads_it_only_then(tmp_path):
+    with new_store(tmp_path, batch(1, 20)) as store:
+        store.compact()
+    change(tmp_path / "store", "UPDATE instances SET purity = purity / 2 WHERE instance_id = 9", digests=False)
+    with Store.open(tmp_path / "store"):
+        pass  # closed in order: nothing is read that is not asked for
+    killed = (
+        "import os, sys\n"
+        "from knnclip.store import Store\n"
+        "store = Store.open(sys.argv[1]); store.set_setting('x', 'y'); os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "store")], check=False)
+    with pytest.raises(StoreError, match="is damaged: instances: what is stored under instance_id 9"):
+        Store.open(tmp_path / "store")
+    with Store.open(tmp_path / "store", read_only=True) as store:
+        assert len(store.verify()) == 1

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from knnclip.errors import StoreError, UsageError
 from knnclip.store import Store
 
-from .samples import FINGERPRINT, answers, batch, instance, new_store, unit
+from .samples import FINGERPRINT, answers, batch, instance, new_store, thumbnail, unit
 
 
 def everything(folder):
@@ -132,7 +136,7 @@ def test_no_byte_of_a_forgotten_vector_is_left_in_any_file(tmp_path):
     files = everything(folder)
     assert len(gone) > 100
     assert not any(vector[8:-8] in files for vector in gone)
-    assert b"thumbnail of 24.png" in files
+    assert thumbnail("24.png") in files
 
 
 def test_a_cache_that_another_process_was_about_to_write_is_not_moved_into_place(tmp_path):
@@ -142,3 +146,73 @@ def test_a_cache_that_another_process_was_about_to_write_is_not_moved_into_place
         store.forget(class_name="a")
         mirror.write_cache(other._database)
         assert not list((tmp_path / "store").glob("index.cache*"))
+
+
+def test_an_index_cache_is_overwritten_before_it_goes(tmp_path):
+    with new_store(tmp_path, batch(1, 30)) as store:
+        for number, act in enumerate(
+            (store.compact, lambda: store.forget(instance_ids=[1]), store.compact, store._newest_mirror)
+        ):
+            store.compact()
+            cache, same_bytes = store.path / "index.cache", tmp_path / f"same bytes {number}"
+            os.link(cache, same_bytes)
+            act()
+            if act == store._newest_mirror:
+                store._newest_mirror().write_cache(store._database)
+            assert same_bytes.read_bytes().strip(b"\0") == b""
+
+
+def test_a_cache_that_cannot_be_overwritten_stops_forgetting(tmp_path, monkeypatch):
+    with new_store(tmp_path, batch(1, 30)) as store:
+        store.compact()
+
+        def refuse(file):
+            raise PermissionError(13, "in use", str(file))
+
+        monkeypatch.setattr("knnclip.store.mirror.erase", refuse)
+        with pytest.raises(StoreError, match=r"index\.cache cannot be overwritten .*nothing was changed"):
+            store.forget(instance_ids=[1])
+        assert len(store) == 30
+
+
+READER = (
+    "import sqlite3, sys\n"
+    "reader = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True, isolation_level=None)\n"
+    "reader.execute('BEGIN'); reader.execute('SELECT count(*) FROM meta').fetchone()\n"
+    "print(flush=True); sys.stdin.read(); reader.close()\n"
+)
+
+
+@pytest.mark.parametrize("chance", ["write", "close", "verify", "a later process"])
+def test_what_a_reader_kept_in_the_log_is_told_and_emptied_at_the_next_chance(tmp_path, chance, monkeypatch):
+    monkeypatch.setattr("knnclip.store.database.LOG_TIMEOUT_S", 0.05)
+    folder = tmp_path / "store"
+    new_store(tmp_path, batch(1, 30)).close()
+    log = folder / "store.db-wal"
+    store = Store.open(folder, busy_timeout_s=0.05)
+    vector = next(iter(store.labelled(instance_ids=[7]).values())).embedding.astype("<f2").tobytes()
+    store.add(batch(2, 3), 1)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(folder / "store.db")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    reader.stdout.readline()
+    store.forget(instance_ids=[7])
+    assert log.stat().st_size > 0
+    assert any("forgotten ones may be among them" in line for line in store.leftovers())
+    if chance == "a later process":
+        store.close()
+    reader.communicate()
+    if chance == "write":
+        store.set_setting("x", "y")
+        assert log.stat().st_size == 0
+    elif chance == "verify":
+        assert store.leftovers() == []
+        assert log.stat().st_size == 0
+    store.close()
+    if chance == "a later process":
+        with Store.open(folder, read_only=True) as later:
+            assert bool(later.leftovers()) == (log.exists() and log.stat().st_size > 0)
+        with Store.open(folder) as later:
+            assert later.leftovers() == []
+    assert vector not in everything(folder)
+    assert not log.exists()

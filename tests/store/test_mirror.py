@@ -6,6 +6,7 @@ import pytest
 
 from knnclip.store import Store
 from knnclip.store import mirror as mirror_module
+from knnclip.store.archive import unpack
 from knnclip.store.cache import FILE_NAME, read_cache
 
 from .samples import DIM, answers, batch, new_store
@@ -82,7 +83,8 @@ def test_a_cache_from_after_a_restored_backup_is_not_used(tmp_path, later):
         store.forget(instance_ids=[1, 2, 3])
         store.compact()
     cache = (folder / FILE_NAME).read_bytes()
-    shutil.copy(tmp_path / "backup", folder / "store.db")
+    (folder / "store.db").unlink()
+    unpack(tmp_path / "backup", folder / "store.db")
     with Store.open(folder) as store:
         for i in range(later):  # the generations of the two histories now overlap
             store.add(batch(10 + i, 3), 1)

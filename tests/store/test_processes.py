@@ -17,24 +17,28 @@ ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 
-def start_writer(store, *options):
+def start_writer(store, log, *options):
+    """A writer whose acknowledgements go to the file ``log``: what a pipe has taken in is lost with its reader."""
     command = [sys.executable, "-m", "tests.store.writer", str(store), *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with log.open("w") as sink:
+        writer = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=subprocess.PIPE, text=True)
+    while writer.poll() is None and not log.read_text():  # its imports take a while
+        time.sleep(0.01)
+    return writer
 
 
 def test_killing_a_writer_at_any_moment_loses_and_tears_nothing(tmp_path):
-    path = tmp_path / "store"
+    path, log = tmp_path / "store", tmp_path / "acknowledged"
     Store.create(path, FINGERPRINT).close()
     rng = random.Random(0)
     acknowledged: set[int] = set()
     for _ in range(KILLS):
-        writer = start_writer(path)
-        first = writer.stdout.readline()  # the imports are over
+        writer = start_writer(path, log)
         time.sleep(rng.uniform(0, 0.15))
         writer.send_signal(signal.SIGKILL)
-        rest, errors = writer.communicate()
+        _, errors = writer.communicate()
         assert writer.returncode == -signal.SIGKILL, errors
-        complete = (first + rest).split("\n")[:-1]
+        complete = log.read_text().split("\n")[:-1]
         numbers = [int(line) for line in complete]
         assert not acknowledged.intersection(number for number in numbers if number >= 0)
         acknowledged.update(number for number in numbers if number >= 0)
@@ -63,9 +67,8 @@ def test_killing_a_writer_at_any_moment_loses_and_tears_nothing(tmp_path):
 def test_a_reader_during_writes_sees_whole_batches_that_only_grow(tmp_path):
     path = tmp_path / "store"
     Store.create(path, FINGERPRINT).close()
-    writer = start_writer(path, "only-add")
+    writer = start_writer(path, tmp_path / "acknowledged", "only-add")
     try:
-        writer.stdout.readline()
         with Store.open(path, read_only=True) as reader:
             last = 0
             deadline = time.monotonic() + 60

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from knnclip.store import Store
 from knnclip.store.cache import FILE_NAME
 
-from .samples import batch, new_store, unit
+from .samples import batch, change, new_store, unit
 
 
 @pytest.fixture
@@ -42,10 +40,7 @@ def test_a_sound_store_has_no_problem(folder):
     ],
 )
 def test_damage_is_found(folder, damage, message):
-    connection = sqlite3.connect(folder / "store.db")
-    connection.execute(damage.replace("''", "x''"))
-    connection.commit()
-    connection.close()
+    change(folder, damage.replace("''", "x''"))
     assert any(message in problem for problem in problems(folder)), problems(folder)
 
 
@@ -55,7 +50,7 @@ def test_a_damaged_page_is_found_or_explained(folder):
         stored = unit(1 * 100_000 + 7).astype("<f2").tobytes()
         file.seek(content.index(stored))
         file.write(bytes(len(stored)))
-    assert any("instance 8 has no embedding" in problem for problem in problems(folder))
+    assert any("embeddings: what is stored under instance_id 8 is not" in problem for problem in problems(folder))
 
 
 def test_a_damaged_cache_is_found_but_harmless(folder):
@@ -71,8 +66,5 @@ def test_a_damaged_cache_is_found_but_harmless(folder):
 
 def test_reporting_stops_somewhere(folder, monkeypatch):
     monkeypatch.setattr("knnclip.store.store.MOST_PROBLEMS", 5)
-    connection = sqlite3.connect(folder / "store.db")
-    connection.execute("UPDATE embeddings SET vector = x'00'")
-    connection.commit()
-    connection.close()
+    change(folder, "UPDATE embeddings SET vector = x'00'")
     assert len(problems(folder)) == 5

@@ -134,7 +134,7 @@ def _answer(
 def _panels(palette: Palette, dataset: Dataset, labelled: LabelledImage, answer: Segmentation) -> Image:
     to_index = index_of_class(palette.vocabulary, dataset.class_aliases, at_least=int(answer.semantic.max()) + 1)
     truth = palette.to_class[labelled.label_map]
-    drawn = Segmentation(truth, truth, np.ones(truth.shape, dtype=np.float32), ())
+    drawn = Segmentation(truth, truth, np.ones(truth.shape, dtype=np.float32), (), palette.vocabulary)
     return side_by_side(
         [
             ("image", labelled.image),

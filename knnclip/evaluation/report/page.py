@@ -7,6 +7,7 @@ the report written again. What stands where, and every word around the figures, 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,8 +150,13 @@ def _table(figures: Sequence[Figure], rows: Sequence[Json], place: Place = "page
     columns = schema.shown_in(place, figures, rows)
     return Table(
         tuple(figure.label for figure in columns),
-        tuple(tuple(Cell(figure.form.text(row[figure.key]), row[figure.key]) for figure in columns) for row in rows),
+        tuple(tuple(_cell(figure, row[figure.key]) for figure in columns) for row in rows),
     )
+
+
+def _cell(figure: Figure, value: object) -> Cell:
+    """A figure as it is shown, and what its column is sorted by: nothing where it is not defined, which stays last."""
+    return Cell(figure.form.text(value), None if isinstance(value, float) and math.isnan(value) else value)
 
 
 def _pictures(folder: Path, pictures: Sequence[Json]) -> list[tuple[str, list[Embedded]]]:
@@ -189,7 +195,7 @@ def _embedded(file: Path, title: str, caption: str = "") -> Embedded | None:
 
 def _facts(facts: Json) -> list[tuple[str, str]]:
     """What is known of a run, without what is empty."""
-    return [(key.replace("_", " "), _fact(value)) for key, value in facts.items() if value not in (None, [], {})]
+    return [(key.replace("_", " "), _fact(value)) for key, value in facts.items() if value not in (None, "", [], {})]
 
 
 def _fact(value: object) -> str:

@@ -6,17 +6,16 @@ import platform
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from knnclip.datasets import Dataset
 from knnclip.evaluation.class_matching import class_ids_of
+from knnclip.evaluation.judge import MaskSource
+from knnclip.evaluation.splits import EncodedSplits
+from knnclip.segmenter import Segmenter
 from knnclip.store import Store
-
-if TYPE_CHECKING:
-    from knnclip.evaluation.runs import Evaluation
-    from knnclip.evaluation.splits import EncodedSplits
 
 PACKAGES = ("knnclip", "numpy", "torch", "faiss-gpu", "faiss-cpu", "pycocotools")
 """Those whose versions may change a figure."""
@@ -40,19 +39,20 @@ def run_facts(command: str, **more: object) -> dict[str, object]:
     return {"command": command, **more, "versions": versions(), "machine": machine}
 
 
-def evaluation_protocol(evaluation: Evaluation, compared: Sequence[str]) -> dict[str, Any]:
+def evaluation_protocol(
+    segmenter: Segmenter, dataset: Dataset, masks: MaskSource, compared: Sequence[str]
+) -> dict[str, Any]:
     """What decides the scores of a store: two runs of one protocol are one evaluation.
 
     ``compared``: the settings that are compared, each by its own name.
     """
-    preset, dataset = evaluation.segmenter.preset, evaluation.dataset
-    root = dataset.root
+    preset, root = segmenter.preset, dataset.root
     return {
         "data": str(root.resolve() if root.exists() else root),
         "format": dataset.format,
         "classes": list(dataset.class_names),
-        "masks": evaluation.masks,
-        **store_facts(evaluation.segmenter.store),
+        "masks": masks,
+        **store_facts(segmenter.store),
         "preset": preset.name,
         "generator": str(preset.masks),
         "classifier": None if preset.classifier is None else str(preset.classifier),

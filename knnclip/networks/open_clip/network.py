@@ -21,7 +21,7 @@ from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.inputs import InputFormat, pool_maps
 from knnclip.parts.roles import Encoder, ZeroShotClassifier
-from knnclip.parts.settings import NamedModel
+from knnclip.parts.settings import NamedModel, name_without_folder
 from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
@@ -119,7 +119,7 @@ class OpenClip:
         blank = self._crop_input(Pil.fromarray(np.zeros((1, 1, 3), dtype=np.uint8)))
         dim = int(self.network.encode_image(blank[None].to(self.device)).shape[1])
         self._fingerprint = Fingerprint(
-            f"openclip/{settings.model}",
+            f"openclip/{name_without_folder(settings.model)}",
             weights_digest(self.network),
             f"{settings.mode} {self._pooling.format}" if self._pooling else settings.mode,
             dim * (2 if settings.mode == "both" else 1),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from knnclip.errors import KnnclipError
-from knnclip.evaluation.report import page
+from knnclip.evaluation.report import page, schema
 from knnclip.evaluation.report.page import TEMPLATE, write_page
 from knnclip.evaluation.report.schema import SHOTS
 from knnclip.evaluation.shots import ALL
+from knnclip.files import write_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,6 +40,14 @@ def test_names_are_text_wherever_they_stand(tmp_path):
 def test_a_mean_of_runs_leaves_out_what_is_not_defined():
     runs = [[{"shots": ALL, "miou": 0.2, "instances": 4}], [{"shots": ALL, "miou": None, "instances": 5}]]
     assert page.means(SHOTS, runs) == [{"shots": 0, "miou": 0.2, "instances": 4.5}]
+
+
+def test_what_is_not_defined_has_no_value_to_be_sorted_by(tmp_path):
+    step = {figure.key: 1.0 for figure in schema.STEPS} | {"classes": ["a"], "old": None, "instances": 3}
+    write_json(tmp_path / "continual.json", {"protocol": {"train": ["t"], "val": "v"}, "run": {}, "seeds": [[step]]})
+    page = write_page(tmp_path).read_text()
+    assert 'data-value=""' in page
+    assert "nan" not in page.split("<tbody>")[1].split("</tbody>")[0]
 
 
 HEAD = {"protocol": {"val": "v", "train": ["t"]}, "run": {}}

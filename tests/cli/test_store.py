@@ -1,0 +1,77 @@
+"""What ``knnclip store`` and ``knnclip classes`` print."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from knnclip.cli import app
+from knnclip.cli.common import printable
+from knnclip.store import Store
+
+from ..store.samples import FINGERPRINT, instance
+
+STEERING = "\x1b[2J\x07\x9b31m\r\n\u2028\u202eevil"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("traffic cone", "traffic cone"),
+        ("Straße 信号 🚦 👩\u200d🚒 [b] \\x", "Straße 信号 🚦 👩\u200d🚒 [b] \\x"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\nb\tc\rd\0", "a\\nb\\tc\\rd\\x00"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202eevil\u2066", "\\u202eevil\\u2066"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_steers_a_terminal_is_shown_as_escapes(text, shown):
+    assert printable(text) == shown
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Store.create(tmp_path / "store", FINGERPRINT, settings={f"name{STEERING}": f"value{STEERING}"}) as store:
+        store.add([instance(1, f"class{STEERING}")], store.begin_source("teach", f"what{STEERING}"))
+        store.add_class("other", synonyms=[f"synonym{STEERING}"])
+    return tmp_path / "store"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["store", "info"],
+        ["classes", "list"],
+        ["classes", "rename", f"class{STEERING}", f"new{STEERING}"],
+        ["classes", "merge", f"class{STEERING}", "--into", "other"],
+        ["classes", "add", f"added{STEERING}"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_prints_raw_control_characters(folder, command):
+    words = command.copy()
+    words.insert(2, str(folder))
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "300"})
+    assert result.exit_code == 0, result.output
+    assert "x1b" in result.output
+    assert not set(result.output) & set(STEERING.replace("evil", "").replace("[2J", "").replace("31m", "")) - {"\n"}
+
+
+def test_verify_and_info_tell_what_was_left(folder):
+    draft = folder / "index.cache.7-ab"
+    log = folder / "store.db-wal"
+    with Store.open(folder, read_only=True) as reader, reader.view(), Store.open(folder, busy_timeout_s=0.05) as store:
+        store.add([instance(2)], 1)
+        with reader.view():
+            store.add([instance(3)], 1)
+            store.forget(instance_ids=[2])
+            draft.write_bytes(b"half")
+            assert log.stat().st_size > 0
+            for command in ("verify", "info"):
+                result = CliRunner().invoke(app, ["store", command, str(folder)], env={"COLUMNS": "300"})
+                assert result.exit_code == 0, result.output
+                assert os.fspath(draft) in result.output
+                assert "forgotten ones may be among them" in result.output
