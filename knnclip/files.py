@@ -23,13 +23,23 @@ from knnclip.errors import InputError, OutputError
 UNENCODABLE = "backslashreplace"
 """File names may hold bytes that are no text; in JSON this is the escape that reads them back."""
 
+MAX_TEXT_BYTES = 2 * 2**30
+"""Larger than the JSON of any published set (LVIS has 1.1 GB); what is larger would fill the memory when it is read."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A text that begins so is run by spreadsheets as a formula."""
+
 
 def read_text(path: str | Path) -> str:
     """The text of a file in UTF-8, with or without a byte order mark; line ends of any system become ``\\n``.
 
-    ``InputError`` if the file cannot be read or is not UTF-8; it names the line and the byte.
+    ``InputError`` if the file cannot be read, is larger than ``MAX_TEXT_BYTES``, which is seen before it is read, or is
+    not UTF-8; it names the line and the byte.
     """
     try:
+        size = Path(path).stat().st_size
+        if size > MAX_TEXT_BYTES:
+            raise InputError(f"{path}: has {size:,} bytes, at most {MAX_TEXT_BYTES:,} are read; split the file")
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
@@ -54,9 +64,16 @@ def read_json(path: str | Path) -> Any:  # noqa: ANN401 - JSON has no type
 
 
 def read_xml(path: str | Path) -> ElementTree.Element:
-    """The root of an XML file. ``InputError`` as ``read_text``, and for what is no XML; it names line and column."""
+    """The root of an XML file. ``InputError`` as ``read_text``, and for what is no XML; it names line and column.
+
+    A document type is refused: no data set has one, and entities, which only it can declare, unfold without end.
+    """
+    text = read_text(path)
+    if (at := text.find("<!DOCTYPE")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise InputError(f"{path} line {line}: expected elements, found a document type; remove it")
     try:
-        return ElementTree.fromstring(read_text(path))
+        return ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         line, column = error.position
         reason = str(error).partition(":")[0]
@@ -105,12 +122,13 @@ def write_json_lines(path: Path, items: Iterable[object]) -> None:
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes a table: column name -> value, at least one row, all with the columns of the first.
 
-    Values are as in JSON: an undefined number is an empty cell. ``OutputError`` as ``write_atomically``.
+    Values are as in JSON: an undefined number is an empty cell. A text that a spreadsheet would run as a formula gets
+    an apostrophe before it, which spreadsheets do not show. ``OutputError`` as ``write_atomically``.
     """
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows({key: as_json(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: _cell(as_json(value)) for key, value in row.items()} for row in rows)
     write_atomically(path, _encoded(table.getvalue()))
 
 
@@ -123,6 +141,15 @@ def as_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def path_text(path: str | Path) -> str:
+    """A path as text that can be stored and shown anywhere: bytes of it that are no UTF-8 become ``\\xe9``."""
+    return os.fsencode(path).decode("utf-8", UNENCODABLE)
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _encoded(text: str) -> bytes:

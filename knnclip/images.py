@@ -25,6 +25,9 @@ MAX_PIXELS = 100_000_000
 """Largest image that is decoded: 100 megapixels, 300 MB as RGB, is what large cameras take and what several
 workers can hold at once."""
 
+INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+"""Pillow's modes of pictures with one whole number a pixel."""
+
 THUMBNAIL_PX = 512
 """Longest side of a stored thumbnail: an instance cut from it still shows what it is, at some 50 kB an image."""
 
@@ -34,6 +37,9 @@ JPEG_QUALITY = 85
 REDUCING_GAP = 2.0
 """Reducing goes by whole factors down to so many times the target and is bicubic from there: Pillow's own advice for
 results that are hardly told from bicubic all the way, several times as fast."""
+
+MAX_INDEX = 65535
+"""Largest value of a label image: what 16 bits hold, and all published sets keep to. Tables are made by this value."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 """Files of a folder that are taken for images. A file that is named itself is read whatever its name."""
@@ -67,28 +73,44 @@ def read_orientation(path: str | Path, *, content: bytes | None = None) -> int:
     from PIL import ExifTags
 
     with _opened(path, MAX_PIXELS, content) as picture:
-        turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        try:
+            turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        except Exception as error:
+            raise ImageError(f"{path}: the image is damaged ({error}); replace the file") from None
     return turn if turn in range(1, 9) else 1
 
 
 def read_index_map(
-    path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes | None = None
+    path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes | None = None, grey: bool = False
 ) -> NDArray[np.int32]:
     """The class indices of a label image as ``(H, W) int32``: palette indices or grey values, 8 or 16 bits, unscaled.
 
-    ``path``, ``content`` and ``max_pixels`` as for ``read_image``; the orientation is not applied. Raises
-    ``ImageError`` as ``read_image`` does, and if the file holds colours instead of indices.
+    ``path``, ``content`` and ``max_pixels`` as for ``read_image``; the orientation is not applied. ``grey``: whether a
+    picture in colours will do where red, green and blue are the same everywhere, which then are the index. Raises
+    ``ImageError`` as ``read_image`` does, and if the file holds colours instead of indices or a value beyond
+    ``MAX_INDEX``.
     """
     with _opened(path, max_pixels, content) as picture:
-        if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
+        if picture.mode not in INDEX_MODES:
+            if grey and ((rgb := read_image(path, max_pixels=max_pixels, content=content)) == rgb[..., :1]).all():
+                return rgb[..., 0].astype(np.int32)
             raise ImageError(
                 f"{path}: a label image holds one index a pixel, found mode {picture.mode}; "
                 "convert its colours to indices first"
             )
         try:
-            return np.asarray(picture).astype(np.int32)
+            values = np.asarray(picture).astype(np.int32)
         except Exception as error:
             raise ImageError(f"{path}: the label image is damaged ({error}); replace the file") from error
+    return check_indices(values, path)
+
+
+def check_indices(values: NDArray[np.int32], path: str | Path) -> NDArray[np.int32]:
+    """The values unchanged; ``ImageError`` if one is not from 0 to ``MAX_INDEX``."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if low < 0 or high > MAX_INDEX:
+        raise ImageError(f"{path}: a label image holds 0 to {MAX_INDEX}, found {low if low < 0 else high}; mend it")
+    return values
 
 
 def as_image(image: NDArray[Any] | str | Path) -> Image:
@@ -148,8 +170,8 @@ def encode_png(pixels: NDArray[np.integer]) -> bytes:
     from PIL import Image as Pil
 
     if pixels.ndim == 2:
-        if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
-            raise ImageError(f"an index map holds 0 to 65535, found {pixels.min()} to {pixels.max()}")
+        if pixels.min(initial=0) < 0 or pixels.max(initial=0) > MAX_INDEX:
+            raise ImageError(f"an index map holds 0 to {MAX_INDEX}, found {pixels.min()} to {pixels.max()}")
         pixels = pixels.astype(np.uint8 if pixels.max(initial=0) < 256 else np.uint16)
     buffer = BytesIO()
     Pil.fromarray(pixels).save(buffer, "PNG")
@@ -190,6 +212,8 @@ def _opened(path: str | Path, max_pixels: int, content: bytes | None = None) -> 
         raise ImageError(f"{path}: {error}; scale it down") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror or error}); check the path") from None
+    except Exception as error:  # headers are parsed by as many kinds of errors as pixels: an overlong text, a bad tag
+        raise ImageError(f"{path}: the image is damaged ({error}); replace the file") from None
     if picture.width * picture.height > max_pixels:
         picture.close()
         raise ImageError(

@@ -18,6 +18,7 @@ import numpy as np
 from knnclip.analysis import LabelledMask
 from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, InputError, UsageError, lookup, unknown_name
+from knnclip.files import path_text
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY, Segmenter
@@ -90,24 +91,10 @@ def ingest(
     """
     _check_classes(dataset, settings)
     store = segmenter.store
-    for label in dataset.classes:
-        known = store.vocabulary()
-        owner = known.find(label.name)
-        if not settings.wants(label.name):
-            continue
-        if owner is not None and owner.name != label.name and owner.name in dataset.class_names:
-            raise DatasetError(
-                f"{dataset.root} has {label.name!r} and {owner.name!r} as two classes, in the store the first is a "
-                "synonym of the second; leave one out with --exclude, or use another store"
-            )
-        if owner is None:
-            # A synonym that the store or the data set has for another class would make that one ambiguous.
-            free = [name for name in label.synonyms if known.find(name) is None and name not in dataset.class_names]
-            store.add_class(label.name, is_thing=label.is_thing, synonyms=free, color=label.color)
+    _add_classes(segmenter, dataset, settings)
     where = str(dataset.root.resolve()) if identity is None else identity
-    source = store.begin_source(
-        "ingest", f"{dataset.format} {identity or dataset.root}", key=_source_key(where, dataset.format, settings)
-    )
+    note = f"{dataset.format} {identity or path_text(dataset.root)}"
+    source = store.begin_source("ingest", note, key=_source_key(where, dataset.format, settings))
     finished = store.finished_images(source)
     todo = [sample for sample in samples if sample.ref not in finished]
     progress.start(len(samples), len(samples) - len(todo))
@@ -179,6 +166,26 @@ def take_turns(labelled: Sequence[LabelledMask], limit: int) -> list[LabelledMas
         turn[i] = taken[class_name] / size[class_name] ** 0.5
         taken[class_name] += 1
     return [labelled[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
+
+
+def _add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> None:
+    """Puts the wanted classes into the store that it has not; ``DatasetError`` if two of them are one there."""
+    store, own = segmenter.store, set(dataset.class_names)
+    owners = {name: info.name for info in store.vocabulary() for name in (*info.synonyms, info.name)}
+    for label in dataset.classes:
+        if not settings.wants(label.name):
+            continue
+        owner = owners.get(label.name)
+        if owner is not None and owner != label.name and owner in own:
+            raise DatasetError(
+                f"{dataset.root} has {label.name!r} and {owner!r} as two classes, in the store the first is a "
+                "synonym of the second; leave one out with --exclude, or use another store"
+            )
+        if owner is None:
+            # A synonym that the store or the data set has for another class would make that one ambiguous.
+            free = [name for name in label.synonyms if name not in owners and name not in own]
+            store.add_class(label.name, is_thing=label.is_thing, synonyms=free, color=label.color)
+            owners |= dict.fromkeys((*free, label.name), label.name)
 
 
 def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:

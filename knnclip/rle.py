@@ -51,14 +51,19 @@ def run_lengths(rle: bytes, box_xyxy: tuple[int, int, int, int], width_px: int, 
     x0, y0, x1, y1 = box_xyxy
     if not (0 <= x0 < x1 <= width_px and 0 <= y0 < y1 <= height_px):
         raise MaskError(f"box {box_xyxy} does not lie in an image of {width_px}x{height_px} px")
-    runs = _decompressed(rle)
+    runs = decompressed(rle)
+    if runs[0] < 0 or (runs[1:] <= 0).any():
+        raise MaskError("a run length is not positive")
     if int(runs.sum()) != (x1 - x0) * (y1 - y0):
         raise MaskError(f"the runs have {int(runs.sum())} px, box {box_xyxy} has {(x1 - x0) * (y1 - y0)}")
     return runs
 
 
-def _decompressed(rle: bytes) -> NDArray[np.int64]:
-    """COCO's compressed run lengths: digits of 5 bits with a continuation bit; from the fourth on, differences."""
+def decompressed(rle: bytes) -> NDArray[np.int64]:
+    """``(R,)``: the numbers in COCO's compressed run lengths, whatever they are; ``MaskError`` for what is none.
+
+    They are digits of 5 bits with a continuation bit, and from the fourth on differences to the last but one.
+    """
     digits = np.frombuffer(rle, dtype=np.uint8).astype(np.int64) - 48
     if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
         raise MaskError("the run lengths are empty, cut off, or hold bytes that are none")
@@ -71,6 +76,4 @@ def _decompressed(rle: bytes) -> NDArray[np.int64]:
     values -= np.where(digits[last] & 16, 1 << (5 * (last - first + 1)), 0)  # the highest bit is the sign
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
-    if values[0] < 0 or (values[1:] <= 0).any():
-        raise MaskError("a run length is not positive")
     return values

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = ("errors", "rle", "structures", "vocabulary", "images", "files", "progress", "parallel", "lazy")
+GROUND = ("errors", "rle", "structures", "vocabulary", "fields", "images", "files", "progress", "parallel", "lazy")
 ROOMS = {
     # Each room with those that it may know beside the ground. Later ones may know earlier ones, never the other way.
     "parts": (),
@@ -21,7 +21,7 @@ ROOMS = {
     "store": (),
     "decision": (),
     "datasets": (),
-    "metrics": (),
+    "metrics": ("datasets",),
     "presets": ("parts", "decision"),
     "catalogue": ("parts", "networks", "masks", "encoders", "presets"),
     "analysis": ("parts", "decision"),

@@ -1,5 +1,6 @@
 """Files in, with errors that name the place; files out, whole or not at all."""
 
+import csv
 import json
 import math
 import os
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from knnclip import files
 from knnclip.errors import InputError, OutputError
 from knnclip.files import (
     as_json,
+    path_text,
     read_json,
     read_text,
     read_xml,
@@ -167,3 +170,25 @@ def test_readers_see_one_whole_file_or_the_other(tmp_path):
     done.set()
     watcher.join()
     assert not wrong
+
+
+def test_a_cell_that_begins_a_formula_is_text(tmp_path):
+    names = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a=b", ""]
+    write_csv(tmp_path / "x.csv", [{"name": name, "value": -0.5} for name in names])
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [*(f"'{name}" for name in names[:6]), "a=b", ""]
+    assert {row["value"] for row in rows} == {"-0.5"}, "a number is none"
+
+
+def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_TEXT_BYTES", 10)
+    (tmp_path / "x.json").write_text("[" + " " * 10 + "]")
+    for read in (read_text, read_json, read_xml):
+        with pytest.raises(InputError, match="has 12 bytes, at most 10 are read"):
+            read(tmp_path / "x.json")
+
+
+def test_a_path_is_text_whatever_its_bytes():
+    assert path_text(BYTES_THAT_ARE_NO_TEXT) == r"caf\xe9.png"
+    assert path_text("naïve 😀") == "naïve 😀"

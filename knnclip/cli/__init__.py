@@ -25,6 +25,7 @@ from knnclip.cli import (
     shots,
     store,
 )
+from knnclip.cli.common import printable
 from knnclip.errors import KnnclipError
 
 EXIT_ERROR = 2
@@ -73,9 +74,17 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     try:
         app()
-    except KnnclipError as error:
+    except (KnnclipError, OSError, MemoryError) as error:
         if "--debug" in sys.argv:
             raise
         # One line, whatever the message quotes: a file or class name may hold line breaks.
-        typer.echo("error: " + " ".join(str(error).splitlines()), err=True)
+        typer.echo("error: " + printable(" ".join(_told(error).splitlines())), err=True)
         sys.exit(EXIT_ERROR)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory ({error}); use fewer --workers, or smaller images"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; check the path and its permissions"
+    return str(error)

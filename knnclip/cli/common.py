@@ -118,7 +118,7 @@ def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Datas
 
     dataset = open_dataset(directory, data_format, ignore=ignore)
     if data_format == "auto":
-        typer.echo(f"{directory}: {dataset.summary}", err=True)
+        typer.echo(printable(f"{directory}: {dataset.summary}"), err=True)
     return dataset
 
 
@@ -133,5 +133,6 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     if not rejected:
         return
     first = rejected[0]
-    typer.echo(f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}", err=True)
+    about = f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}"
+    typer.echo(printable(about), err=True)
     raise typer.Exit(EXIT_REJECTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from knnclip.cli.common import printable
 from knnclip.evaluation.report import schema
 from knnclip.evaluation.report.formats import PERCENT, mean_and_deviation
 from knnclip.evaluation.report.schema import ClassResult, Figure, Headline, Place
@@ -39,7 +40,7 @@ def print_figures(figures: Sequence[Figure], rows: Sequence[Mapping[str, Any]], 
     # A name is never cut: settings are told apart by their ends.
     table = Table(*(Column(figure.short or figure.label, overflow="fold") for figure in columns))
     for row in rows:
-        table.add_row(*(escape(figure.form.text(row[figure.key])) for figure in columns))
+        table.add_row(*(escape(printable(figure.form.text(row[figure.key]))) for figure in columns))
     Console().print(table)
 
 

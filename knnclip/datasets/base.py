@@ -12,15 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.datasets.rejections import Rejection
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, UsageError
 from knnclip.structures import Image, Int32, Mask, masks_from_labels
-from knnclip.vocabulary import Color
+from knnclip.vocabulary import Color, check_name
 
 MIN_AREA_PX = 30
 """Masks smaller than this are scored, but neither stored nor asked: 5 x 6 pixels are too few to describe a thing by.
 
 Smaller ones fill a store with what resembles everything; a larger limit leaves out what is far away.
 """
+
+MAX_CLASSES = 25_000
+"""More than any published set has (ImageNet's 21,841). Each becomes a row of every table and a transaction of the
+store, so a file that lists far more by mistake or malice would be read for minutes."""
 
 IGNORED = -1
 """Value of a label map where the truth says nothing: never stored, never scored."""
@@ -76,6 +80,18 @@ class Dataset(ABC):
     has_instances: bool = True  # whether the truth tells the objects of one class apart
     exhaustive: bool = True  # whether what is not annotated is not there, so that a detection of it is false
     stacked: bool = False  # whether instances come in the order in which they lie on each other; else small on large
+
+    def __post_init__(self) -> None:
+        if len(self.classes) > MAX_CLASSES:
+            raise DatasetError(
+                f"{self.root} has {len(self.classes):,} classes, at most {MAX_CLASSES:,} can be read; check its list"
+            )
+        for label in self.classes:
+            for name in (label.name, *label.synonyms):
+                try:
+                    check_name(name)
+                except UsageError as error:
+                    raise DatasetError(f"{self.root}: {error}; mend its list of classes") from None
 
     @abstractmethod
     def load(self, sample: Sample) -> LabelledImage:

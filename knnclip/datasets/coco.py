@@ -27,13 +27,12 @@ from knnclip.datasets.base import (
 from knnclip.datasets.class_lists import known_classes
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_coco
-from knnclip.datasets.reading import contents
+from knnclip.datasets.reading import MAX_SIDE_PX, contents, find_inside
 from knnclip.datasets.rejections import Rejection
-from knnclip.errors import DatasetError, MaskError
+from knnclip.errors import DatasetError, InputError, MaskError
+from knnclip.fields import Fields, Ident, shown
 from knnclip.files import read_json
 from knnclip.images import read_image
-
-Annotation = dict[str, Any]
 
 # What a folder lacks, for messages.
 INSTANCES = "instances.json, annotations/instances_SPLIT.json or ade20k_instance_SPLIT.json"
@@ -49,7 +48,7 @@ class CocoInstances(Dataset):
     file: Path
     names: Mapping[int, str]  # category id -> class name, ignored categories left out
     ignored: frozenset[int]  # category ids
-    annotations: Mapping[str, tuple[Annotation, ...]]  # sample ref -> its annotations
+    annotations: Mapping[str, tuple[Fields, ...]]  # sample ref -> its annotations
     sizes: Mapping[str, tuple[int, int]]  # sample ref -> (height, width) that its annotations are for, where given
 
     def files(self, sample: Sample) -> tuple[Path, ...]:
@@ -67,39 +66,35 @@ class CocoInstances(Dataset):
         found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
         for annotation in self.annotations.get(sample.ref, ()):
-            place = f"annotation {annotation.get('id', '?')}"
-            category = int(annotation.get("category_id", -1))
-            if category in self.ignored:
-                continue
-            if category not in self.names:
-                rejected.append(Rejection(str(self.file), place, f"category {category!r} is not in categories"))
-                continue
             try:
-                mask = turned(mask_from_coco(annotation.get("segmentation"), size), turn)
-            except MaskError as error:
+                category = annotation.whole("category_id")
+                if category in self.ignored:
+                    continue
+                if category not in self.names:
+                    raise InputError(f"category {category} is not in categories")
+                mask = turned(mask_from_coco(annotation.content.get("segmentation"), size), turn)
+                found.append(AnnotatedMask(mask, self.names[category], annotation.flag("iscrowd")))
+            except (InputError, MaskError) as error:
+                place = f"annotation {shown(annotation.content.get('id', '?'))}"
                 rejected.append(Rejection(str(self.file), place, str(error)))
-                continue
-            found.append(AnnotatedMask(mask, self.names[category], bool(annotation.get("iscrowd", 0))))
         names = self.class_names
         return LabelledImage(image, paint(tuple(found), names, shape), names, tuple(found), tuple(rejected))
 
 
 def open_coco(root: Path, ignore: Collection[str] = ()) -> CocoInstances:
-    """Opens a folder, or the JSON file itself; ``DatasetError`` if the JSON is missing or is not COCO instances,
-    ``InputError`` if it cannot be read at all.
-    """
+    """Opens a folder, or the JSON file itself; ``InputError`` if the JSON is missing or is not COCO instances."""
     file = root if root.is_file() else _only(root, INSTANCES, find_instances(root))
-    return _checked("coco", root, file, ignore)
+    return _opened("coco", root, file, ignore)
 
 
 def open_lvis(root: Path, ignore: Collection[str] = ()) -> CocoInstances:
-    """Opens a folder with ``lvis_v1_SPLIT.json``, or the JSON itself; ``DatasetError`` as ``open_coco``.
+    """Opens a folder with ``lvis_v1_SPLIT.json``, or the JSON itself; ``InputError`` as ``open_coco``.
 
     The set is federated: of an image it lists only some of the classes that are there. So a pixel without annotation
     is unknown, never background.
     """
     file = root if root.is_file() else _only(root, LVIS, find_lvis(root))
-    return _checked("lvis", root, file, ignore)
+    return _opened("lvis", root, file, ignore)
 
 
 def is_coco(root: Path) -> bool:
@@ -134,100 +129,131 @@ def _only(root: Path, expected: str, found: list[Path]) -> Path:
     return found[0]
 
 
-def _checked(format: str, root: Path, file: Path, ignore: Collection[str]) -> CocoInstances:  # noqa: A002
-    try:
-        return _opened(format, root, file, ignore)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DatasetError(f"{file} is not COCO instances: {type(error).__name__} {error}; export it again") from error
-
-
 def _opened(format: str, root: Path, file: Path, ignore: Collection[str]) -> CocoInstances:  # noqa: A002
-    folder = file.parent.parent if file.parent.name == "annotations" else file.parent
-    content = _read(file)
-    labels = _labels(content["categories"])
+    content = Fields.of(read_json(file), f"{file} is not COCO instances")
+    categories, listed, annotations = (content.items(key) for key in ("categories", "images", "annotations"))
+    labels, rejected = read_categories(categories, file)
     ignored = frozenset(key for key, label in labels.items() if unwanted(key, label, ignore))
     kept = {key: label for key, label in labels.items() if key not in ignored}
     if len({label.name for label in kept.values()}) < len(kept):
         raise DatasetError(f"{file}: two categories have the same name; give each its own")
-    samples, rejected = [], []
-    refs: dict[Any, str] = {}
-    sizes: dict[str, tuple[int, int]] = {}
-    for entry in content["images"]:
-        name = _file_name(entry, file)
-        path = _image_path(folder, file, name)
-        refs[entry["id"]] = name
-        if "height" in entry and "width" in entry:
-            sizes[name] = int(entry["height"]), int(entry["width"])
-        if path is None:
-            rejected.append(Rejection(str(file), f"image {entry['id']}", f"image {name} is missing"))
-        else:
-            samples.append(Sample(name, path))
-    grouped: dict[str, list[Annotation]] = defaultdict(list)
-    for position, annotation in enumerate(content["annotations"]):
-        ref = refs.get(annotation.get("image_id")) if isinstance(annotation, dict) else None
-        if ref is None:
-            rejected.append(Rejection(str(file), f"annotation at {position}", "its image is not in images"))
-        else:
-            grouped[ref].append(annotation)
+    images, refused = _images(listed, file)
+    grouped: dict[str, list[Fields]] = defaultdict(list)
+    for position, annotation in enumerate(annotations):
+        try:
+            entry = Fields.of(annotation)
+            owner = images.get(entry.ident("image_id"))
+            if owner is None:
+                raise InputError("its image is not in images, or cannot be used")
+            grouped[owner.ref].append(entry)
+        except InputError as error:
+            refused.append(Rejection(str(file), f"annotation at {position}", str(error)))
+    present = [image for image in images.values() if image.path is not None]
     return CocoInstances(
         format=format,
         exhaustive=format != "lvis",
         root=root,
         file=file,
         classes=without_shared_synonyms(kept.values()),
-        samples=tuple(samples),
-        rejected=tuple(rejected),
+        samples=tuple(Sample(image.ref, image.path) for image in present if image.path is not None),
+        rejected=(*rejected, *refused),
         names={key: label.name for key, label in kept.items()},
         ignored=ignored,
         annotations={ref: tuple(group) for ref, group in grouped.items()},
-        sizes=sizes,
+        sizes={image.ref: image.size for image in present if image.size is not None},
     )
 
 
-def _labels(categories: list[dict[str, Any]]) -> dict[int, ClassLabel]:
-    """The classes by category id, with what is known of them where the categories are those of a published set."""
-    published = {int(entry["id"]): str(entry["name"]).strip() for entry in categories}
-    if known := known_classes(published):
-        return known
+@dataclass(frozen=True)
+class _Image:
+    """An entry of ``images``."""
+
+    ref: str
+    path: Path | None  # None where it is missing
+    size: tuple[int, int] | None  # (height, width), where given
+
+
+def _images(listed: list[Any], file: Path) -> tuple[dict[Ident, _Image], list[Rejection]]:
+    """The images by their id, and what cannot be used of them.
+
+    Of images that share an id none is used: whose their annotations are cannot be told.
+    """
+    folder = file.parent.parent if file.parent.name == "annotations" else file.parent
+    places = image_folders(folder, file.stem.removeprefix("instances_"))
+    images: dict[Ident, _Image] = {}
+    twice: dict[Ident, None] = {}
+    rejected: list[Rejection] = []
+    refs: set[str] = set()
+    for position, content in enumerate(listed):
+        place = f"image at {position}"
+        try:
+            entry = Fields.of(content)
+            key = entry.ident("id")
+            place = f"image {key}"
+            name = _file_name(entry)
+            if key in images or key in twice:
+                twice[key] = None
+                raise InputError(f"id {key} is that of several images; give each its own")
+            if name in refs:
+                raise InputError(f"image {name} is listed twice; leave one out")
+            size = None
+            if entry.has("height") and entry.has("width"):
+                size = entry.whole("height", 1, MAX_SIDE_PX), entry.whole("width", 1, MAX_SIDE_PX)
+            images[key] = _Image(name, find_inside(name, places, folder), size)
+            refs.add(name)
+            if images[key].path is None:
+                raise InputError(f"image {name} is missing")
+        except InputError as error:
+            rejected.append(Rejection(str(file), place, str(error)))
+    return {key: image for key, image in images.items() if key not in twice}, rejected
+
+
+def read_categories(
+    categories: list[Any], file: Path, *, stuff: bool = False
+) -> tuple[dict[int, ClassLabel], list[Rejection]]:
+    """The classes of a COCO JSON by category id, and what cannot be used of them.
+
+    Where all categories are those of a published set, what is known of that set is known of them. LVIS writes ``_``
+    for blanks, and lists synonyms. ``stuff``: whether a category may say by ``isthing`` that it is no thing.
+    """
+    listed: dict[int, Fields] = {}
+    names: dict[int, str] = {}
+    synonyms: dict[int, list[str]] = {}
+    rejected: list[Rejection] = []
+    for position, content in enumerate(categories):
+        try:
+            entry = Fields.of(content)
+            key = entry.whole("id")
+            if key in listed:
+                raise InputError(f"id {key} is that of several categories; give each its own")
+            name = entry.name("name")
+            listed_synonyms = entry.items("synonyms") if entry.has("synonyms") else []
+            synonyms[key] = [Fields({"synonym": other}).name("synonym") for other in listed_synonyms]
+            entry.flag("isthing")
+            listed[key], names[key] = entry, name
+        except InputError as error:
+            rejected.append(Rejection(str(file), f"category at {position}", str(error)))
+    if known := known_classes(names):
+        return known, rejected
     labels = {}
-    for entry in categories:
-        name, synonyms = published[int(entry["id"])], entry.get("synonyms", ())
-        if synonyms:  # LVIS: blanks are underscores
-            others = (name, *synonyms, *(other.replace("_", " ") for other in synonyms))
+    for key, name in names.items():
+        is_thing = not stuff or not listed[key].has("isthing") or listed[key].flag("isthing")
+        readable, others = name, tuple[str, ...]()
+        if synonyms[key]:  # LVIS: blanks are underscores
             readable = name.replace("_", " ")
-            label = ClassLabel(readable, True, None, tuple(other for other in others if other != readable))
-        else:
-            label = ClassLabel(name, True)
-        labels[int(entry["id"])] = label
-    return labels
+            spelled = (name, *synonyms[key], *(other.replace("_", " ") for other in synonyms[key]))
+            others = tuple(other for other in spelled if other != readable)
+        labels[key] = ClassLabel(readable, is_thing, None, others)
+    return labels, rejected
 
 
-def _file_name(entry: dict[str, Any], file: Path) -> str:
+def _file_name(entry: Fields) -> str:
     """Where an image lies in the set; LVIS says it by the end of an address, ``.../train2017/000000391895.jpg``."""
-    if "file_name" in entry:
-        return str(entry["file_name"])
-    if "coco_url" in entry:
-        return "/".join(str(entry["coco_url"]).split("/")[-2:])
-    raise DatasetError(f"{file}: image {entry.get('id')} has neither file_name nor coco_url; export the file again")
-
-
-def _read(file: Path) -> dict[str, Any]:
-    content = read_json(file)
-    missing = [
-        key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content
-    ]
-    if missing:
-        raise DatasetError(f"{file} is not COCO instances: it has no {', '.join(missing)}; export it again")
-    return dict(content)
-
-
-def _image_path(folder: Path, file: Path, name: str) -> Path | None:
-    """Where an image lies; None if it is nowhere, or outside the data set's folder."""
-    for base in image_folders(folder, file.stem.removeprefix("instances_")):
-        path = base / name
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            return path
-    return None
+    if entry.has("file_name"):
+        return entry.text("file_name")
+    if entry.has("coco_url"):
+        return "/".join(entry.text("coco_url").split("/")[-2:])
+    raise InputError("it has neither file_name nor coco_url; export the file again")
 
 
 def image_folders(folder: Path, split: str) -> tuple[Path, ...]:

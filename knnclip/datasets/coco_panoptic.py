@@ -8,6 +8,7 @@ split's folder. 0 is void; crowds are neither stored nor scored.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,27 @@ import numpy as np
 from knnclip.datasets.base import (
     IGNORED,
     AnnotatedMask,
-    ClassLabel,
     Dataset,
     LabelledImage,
     Sample,
     unwanted,
     without_shared_synonyms,
 )
-from knnclip.datasets.class_lists import known_classes
-from knnclip.datasets.coco import image_folders
+from knnclip.datasets.coco import image_folders, read_categories
 from knnclip.datasets.orientation import fitted
-from knnclip.datasets.reading import contents
+from knnclip.datasets.reading import contents, find_inside
 from knnclip.datasets.rejections import Rejection
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
+from knnclip.fields import Fields, Ident
 from knnclip.files import read_json
 from knnclip.images import ids_from_rgb, read_image
-from knnclip.structures import Mask
+from knnclip.structures import Int32, Mask, masks_from_labels
+
+VOID = 0
+"""The id of pixels that belong to no segment."""
+
+MAX_ID = 2**24 - 1
+"""Ids are R + 256 G + 65536 B."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +48,7 @@ class CocoPanoptic(Dataset):
     format: str = "coco-panoptic"
     file: Path
     maps: Mapping[str, Path]  # sample ref -> its PNG
-    segments: Mapping[str, tuple[dict[str, Any], ...]]  # sample ref -> its segments_info
+    segments: Mapping[str, tuple[Any, ...]]  # sample ref -> its segments_info
     names: Mapping[int, str]  # category id -> class name, ignored categories left out
     known: frozenset[int]  # all category ids
 
@@ -55,20 +61,29 @@ class CocoPanoptic(Dataset):
         image = read_image(sample.image_path)
         file = self.maps[sample.ref]
         ids = fitted(ids_from_rgb(read_image(file)), (image.shape[0], image.shape[1]), file, sample.image_path)
+        masks = _masks(ids)
         names = self.class_names
-        place = {name: i for i, name in enumerate(names)}
+        index = {name: i for i, name in enumerate(names)}
         label_map = np.full(ids.shape, IGNORED, dtype=np.int32)
         found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
-        for segment in self.segments[sample.ref]:
-            number, category = int(segment.get("id", 0)), int(segment.get("category_id", -1))
-            own = ids == number
-            if category not in self.known or number == 0 or not own.any():
-                reason = "its category is not in categories" if category not in self.known else "it has no pixel"
-                rejected.append(Rejection(str(file), f"segment {number}", reason))
-            elif category in self.names:
-                crowd, mask = bool(segment.get("iscrowd", 0)), Mask.from_dense(own)
-                label_map[own] = IGNORED if crowd else place[self.names[category]]
+        for position, content in enumerate(self.segments[sample.ref]):
+            place = f"segment at {position}"
+            try:
+                segment = Fields.of(content)
+                number = segment.whole("id", 1, MAX_ID)
+                place = f"segment {number}"
+                category, crowd = segment.whole("category_id"), segment.flag("iscrowd")
+                if category not in self.known:
+                    raise InputError("its category is not in categories")
+                mask = masks.pop(number, None)
+                if mask is None:
+                    raise InputError("it has no pixel, or is listed twice")
+            except InputError as error:
+                rejected.append(Rejection(str(file), place, str(error)))
+                continue
+            if category in self.names:
+                label_map[mask.slices][mask.crop] = IGNORED if crowd else index[self.names[category]]
                 found.append(AnnotatedMask(mask, self.names[category], crowd))
         return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
 
@@ -93,46 +108,48 @@ def find_panoptic(root: Path) -> Path | None:
 
 
 def open_coco_panoptic(root: Path, ignore: Collection[str] = ()) -> CocoPanoptic:
-    """Opens a folder, or the JSON itself; ``DatasetError`` if it is missing, ambiguous or of another kind,
-    ``InputError`` if it cannot be read at all.
-    """
+    """Opens a folder, or the JSON itself; ``InputError`` if it is missing, ambiguous or of another kind."""
     file = find_panoptic(root)
     if file is None:
         raise DatasetError(
             f"{root} has not one panoptic*.json with a folder of PNGs of its name; pass the file itself; "
             f"{contents(root)}"
         )
-    try:
-        return _opened(root, file, ignore)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{file} is not a COCO panoptic JSON ({error}); export it again") from error
-
-
-def _opened(root: Path, file: Path, ignore: Collection[str]) -> CocoPanoptic:
-    content = read_json(file)
-    categories, annotations = content["categories"], content["annotations"]
-    folder = file.parent.parent if file.parent.name == "annotations" else file.parent
-    split = file.stem.removeprefix("panoptic_")
-    places = (*image_folders(folder, split), folder / "input_images")
-    named = {image["id"]: str(image["file_name"]) for image in content.get("images", ())}
-    samples, maps, segments, rejected = [], {}, {}, []
-    for annotation in annotations:
-        name = named.get(annotation["image_id"], f"{Path(annotation['file_name']).stem}.jpg")
-        path = next((place / name for place in places if (place / name).is_file()), None)
-        if path is None or not path.resolve().is_relative_to(folder.resolve()):
-            rejected.append(Rejection(str(file), f"image {annotation['image_id']}", f"image {name} is missing"))
-            continue
-        samples.append(Sample(name, path))
-        maps[name] = file.with_suffix("") / annotation["file_name"]
-        segments[name] = tuple(annotation["segments_info"])
-    names = {int(entry["id"]): str(entry["name"]).strip() for entry in categories}
-    things = {int(entry["id"]): bool(entry.get("isthing", 1)) for entry in categories}
-    labels = known_classes(names) or {number: ClassLabel(name, things[number]) for number, name in names.items()}
+    content = Fields.of(read_json(file), f"{file} is not a COCO panoptic JSON")
+    annotations, categories = content.items("annotations"), content.items("categories")
+    labels, rejected = read_categories(categories, file, stuff=True)
     kept = {number: label for number, label in labels.items() if not unwanted(number, label, ignore)}
+    if len({label.name for label in kept.values()}) < len(kept):
+        raise DatasetError(f"{file}: two categories have the same name; give each its own")
+    folder = file.parent.parent if file.parent.name == "annotations" else file.parent
+    places = (*image_folders(folder, file.stem.removeprefix("panoptic_")), folder / "input_images")
+    named = _named(content.items("images") if content.has("images") else [])
+    samples: dict[str, Sample] = {}
+    maps, segments = {}, {}
+    for position, item in enumerate(annotations):
+        label = f"annotation at {position}"
+        try:
+            annotation = Fields.of(item)
+            key, map_name = annotation.ident("image_id"), annotation.text("file_name")
+            label = f"image {key}"
+            infos = annotation.items("segments_info")
+            name = named.get(key, f"{Path(map_name).stem}.jpg")
+            if not name or name in samples:
+                raise InputError(f"image {name or key} is there twice; give each image an id and an annotation")
+            path = find_inside(name, places, folder)
+            if path is None:
+                raise InputError(f"image {name} is missing")
+            found = find_inside(map_name, [file.with_suffix("")])
+            if found is None:
+                raise InputError(f"{map_name}, the map of its segments, is missing")
+        except InputError as error:
+            rejected.append(Rejection(str(file), label, str(error)))
+            continue
+        samples[name], maps[name], segments[name] = Sample(name, path), found, tuple(infos)
     return CocoPanoptic(
         root=root,
         classes=without_shared_synonyms(kept.values()),
-        samples=tuple(samples),
+        samples=tuple(samples.values()),
         rejected=tuple(rejected),
         file=file,
         maps=maps,
@@ -140,3 +157,22 @@ def _opened(root: Path, file: Path, ignore: Collection[str]) -> CocoPanoptic:
         names={number: label.name for number, label in kept.items()},
         known=frozenset(labels),
     )
+
+
+def _named(images: list[Any]) -> dict[Ident, str]:
+    """The file names of images by their id, empty where several have one; what has no name is looked for by its map."""
+    names: dict[Ident, str] = {}
+    for content in images:
+        with suppress(InputError):
+            entry = Fields.of(content)
+            key, name = entry.ident("id"), entry.text("file_name")
+            names[key] = name if names.get(key, name) == name else ""
+    return names
+
+
+def _masks(ids: Int32) -> dict[int, Mask]:
+    """The pixels of each segment of an image by its id, without void."""
+    present = np.unique(ids)
+    places = np.searchsorted(present, ids).astype(np.int32) + 1
+    masks = zip(present.tolist(), masks_from_labels(places), strict=True)
+    return {number: mask for number, mask in masks if number != VOID}

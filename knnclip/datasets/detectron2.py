@@ -30,6 +30,7 @@ from knnclip.datasets.orientation import fitted
 from knnclip.datasets.polygons import mask_from_coco
 from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError, UsageError, unknown_name
+from knnclip.fields import shown
 from knnclip.images import read_image, read_index_map
 from knnclip.structures import Int32
 
@@ -58,7 +59,12 @@ class RegisteredDataset(Dataset):
         found: list[AnnotatedMask] = []
         rejected: list[Rejection] = []
         for number, annotation in enumerate(record.get("annotations", ())):
-            name = self.names[annotation["category_id"]]
+            category = annotation.get("category_id")
+            if not isinstance(category, int) or not 0 <= category < len(self.names):
+                reason = f"category {shown(category)} is not among its {len(self.names)} classes"
+                rejected.append(Rejection(sample.ref, f"annotation {number}", reason))
+                continue
+            name = self.names[category]
             try:
                 mask = mask_from_coco(annotation.get("segmentation"), shape)
             except MaskError as error:

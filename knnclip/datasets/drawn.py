@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 from xml.etree import ElementTree
@@ -20,17 +21,21 @@ import numpy as np
 from knnclip.datasets.base import IGNORED, AnnotatedMask, ClassLabel, Dataset, LabelledImage, Sample, paint
 from knnclip.datasets.orientation import turn_of, turned
 from knnclip.datasets.polygons import mask_from_polygons
-from knnclip.datasets.reading import contents
+from knnclip.datasets.reading import MAX_SIDE_PX, contents, find_inside, ref_of
 from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, ImageError, InputError, MaskError
+from knnclip.fields import Fields, as_number, shown
 from knnclip.files import read_json, read_xml
 from knnclip.images import read_image, read_index_map
-from knnclip.structures import Int32, Mask
+from knnclip.structures import Bool, Int32, Mask
 
 CIRCLE_CORNERS = 64
 """A polygon of so many corners leaves the circle by 0.12 % of its radius: less than a pixel for radii up to 800."""
 
 Point = tuple[float, float]
+
+Crop = Callable[[int], Bool]
+"""Decodes a drawn mask of at most so many pixels, those of its image; ``MaskError`` if it is larger or damaged."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,12 @@ class Shape:
     points: tuple[Point, ...]
     group: str | None  # shapes of a group are one instance
     place: str  # where in the file, for a rejection
-    bits: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None  # of a mask; its corner is the first point
+    crop: Crop | None = None  # of a mask; its corner is the first point
 
     def mask(self, shape: tuple[int, int]) -> Mask:
         """Its pixels in an image; ``MaskError`` if it has none."""
-        if self.kind == "mask" and self.bits is not None and self.points:
-            return _pasted(self.bits, self.points[0], shape)
+        if self.kind == "mask" and self.crop is not None and self.points:
+            return _pasted(self.crop(shape[0] * shape[1]), self.points[0], shape)
         corners = self._corners()
         return mask_from_polygons([[value for point in corners for value in point]], shape)
 
@@ -121,8 +126,9 @@ class Cvat(DrawnShapes):
 
     def _painted(self, found: tuple[AnnotatedMask, ...], shape: tuple[int, int]) -> Int32:
         label_map = np.full(shape, IGNORED, dtype=np.int32)
+        index = {name: i for i, name in enumerate(self.class_names)}
         for item in found:  # in the order in which they lie on each other
-            label_map[item.mask.slices][item.mask.crop] = self.class_names.index(item.class_name)
+            label_map[item.mask.slices][item.mask.crop] = index[item.class_name]
         return label_map
 
 
@@ -141,33 +147,35 @@ def is_cvat(root: Path) -> bool:
 
 def open_labelme(root: Path, ignore: Collection[str] = ()) -> LabelMe:
     """A folder of LabelMe's JSON files; ``DatasetError`` if there is none. A broken one is among the rejected."""
-    samples, shapes, sizes, sources, rejected = [], {}, {}, {}, []
+    samples: dict[str, Sample] = {}
+    sources: dict[str, Path] = {}
+    shapes, sizes, rejected = {}, {}, []
     for file in sorted(root.rglob("*.json")):
         try:
             content = read_json(file)
             if not _is_labelme(content):
                 continue
-            drawn = tuple(_labelme_shape(shape, number) for number, shape in enumerate(content["shapes"]))
+            entry = Fields.of(content)
+            # Written on Windows the path has backslashes, which mean nothing elsewhere.
+            name = PureWindowsPath(entry.text("imagePath")).name
+            image = find_inside(name, (file.parent, root / "images"))
+            if image is None:
+                raise InputError(f"its image {name} is missing")
+            ref = ref_of(image, root)
+            if ref in samples:
+                raise InputError(f"its image {name} is that of {sources[ref].name} too; leave one out")
+            size = _size(entry, "imageHeight", "imageWidth")
         except InputError as error:
             rejected.append(Rejection(str(file), None, str(error)))
             continue
-        except (ValueError, TypeError, AttributeError) as error:
-            rejected.append(Rejection(str(file), None, f"it is no JSON of LabelMe ({error}); save it again"))
-            continue
-        # Written on Windows the path has backslashes, which mean nothing elsewhere.
-        name = PureWindowsPath(str(content["imagePath"])).name
-        image = next((path for path in (file.parent / name, root / "images" / name) if path.is_file()), None)
-        if image is None:
-            rejected.append(Rejection(str(file), None, f"its image {name} is missing"))
-            continue
-        ref = image.relative_to(root).as_posix()
-        samples.append(Sample(ref, image))
-        shapes[ref], sources[ref] = drawn, file
-        if content.get("imageHeight") and content.get("imageWidth"):
-            sizes[ref] = int(content["imageHeight"]), int(content["imageWidth"])
+        shapes[ref], broken = _drawn(entry.items("shapes"), _labelme_shape, str(file))
+        rejected += broken
+        samples[ref], sources[ref] = Sample(ref, image), file
+        if size is not None:
+            sizes[ref] = size
     if not samples and not rejected:
         raise DatasetError(f"{root} holds no LabelMe files; each is a JSON with shapes and imagePath; {contents(root)}")
-    return _opened(LabelMe, root, samples, shapes, sizes, sources, ignore, rejected)
+    return _opened(LabelMe, root, [*samples.values()], shapes, sizes, sources, ignore, rejected)
 
 
 def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
@@ -175,27 +183,56 @@ def open_cvat(root: Path, ignore: Collection[str] = ()) -> Cvat:
     file = root if root.is_file() else root / "annotations.xml"
     if not file.is_file():
         raise DatasetError(f"{root} has no annotations.xml; export it as CVAT for images 1.1; {contents(root)}")
-    tree = read_xml(file)
     folder = file.parent
-    samples, shapes, sizes, rejected = [], {}, {}, []
-    for element in tree.iter("image"):
+    samples, shapes, sizes, rejected = {}, {}, {}, []
+    for element in read_xml(file).iter("image"):
         name = element.get("name", "")
-        image = next((path for path in (folder / "images" / name, folder / name) if path.is_file()), None)
-        if image is None or not image.resolve().is_relative_to(folder.resolve()):
-            rejected.append(Rejection(str(file), f"image {name}", f"image {name} is missing"))
-            continue
-        ref = image.relative_to(folder).as_posix()
+        place = f"image {name}"
         try:
-            drawn = sorted(element, key=lambda shape: int(shape.get("z_order", 0)))
-            shapes[ref] = tuple(_cvat_shape(shape, number) for number, shape in enumerate(drawn) if shape.get("label"))
-        except ValueError as error:
-            rejected.append(Rejection(str(file), f"image {name}", f"a number in its shapes cannot be read ({error})"))
+            image = find_inside(name, (folder / "images", folder), folder)
+            if image is None:
+                raise InputError(f"image {name} is missing")
+            ref = ref_of(image, folder)
+            if ref in samples:
+                raise InputError(f"image {name} is listed twice; leave one out")
+            size = _size(Fields(element.attrib), "height", "width")
+        except InputError as error:
+            rejected.append(Rejection(str(file), place, str(error)))
             continue
-        samples.append(Sample(ref, image))
-        if element.get("height") and element.get("width"):
-            sizes[ref] = int(element.get("height", 0)), int(element.get("width", 0))
-    sources = {sample.ref: file for sample in samples}
-    return _opened(Cvat, root, samples, shapes, sizes, sources, ignore, rejected)
+        drawn = sorted((shape for shape in element if shape.get("label")), key=_height)
+        shapes[ref], broken = _drawn(drawn, _cvat_shape, str(file), f"{place}, ")
+        rejected += broken
+        samples[ref] = Sample(ref, image)
+        if size is not None:
+            sizes[ref] = size
+    sources = dict.fromkeys(samples, file)
+    return _opened(Cvat, root, [*samples.values()], shapes, sizes, sources, ignore, rejected)
+
+
+def _height(shape: ElementTree.Element) -> float:
+    """How high a shape of CVAT lies; that this is a number is checked when the shape is read."""
+    return as_number(shape.get("z_order")) or 0
+
+
+def _size(entry: Fields, height: str, width: str) -> tuple[int, int] | None:
+    """The size that shapes are for, None where it is not given, which some tools write as 0."""
+    if not (entry.has(height) and entry.has(width)):
+        return None
+    size = entry.whole(height, 0, MAX_SIDE_PX), entry.whole(width, 0, MAX_SIDE_PX)
+    return size if all(size) else None
+
+
+def _drawn(
+    listed: Sequence[Any], read: Callable[[Any, int], Shape], file: str, where: str = ""
+) -> tuple[tuple[Shape, ...], list[Rejection]]:
+    """The shapes of an image, and what cannot be used of them."""
+    shapes, rejected = [], []
+    for number, item in enumerate(listed):
+        try:
+            shapes.append(read(item, number))
+        except InputError as error:
+            rejected.append(Rejection(file, f"{where}shape {number}", str(error)))
+    return tuple(shapes), rejected
 
 
 def _opened(
@@ -229,48 +266,72 @@ def _is_labelme(content: Any) -> bool:  # noqa: ANN401 - JSON of unknown form
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 
-def _labelme_shape(shape: Mapping[str, Any], number: int) -> Shape:
-    group, place = shape.get("group_id"), f"shape {number}"
-    bits = None
-    kind = str(shape.get("shape_type", "polygon"))
-    if kind == "mask":
-        try:
-            bits = read_index_map(place, content=base64.b64decode(str(shape.get("mask", "")))) > 0
-        except (ImageError, binascii.Error):
-            kind = "damaged mask"
-    points = tuple((float(x), float(y)) for x, y in shape.get("points", ()))
-    name = str(shape.get("label", ""))
-    return Shape(name, kind, points, None if group is None else f"group {group}", place, bits)
+def _labelme_shape(content: object, number: int) -> Shape:
+    shape = Fields.of(content)
+    kind = shape.text("shape_type") if shape.has("shape_type") else "polygon"
+    group = shape.ident("group_id") if shape.has("group_id") else None
+    points = tuple(_point(point) for point in shape.items("points"))
+    crop = partial(_png_crop, shape.text("mask")) if kind == "mask" else None
+    name, place = shape.name("label"), f"shape {number}"
+    return Shape(name, kind, points, None if group is None else f"group {group}", place, crop)
 
 
-def _cvat_shape(shape: ElementTree.Element, number: int) -> Shape:
-    kind, group, bits = shape.tag, shape.get("group_id"), None
+def _point(content: object) -> Point:
+    if not isinstance(content, list) or len(content) != 2:
+        raise InputError(f"a point is a list of x and y, found {shown(content)}")
+    point = Fields({"x": content[0], "y": content[1]})
+    return point.number("x"), point.number("y")
+
+
+def _png_crop(text: str, most: int) -> Bool:
+    try:
+        return read_index_map("the mask", content=base64.b64decode(text), max_pixels=most) > 0
+    except (ImageError, binascii.Error) as error:
+        raise MaskError(f"the mask is no picture within its image ({error})") from None
+
+
+def _cvat_shape(element: ElementTree.Element, number: int) -> Shape:
+    shape, kind, crop = Fields(element.attrib), element.tag, None
+    if shape.has("z_order"):
+        shape.whole("z_order")
     points: tuple[Point, ...] = ()
     if kind == "polygon":
-        pairs = (pair.split(",") for pair in shape.get("points", "").split(";") if pair)
-        points = tuple((float(x), float(y)) for x, y in pairs)
+        pairs = (pair.split(",") for pair in element.get("points", "").split(";") if pair)
+        points = tuple(_point(pair) for pair in pairs)
     elif kind == "box":
-        kind = "rectangle"
-        points = tuple((float(shape.get(x, 0)), float(shape.get(y, 0))) for x, y in (("xtl", "ytl"), ("xbr", "ybr")))
+        kind, points = "rectangle", (_pair(shape, "xtl", "ytl"), _pair(shape, "xbr", "ybr"))
     elif kind == "ellipse":
-        points = tuple((float(shape.get(x, 0)), float(shape.get(y, 0))) for x, y in (("cx", "cy"), ("rx", "ry")))
+        points = _pair(shape, "cx", "cy"), _pair(shape, "rx", "ry")
     elif kind == "mask":
-        points = ((float(shape.get("left", 0)), float(shape.get("top", 0))),)
-        size = int(shape.get("height", 0)), int(shape.get("width", 0))
-        runs = [int(run) for run in shape.get("rle", "").replace(",", " ").split()]
-        if sum(runs) == size[0] * size[1]:  # runs go along rows of the crop, zeros first
-            bits = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size)
-        else:
-            kind = "damaged mask"
-    name = shape.get("label", "")
-    return Shape(name, kind, points, f"group {group}" if group else None, f"shape {number}", bits)
+        points = (_pair(shape, "left", "top"),)
+        size = shape.whole("height", 1, MAX_SIDE_PX), shape.whole("width", 1, MAX_SIDE_PX)
+        crop = partial(_runs_crop, shape.text("rle"), size)
+    group = element.get("group_id")
+    return Shape(shape.name("label"), kind, points, f"group {group}" if group else None, f"shape {number}", crop)
 
 
-def _pasted(bits: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], corner: Point, shape: tuple[int, int]) -> Mask:
+def _pair(shape: Fields, x: str, y: str) -> Point:
+    return shape.number(x), shape.number(y)
+
+
+def _runs_crop(text: str, size: tuple[int, int], most: int) -> Bool:
+    """Runs go along rows of the crop, zeros first."""
+    if size[0] * size[1] > most:
+        raise MaskError(f"the mask of {size[1]}x{size[0]} px is larger than its image")
+    runs = text.replace(",", " ").split()
+    if not all(run.isascii() and run.isdigit() and len(run) < 12 for run in runs):
+        raise MaskError("the runs of the mask are no whole numbers")
+    lengths = np.array(runs, dtype=np.int64)
+    if lengths.sum() != size[0] * size[1]:
+        raise MaskError("the runs of the mask do not add up to its size")
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(size)
+
+
+def _pasted(bits: Bool, corner: Point, shape: tuple[int, int]) -> Mask:
     """A crop at its place; what lies outside the image is cut off."""
     dense = np.zeros(shape, dtype=bool)
     x, y = round(corner[0]), round(corner[1])
-    if bits.ndim != 2 or not (0 <= x < shape[1] and 0 <= y < shape[0]):
+    if not (0 <= x < shape[1] and 0 <= y < shape[0]):
         raise MaskError(f"the mask lies outside the image of {shape[1]}x{shape[0]} px")
     part = bits[: shape[0] - y, : shape[1] - x]
     dense[y : y + part.shape[0], x : x + part.shape[1]] = part

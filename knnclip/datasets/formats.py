@@ -151,10 +151,14 @@ def open_dataset(path: str | Path, format: str = "auto", ignore: Collection[str]
         if str(path).startswith(scheme.prefix):
             return scheme.open(str(path).removeprefix(scheme.prefix), ignore)
     root = Path(path)
-    if not root.exists():
-        raise DatasetError(f"{root} does not exist; check the path")
     by_name: Mapping[str, Format] = {card.name: card for card in FORMATS}
-    return lookup("data set format", detect_format(root) if format == "auto" else format, by_name).open(root, ignore)
+    try:
+        if not root.exists():
+            raise DatasetError(f"{root} does not exist; check the path")
+        card = lookup("data set format", detect_format(root) if format == "auto" else format, by_name)
+        return card.open(root, ignore)
+    except (OSError, ValueError) as error:  # a folder that may not be listed, a path that no system takes
+        raise DatasetError(f"{root} cannot be read ({error}); check the path and its permissions") from error
 
 
 def detect_format(root: Path) -> str:

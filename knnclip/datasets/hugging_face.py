@@ -18,9 +18,10 @@ import numpy as np
 from knnclip.datasets.base import ClassLabel, Dataset, LabelledImage, Sample, connected_pieces, unwanted
 from knnclip.datasets.label_images import index_map
 from knnclip.datasets.orientation import turn_of, turned_upright
-from knnclip.errors import DatasetError, ImageError, InputError, UsageError, unknown_name
+from knnclip.errors import DatasetError, InputError, UsageError, unknown_name
+from knnclip.fields import Fields
 from knnclip.files import read_json
-from knnclip.images import read_image, read_index_map
+from knnclip.images import MAX_INDEX, read_image, read_index_map
 from knnclip.structures import Int32
 
 SCHEME = "hf:"
@@ -157,10 +158,10 @@ def _named(name: str, features: Mapping[str, Any]) -> dict[int, str]:
     """
     file = _id2label(name)
     if file is not None:
-        content = read_json(file)
+        content = Fields.of(read_json(file), str(file))
         try:
-            return {int(value): str(label) for value, label in content.items()}
-        except (ValueError, AttributeError) as error:
+            return {Fields({"index": key}).whole("index", 0, MAX_INDEX): content.name(key) for key in content.content}
+        except InputError as error:
             raise DatasetError(f"{file} is not an object of names by index ({error}); mend the file") from None
     lists = (getattr(getattr(feature, "feature", None), "names", None) for feature in features.values())
     return dict(enumerate(next((names for names in lists if names), [])))
@@ -205,10 +206,4 @@ def _content(cell: Any, where: str) -> bytes:  # noqa: ANN401 - a cell of an unk
 
 def _values(content: bytes, where: str) -> Int32:
     """The indices of a mask; of a picture in colours too, where it is grey all over."""
-    try:
-        return read_index_map(where, content=content)
-    except ImageError:
-        rgb = read_image(where, content=content)
-        if (rgb != rgb[..., :1]).any():
-            raise
-        return rgb[..., 0].astype(np.int32)
+    return read_index_map(where, content=content, grey=True)

@@ -17,6 +17,7 @@ from knnclip.datasets.label_images import LabelImages
 from knnclip.datasets.reading import contents, images_in
 from knnclip.errors import DatasetError
 from knnclip.files import read_text
+from knnclip.images import MAX_INDEX
 
 VOID = "void"
 """Name of what is never stored or scored."""
@@ -69,6 +70,7 @@ def find_classes(root: Path) -> Path:
 def read_classes(path: Path) -> dict[int, ClassLabel]:
     """The classes of a ``classes.txt`` by index; ``DatasetError`` names file and line of what cannot be understood."""
     classes: dict[int, ClassLabel] = {}
+    names: set[str] = set()
     for number, text in enumerate(read_text(path).splitlines(), start=1):
         line = text.split("#", 1)[0].strip()
         if not line:
@@ -76,12 +78,15 @@ def read_classes(path: Path) -> dict[int, ClassLabel]:
         match = LINE.match(line)
         if match is None:
             raise DatasetError(f"{path} line {number}: expected `index name [R G B] [thing|stuff]`, found {line!r}")
+        if len(match["index"]) > len(str(MAX_INDEX)) or int(match["index"]) > MAX_INDEX:
+            raise DatasetError(f"{path} line {number}: an index is 0 to {MAX_INDEX}, found {match['index'][:20]}")
         index, rgb = int(match["index"]), match["rgb"]
-        if index in classes or match["name"] in {label.name for label in classes.values()}:
+        if index in classes or match["name"] in names:
             raise DatasetError(f"{path} line {number}: index {index} or name {match['name']!r} is listed twice")
         color = None
         if rgb is not None:
-            red, green, blue = (min(int(part), 255) for part in rgb.split())
+            red, green, blue = (min(int(part[:9]), 255) for part in rgb.split())
             color = (red, green, blue)
+        names.add(match["name"])
         classes[index] = ClassLabel(match["name"], match["kind"] == "thing", color)
     return classes

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.datasets.base import IGNORED, AnnotatedMask, Dataset, LabelledImage, Sample, connected_pieces
+from knnclip.datasets.matlab import read_matrix
 from knnclip.datasets.orientation import fitted
 from knnclip.errors import DatasetError
-from knnclip.images import read_image, read_index_map
+from knnclip.images import MAX_INDEX, MAX_PIXELS, check_indices, read_image, read_index_map
 from knnclip.structures import Int32, masks_from_labels
 
 NOTHING = -1
@@ -85,16 +86,17 @@ class LabelImages(Dataset):
 
 
 def read_label_image(file: Path) -> Int32:
-    """The values of a label image, or of the ``LabelMap`` of a MATLAB file, as ``(H, W) int32``."""
+    """The values of a label image, or of the ``LabelMap`` of a MATLAB file, as ``(H, W) int32``.
+
+    ``InputError`` if the file cannot be read, or a value is no whole number from 0 to ``MAX_INDEX``.
+    """
     if file.suffix != ".mat":
         return read_index_map(file)
-    from scipy.io import loadmat
-
-    try:
-        values: Int32 = np.asarray(loadmat(file)["LabelMap"]).astype(np.int32)
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise DatasetError(f"{file}: has no LabelMap that can be read ({error}); fetch the file again") from None
-    return values
+    found = np.asarray(read_matrix(file, "LabelMap", MAX_PIXELS))
+    values: Int32 = np.clip(np.nan_to_num(found, nan=-1), -1, MAX_INDEX + 1).astype(np.int32)
+    if (values != found).any():
+        raise DatasetError(f"{file}: LabelMap holds what is no index; fetch the file again")
+    return check_indices(values, file)
 
 
 def index_map(values: Int32, listed: tuple[int, ...], void: frozenset[int], where: str) -> Int32:
@@ -107,7 +109,7 @@ def index_map(values: Int32, listed: tuple[int, ...], void: frozenset[int], wher
         )
     table = np.full(int(present[-1]) + 1, IGNORED, dtype=np.int32)
     for i, value in enumerate(listed):
-        if value < len(table):
+        if 0 <= value < len(table):
             table[value] = i
     mapped: Int32 = table[values]
     return mapped

@@ -1,4 +1,8 @@
-"""Polygons and run lengths -> masks, for the instance formats."""
+"""Polygons and run lengths -> masks, for the instance formats.
+
+All of it comes from files of others and goes into compiled code, so it is checked to fit its image before anything of
+its size is allocated.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,22 @@ from typing import Any
 import numpy as np
 
 from knnclip.errors import MaskError
+from knnclip.fields import shown
+from knnclip.rle import decompressed
 from knnclip.structures import Mask
 
 FAR_OUTSIDE = 4.0
 """A coordinate beyond so many times the image's longer side is taken for a mistake: pycocotools allocates by it."""
+
+MAX_OUTLINE_PX = 5_000_000
+"""Length of all polygons of a mask together. pycocotools takes 80 bytes a pixel of it, and no outline that somebody
+drew is nearly as long."""
+
+MAX_POLYGONS = 10_000
+"""Of one mask: they are united one after the other, at a cost that grows with the square of their number."""
+
+Packed = dict[str, Any]
+"""COCO's compressed run lengths: ``size`` and ``counts``."""
 
 
 def mask_from_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -> Mask:
@@ -22,24 +38,13 @@ def mask_from_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, in
     """
     from pycocotools import mask as coco
 
-    for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
-            raise MaskError(f"a polygon has at least three points, x and y each; found {len(polygon)} numbers")
-        if not np.isfinite(np.asarray(polygon, dtype=np.float64)).all():
-            raise MaskError("a polygon has a coordinate that is not finite")
-    if not polygons:
-        raise MaskError("the annotation has no polygon")
-    height, width = shape
-    limit = FAR_OUTSIDE * max(height, width)
-    if any(np.abs(np.asarray(p)).max() > limit for p in polygons):
-        raise MaskError(f"the polygon lies outside the image of {width}x{height} px")
-    dense = coco.decode(coco.merge(coco.frPyObjects([list(map(float, p)) for p in polygons], height, width)))
+    dense = coco.decode(pack_polygons(polygons, shape))
     if not dense.any():
-        raise MaskError(f"the polygon has no pixel inside the image of {width}x{height} px")
+        raise MaskError(f"the polygon has no pixel inside the image of {shape[1]}x{shape[0]} px")
     return Mask.from_dense(dense)
 
 
-def mask_from_coco(segmentation: Any, shape: tuple[int, int]) -> Mask:  # noqa: ANN401 - JSON of unknown form
+def mask_from_coco(segmentation: object, shape: tuple[int, int]) -> Mask:
     """The mask of a COCO ``segmentation``: polygons, or run lengths as a list or as COCO's text.
 
     ``shape`` is the image's ``(H, W)``. ``MaskError`` if it is none of these, is for another image size, or is empty.
@@ -47,27 +52,83 @@ def mask_from_coco(segmentation: Any, shape: tuple[int, int]) -> Mask:  # noqa: 
     from pycocotools import mask as coco
 
     if isinstance(segmentation, list):
-        if segmentation and isinstance(segmentation[0], (int, float)):
-            segmentation = [segmentation]
-        return mask_from_polygons(segmentation, shape)
+        return mask_from_polygons(_polygons(segmentation), shape)
+    return Mask.from_dense(coco.decode(pack(segmentation, shape)))
+
+
+def pack(segmentation: object, shape: tuple[int, int]) -> Packed:
+    """A COCO ``segmentation`` of any form as compressed run lengths that fit an image of ``(H, W)``; may be empty.
+
+    ``MaskError`` as ``mask_from_coco``.
+    """
+    from pycocotools import mask as coco
+
+    if isinstance(segmentation, list):
+        return pack_polygons(_polygons(segmentation), shape)
     if not isinstance(segmentation, dict) or "counts" not in segmentation or "size" not in segmentation:
         raise MaskError("the segmentation is neither polygons nor run lengths")
-    if tuple(segmentation["size"]) != shape:
-        height, width = segmentation["size"]
-        raise MaskError(f"the mask is for {width}x{height} px, the image has {shape[1]}x{shape[0]} px")
-    counts = segmentation["counts"]
-    try:
-        if isinstance(counts, list):
-            if sum(counts) != shape[0] * shape[1] or min(counts, default=0) < 0:
-                raise MaskError("the run lengths do not add up to the image")
-            packed = coco.frPyObjects(segmentation, *shape)
-        else:
-            packed = {"size": list(shape), "counts": counts.encode() if isinstance(counts, str) else counts}
-        if int(coco.area(packed)) > shape[0] * shape[1]:
-            raise MaskError("the run lengths do not fit the image")
-        dense = coco.decode(packed)
-    except MaskError:
-        raise
-    except Exception as error:  # pycocotools raises bare exceptions of several kinds
-        raise MaskError(f"the run lengths do not decode: {error}") from error
-    return Mask.from_dense(dense)
+    size, counts = segmentation["size"], segmentation["counts"]
+    if not isinstance(size, list | tuple) or tuple(size) != shape:
+        found = f"{size[1]}x{size[0]} px" if isinstance(size, list | tuple) and len(size) == 2 else shown(size)
+        raise MaskError(f"the mask is for {found[:80]}, the image has {shape[1]}x{shape[0]} px")
+    if isinstance(counts, list):
+        if not all(type(run) is int and 0 <= run <= shape[0] * shape[1] for run in counts):
+            raise MaskError("a run length is no number of pixels of the image")
+        lengths = np.array(counts, dtype=np.int64)
+    else:
+        counts = _encoded(counts)
+        lengths = decompressed(counts)
+    if lengths.sum() != shape[0] * shape[1] or lengths.min(initial=0) < 0:
+        raise MaskError("the run lengths do not add up to the image")
+    size = [*shape]
+    if isinstance(counts, list):
+        packed: Packed = coco.frPyObjects({"size": size, "counts": counts}, *shape)
+        return packed
+    return {"size": size, "counts": counts}
+
+
+def pack_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -> Packed:
+    """The union of polygons as compressed run lengths of an image of ``(H, W)``; ``MaskError`` for what is none."""
+    from pycocotools import mask as coco
+
+    if not polygons:
+        raise MaskError("the annotation has no polygon")
+    if len(polygons) > MAX_POLYGONS:
+        raise MaskError(f"the mask has {len(polygons):,} polygons, at most {MAX_POLYGONS:,} are united")
+    height, width = shape
+    limit = FAR_OUTSIDE * max(height, width)
+    outline = 0.0
+    for polygon in polygons:
+        if len(polygon) < 6 or len(polygon) % 2:
+            raise MaskError(f"a polygon has at least three points, x and y each; found {len(polygon)} numbers")
+        corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
+        if not np.isfinite(corners).all():
+            raise MaskError("a polygon has a coordinate that is not finite")
+        if np.abs(corners).max() > limit:
+            raise MaskError(f"the polygon lies outside the image of {width}x{height} px")
+        outline += float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()) + len(corners)
+    if outline > MAX_OUTLINE_PX:
+        raise MaskError(f"the outline is {outline:,.0f} px long, at most {MAX_OUTLINE_PX:,} px are drawn")
+    packed: Packed = coco.merge(coco.frPyObjects([list(map(float, polygon)) for polygon in polygons], height, width))
+    return packed
+
+
+def _polygons(segmentation: list[Any]) -> list[list[float]]:
+    """What stands for polygons in a JSON: a list of lists of numbers, or one of them alone."""
+    if segmentation and not any(isinstance(item, list) for item in segmentation):
+        segmentation = [segmentation]
+    for polygon in segmentation:
+        if not isinstance(polygon, list):
+            raise MaskError(f"a polygon is a list of numbers, found {shown(polygon)}")
+        for value in polygon:
+            if type(value) not in (int, float) or abs(value) > 1e12:
+                raise MaskError(f"a coordinate of a polygon is a number, found {shown(value)}")
+    return segmentation
+
+
+def _encoded(counts: object) -> bytes:
+    if isinstance(counts, str) and counts.isascii():
+        counts = counts.encode("ascii")
+    if not isinstance(counts, bytes):
+        raise MaskError(f"the run lengths are a list or COCO's text, found {shown(counts)}")
+    return counts

@@ -11,10 +11,12 @@ from knnclip.datasets.base import ClassLabel, Sample, unwanted, without_shared_s
 from knnclip.datasets.class_lists import read_class_list
 from knnclip.datasets.label_images import LabelImages, ObjectFiles
 from knnclip.datasets.layouts import LAYOUTS, Key, Layout
-from knnclip.datasets.reading import contents
+from knnclip.datasets.reading import contents, ref_of
 from knnclip.datasets.rejections import Rejection
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
+from knnclip.fields import Fields
 from knnclip.files import read_json, read_text
+from knnclip.vocabulary import Color
 
 FIRST_AT = {layout.labels: layout for layout in reversed(LAYOUTS)}
 """The layout that a folder is taken for, by where its labels are: several sets may lie in one tree."""
@@ -46,7 +48,7 @@ def open_published(format: str, root: Path, ignore: Collection[str] = ()) -> Lab
         )
     if not wanted:
         raise DatasetError(f"{root} has no class that is not ignored; check --ignore")
-    samples = {key: Sample(image.relative_to(home).as_posix(), image) for key, (image, _) in pairs.items()}
+    samples = {key: Sample(ref_of(image, home), image) for key, (image, _) in pairs.items()}
     objects = _objects(layout, home, {key: sample.ref for key, sample in samples.items()}, wanted)
     return LabelImages(
         format=format,
@@ -118,17 +120,23 @@ def _configured(file: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
     """What a configuration of Mapillary Vistas evaluates, and what it does not; a value is a place in its list."""
     content = read_json(file)
     try:
-        labels = content["labels"]
-        counted = Counter(str(label["readable"]).lower() for label in labels)
+        listed = Fields.of(content).items("labels")
+        labels = [Fields.of(label, f"label {value}") for value, label in enumerate(listed)]
+        counted = Counter(label.text("readable").lower() for label in labels)
         classes = {}
         for value, label in enumerate(labels):
-            if label["evaluate"]:
-                published, (red, green, blue) = str(label["readable"]), label["color"]
-                name = published.lower()
-                if counted[name] > 1:
-                    name = str(label["name"])
-                classes[value] = ClassLabel(name, bool(label["instances"]), (red, green, blue), (published,))
-    except (ValueError, KeyError, TypeError) as error:
+            if label.flag("evaluate", required=True):
+                published = label.name("readable")
+                name = published.lower() if counted[label.text("readable").lower()] == 1 else label.name("name")
+                classes[value] = ClassLabel(name, label.flag("instances", required=True), _color(label), (published,))
+    except InputError as error:
         raise DatasetError(f"{file} does not list the labels of Mapillary Vistas ({error}); fetch it again") from None
     void = frozenset(range(len(labels))) - frozenset(classes)
     return dict(zip(classes, without_shared_synonyms(classes.values()), strict=True)), void
+
+
+def _color(label: Fields) -> Color:
+    red, green, blue = (
+        Fields({"color": value}, label.where).whole("color", 0, 255) for value in label.items("color", length=3)
+    )
+    return red, green, blue

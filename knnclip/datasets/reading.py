@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from knnclip.datasets.base import Sample
 from knnclip.errors import DatasetError
+from knnclip.files import path_text
 from knnclip.images import IMAGE_SUFFIXES
+
+MAX_SIDE_PX = 1_000_000
+"""No picture has a longer side; a size that a JSON or an XML gives is a mistake beyond it."""
 
 SHOWN_ENTRIES = 6
 """So many entries of a folder are named in a message, which is to stay one line that is read."""
@@ -19,7 +25,28 @@ def images_in(folder: Path, root: Path) -> tuple[Sample, ...]:
     )
     if not files:
         raise DatasetError(f"{folder} holds no images; a data set keeps them in {root / 'images'}")
-    return tuple(Sample(file.relative_to(root).as_posix(), file) for file in files)
+    return tuple(Sample(ref_of(file, root), file) for file in files)
+
+
+def ref_of(image: Path, root: Path) -> str:
+    """The path of an image within its set, as the store and reports know it: forward slashes, text in any case."""
+    return path_text(image.relative_to(root).as_posix())
+
+
+def find_inside(name: str, places: Iterable[Path], root: Path | None = None) -> Path | None:
+    """The first file of this name in one of the folders; None if there is none.
+
+    The name comes from a file of somebody else: it may be too long, or lead anywhere. With ``root`` the file must lie
+    in that folder, links followed; without it the name alone must not lead out of the place.
+    """
+    if root is None and (".." in Path(name).parts or Path(name).is_absolute()):
+        return None
+    for place in places:
+        with suppress(OSError, ValueError):
+            path = place / name
+            if path.is_file() and (root is None or path.resolve().is_relative_to(root.resolve())):
+                return path
+    return None
 
 
 def contents(folder: Path) -> str:

@@ -7,6 +7,7 @@ without label file, or with an empty one, has no instances. Pixels without annot
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +79,11 @@ def is_yolo(root: Path) -> bool:
 def open_yolo(root: Path, ignore: Collection[str] = ()) -> YoloSegmentation:
     """Opens a folder of this format; ``DatasetError`` says what is missing."""
     listed = read_names(root)
-    if duplicate := next((name for i, name in enumerate(listed) if name in listed[:i]), None):
+    if len(set(listed)) < len(listed):
+        duplicate = Counter(listed).most_common(1)[0][0]
         raise DatasetError(f"{root}: class name {duplicate!r} is listed twice; give each class its own")
-    names = tuple(None if {name, str(i)} & set(ignore) else name for i, name in enumerate(listed))
+    ignored = set(ignore)
+    names = tuple(None if name in ignored or str(i) in ignored else name for i, name in enumerate(listed))
     classes = tuple(ClassLabel(name, True) for name in names if name is not None)
     samples = images_in(root / "images", root)
     if not (root / "labels").is_dir():

@@ -11,6 +11,7 @@ Whoever writes a file holds a lock beside it, hidden, which the system releases 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +23,14 @@ from typing import IO, Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from knnclip.errors import OutputError, UsageError
+from knnclip.errors import InputError, OutputError, UsageError
 from knnclip.evaluation.record import ImageRecord
 
 Refusal = tuple[str, str | None, str]
 """A file, the place in it, and why it could not be used."""
+
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What systems say where a file cannot be locked at all, which is not that somebody else has it."""
 
 BLOCK_BYTES = 1 << 16
 """Read at once from the end of a file in search of its last line break; a line is mostly shorter."""
@@ -98,7 +102,11 @@ class Journal:
             raise UsageError(
                 f"{self.path} is being written by another evaluation; wait for it, or use shards"
             ) from None
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, NotImplementedError) or error.errno in WITHOUT_LOCKS:
+                raise OutputError(
+                    f"{self.path}: the file system of its folder has no locks ({error}); choose a folder on another"
+                ) from error
             raise self._unwritable(error) from error
 
     def _throw_away(self) -> None:
@@ -124,7 +132,7 @@ class Journal:
         _release(self._lock)
 
     def _unwritable(self, error: OSError) -> OutputError:
-        return OutputError(f"{self.path} cannot be written ({error.strerror}); choose another folder")
+        return OutputError(f"{self.path} cannot be written ({error.strerror or error}); choose another folder")
 
     def _write(self, content: Mapping[str, Any]) -> None:
         try:
@@ -157,8 +165,8 @@ def records(folder: Path, classes: int) -> Iterator[ImageRecord]:
             seen.add(content["ref"])
             try:
                 yield ImageRecord.from_json(content, classes)
-            except (KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
-                raise UsageError(f"{file} line {number} is no record of an image ({error!r}); remove it") from error
+            except InputError as error:
+                raise UsageError(f"{file} line {number} is no record of an image ({error}); remove it") from None
 
 
 def refusals(folder: Path) -> dict[str, list[Refusal]]:
@@ -213,19 +221,43 @@ def _images(file: Path) -> Iterator[dict[str, Any]]:
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
     """What the file's whole lines hold: the protocol, then the images. ``UsageError`` names a line that is damaged."""
-    with file.open("rb") as lines:
+    try:
+        lines = file.open("rb")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}); check its permissions") from None
+    with lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
                 content = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"{file} line {number} is damaged ({error}); remove the line to continue") from None
-            kinds = {"protocol": dict} if number == 1 else {"ref": str, "stamp": str, "rejected": list}
-            if not isinstance(content, dict) or any(not isinstance(content.get(key), kinds[key]) for key in kinds):
+            if not (_is_head(content) if number == 1 else _is_image(content)):
                 wanted = "protocol of an evaluation" if number == 1 else "record of an image"
                 raise UsageError(f"{file} line {number} is no {wanted}; remove it, or begin anew with --restart")
             yield content
+
+
+def _is_head(content: object) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("protocol"), dict)
+
+
+def _is_image(content: object) -> bool:
+    """Whether a line has an image, its stamp, and of everything that was refused a file, a place and a reason."""
+    return (
+        isinstance(content, dict)
+        and all(isinstance(content.get(key), str) for key in ("ref", "stamp"))
+        and isinstance(content.get("rejected"), list)
+        and all(
+            isinstance(item, list)
+            and len(item) == 3
+            and isinstance(item[0], str)
+            and isinstance(item[1], str | None)
+            and isinstance(item[2], str)
+            for item in content["rejected"]
+        )
+    )
 
 
 def _whole_lines(file: Path) -> int:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from knnclip.errors import InputError
+from knnclip.fields import MAX_WHOLE, Fields
+from knnclip.images import MAX_PIXELS
 from knnclip.metrics.panoptic import SegmentCounts
 from knnclip.metrics.semantic import PixelCounts
 from knnclip.structures import Int64, Mask
@@ -48,29 +51,27 @@ class ImageRecord:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], classes: int) -> ImageRecord:
-        """What ``to_json`` gave; ``KeyError``, ``ValueError`` or ``IndexError`` if it is something else."""
+        """What ``to_json`` gave; ``InputError`` if it is something else."""
+        fields = Fields.of(content)
         segments = None
-        if "segments" in content:
-            iou_sum, tp_fp_fn = np.zeros(classes), np.zeros((classes, 3), dtype=np.int64)
-            for c, total, *row in content["segments"]:
-                if min(c, total, *row) < 0:
-                    raise ValueError("a count is negative")
-                iou_sum[c], tp_fp_fn[c] = total, row
-            segments = SegmentCounts(iou_sum, tp_fp_fn)
+        if fields.has("segments"):
+            rows = _numbers(fields, "segments", 5)
+            counts = np.zeros((classes, 4))
+            _put(counts, rows, "segments")
+            segments = SegmentCounts(counts[:, 0], counts[:, 1:].astype(np.int64))
         boundary = np.zeros((classes, 3), dtype=np.int64)
-        for c, *row in content["boundary"]:
-            if min(c, *row) < 0:
-                raise ValueError("a count is negative")
-            boundary[c] = row
+        _put(boundary, _numbers(fields, "boundary", 4), "boundary")
+        compared = fields.fields("compared")
+        seconds = _numbers(Fields({"seconds": [fields.items("seconds", 2)]}), "seconds", 2)
         return cls(
-            ref=content["ref"],
-            pixels=PixelCounts(matrix_of(_read_cells(content["confusion"], classes), classes), boundary),
+            ref=str(content["ref"]),
+            pixels=PixelCounts(matrix_of(_read_cells(fields, "confusion", classes), classes), boundary),
             segments=segments,
-            instances=tuple(content.get("instances", ())),
-            detections=tuple(content.get("detections", ())),
-            compared={name: _read_cells(cells, classes) for name, cells in content["compared"].items()},
-            encode_seconds=content["seconds"][0],
-            label_seconds=content["seconds"][1],
+            instances=_annotations(fields, "instances", classes),
+            detections=_annotations(fields, "detections", classes),
+            compared={name: _read_cells(compared, name, classes) for name in compared.content},
+            encode_seconds=float(seconds[0, 0]),
+            label_seconds=float(seconds[0, 1]),
         )
 
 
@@ -115,8 +116,35 @@ def _rows(counts: Int64) -> list[list[int]]:
     return [[c, *counts[c].tolist()] for c in np.flatnonzero(counts.any(axis=1)).tolist()]
 
 
-def _read_cells(cells: list[list[int]], classes: int) -> Int64:
-    found = np.array(cells, dtype=np.int64).reshape(-1, 3)
-    if found.size and (found.min() < 0 or found[:, 0].max() >= classes or found[:, 1].max() > classes):
-        raise ValueError("a class or a count is out of range")
-    return found
+def _read_cells(fields: Fields, key: str, classes: int) -> Int64:
+    found = _numbers(fields, key, 3)
+    if found.size and (found[:, 0].max() >= classes or found[:, 1].max() > classes or (found % 1).any()):
+        raise InputError(f"a class or a count of {key!r} is out of range")
+    return found.astype(np.int64)
+
+
+def _put(counts: NDArray[Any], rows: NDArray[np.float64], key: str) -> None:
+    """Puts rows that begin with a class where they belong."""
+    if rows.size and (rows[:, 0].max() >= len(counts) or (rows[:, 0] % 1).any()):
+        raise InputError(f"a class of {key!r} is out of range")
+    counts[rows[:, 0].astype(np.int64)] = rows[:, 1:]
+
+
+def _numbers(fields: Fields, key: str, width: int) -> NDArray[np.float64]:
+    """Rows of so many numbers each, none of them negative; counts are whole and exact up to 2 ** 53."""
+    rows = [Fields({"row": row}, key).items("row", width) for row in fields.items(key)]
+    if not all(type(value) in (int, float) and 0 <= value <= MAX_WHOLE for row in rows for value in row):
+        raise InputError(f"{key!r} holds what is no number, or is negative")
+    return np.array(rows, dtype=np.float64).reshape(-1, width)
+
+
+def _annotations(fields: Fields, key: str, classes: int) -> tuple[Annotation, ...]:
+    found = fields.items(key) if fields.has(key) else []
+    for position, item in enumerate(found):
+        entry = Fields.of(item, f"{key} at {position}")
+        entry.whole("category_id", 0, classes - 1)
+        size = entry.fields("segmentation").items("size", 2)
+        if not all(type(side) is int and 0 < side <= MAX_PIXELS for side in size):
+            raise InputError(f"{key} at {position}: its size is none of an image")
+        entry.flag("iscrowd")
+    return tuple(found)

@@ -126,7 +126,10 @@ class Totals:
             if is_thing
         ]
         truth: Mapping[str, object] = {
-            "images": [_image(number, instances) for number, instances in enumerate(self._instances)],
+            "images": [
+                _image(number, [*true, *found])
+                for number, (true, found) in enumerate(zip(self._instances, self._detections, strict=True))
+            ],
             "categories": things,
             "annotations": numbered(self._instances),
         }

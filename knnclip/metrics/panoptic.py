@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError
+from knnclip.fields import Fields
 from knnclip.metrics.run_lengths import counts_of, runs
 from knnclip.structures import Int64
 
@@ -26,6 +27,10 @@ VOID = 0
 
 IDS = 1 << 24
 """Segment ids are R + 256 G + 65536 B of a PNG, hence below this."""
+
+
+MAX_PAIRS = 25_000_000
+"""Of true and predicted segments of an image: 200 MB. Published sets have a few hundred segments on either side."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,8 @@ def segment_counts(
     """
     if truth.shape != prediction.shape:
         raise DatasetError(f"the truth has shape {truth.shape}, the prediction {prediction.shape}; they must agree")
+    if (cells := (len(truth_segments) + 1) * (len(predicted_segments) + 1)) > MAX_PAIRS:
+        raise DatasetError(f"an image has {cells:,} pairs of segments, at most {MAX_PAIRS:,} are compared; merge some")
     starts, lengths = runs(truth, prediction)
     true, t = _places(truth.ravel()[starts], truth_segments, "truth")
     predicted, p = _places(prediction.ravel()[starts], predicted_segments, "prediction")
@@ -161,17 +168,19 @@ def segment_counts(
     return SegmentCounts(iou_sum, tp_fp_fn)
 
 
-def segment_infos(segments: Sequence[Mapping[str, object]], column: Mapping[int, int]) -> list[SegmentInfo]:
+def segment_infos(segments: Sequence[object], column: Mapping[int, int]) -> list[SegmentInfo]:
     """The ``segments_info`` of a COCO panoptic JSON.
 
-    ``column``: the index of the class of each category id. ``DatasetError`` for a category that it does not have.
+    ``column``: the index of the class of each category id. ``InputError`` for a category that it does not have, and
+    for what is no list of segments.
     """
     infos = []
-    for segment in segments:
-        category = int(str(segment.get("category_id", -1)))
+    for position, content in enumerate(segments):
+        segment = Fields.of(content, f"segment at {position}")
+        number, category = segment.whole("id", 1, IDS - 1), segment.whole("category_id")
         if category not in column:
-            raise DatasetError(f"segment {segment.get('id')} has category {category}, which is not in categories")
-        infos.append(SegmentInfo(int(str(segment["id"])), column[category], bool(segment.get("iscrowd", 0))))
+            raise DatasetError(f"segment {number} has category {category}, which is not in categories")
+        infos.append(SegmentInfo(number, column[category], segment.flag("iscrowd")))
     return infos
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from knnclip.errors import DatasetError, InputError
+from knnclip.fields import Fields
 from knnclip.files import read_json
-from knnclip.images import ids_from_rgb, read_image, read_index_map
+from knnclip.images import MAX_INDEX, ids_from_rgb, read_image, read_index_map
 from knnclip.metrics.instances import InstanceScores, score_instances
 from knnclip.metrics.panoptic import PanopticQuality, SegmentCounts, segment_counts, segment_infos
 from knnclip.metrics.semantic import PixelCounts, SemanticConfusion, count_pixels
@@ -37,6 +36,8 @@ def score_semantic_files(
     """
     confusion = SemanticConfusion(list(class_names.values()))
     indices = list(class_names)
+    if wrong := [index for index in indices if not 0 <= index <= MAX_INDEX]:
+        raise DatasetError(f"an index is 0 to {MAX_INDEX}, found {wrong[0]}; check the list of classes")
     files = _images(truth_dir)
     progress.start(len(files))
 
@@ -44,15 +45,16 @@ def score_semantic_files(
         prediction_file = prediction_dir / truth_file.name
         if not prediction_file.is_file():
             raise DatasetError(f"{prediction_file} does not exist; each file of {truth_dir} needs one of its name")
-        truth, prediction = _index_map(truth_file), _index_map(prediction_file)
+        truth, prediction = read_index_map(truth_file), read_index_map(prediction_file)
         if truth.shape != prediction.shape:
             raise DatasetError(f"{prediction_file}: has shape {prediction.shape}, the truth {truth.shape}")
         for value in set(np.unique(truth).tolist()) - set(indices) - set(ignore):
             raise DatasetError(f"{truth_file}: index {value} is neither a class nor ignored; pass it with --ignore")
-        table = np.full(int(max(truth.max(), prediction.max(), *indices)) + 1, -1, dtype=np.int32)
+        table = np.full(MAX_INDEX + 1, -1, dtype=np.int32)
         table[indices] = np.arange(len(indices))
-        true = np.where(np.isin(truth, list(ignore)), -1, table[truth]).astype(np.int32)
-        return count_pixels(true, table[prediction], len(indices))
+        true_table = table.copy()
+        true_table[[index for index in ignore if 0 <= index <= MAX_INDEX]] = -1
+        return count_pixels(true_table[truth], table[prediction], len(indices))
 
     for found in map_ahead(count, files, workers):
         confusion.add(found)
@@ -74,34 +76,34 @@ def score_panoptic_files(
     Both are a JSON file and the folder of its PNGs. ``DatasetError`` if an image of the truth has no prediction, or if
     a file is not in the format. ``workers`` images are read at once.
     """
-    truth, prediction = read_json(truth_json), read_json(prediction_json)
-    categories = _entry(truth, "categories", truth_json)
-    column = {int(category["id"]): i for i, category in enumerate(categories)}
-    quality = PanopticQuality([str(c["name"]) for c in categories], [bool(c.get("isthing", 1)) for c in categories])
-    predicted = {
-        annotation.get("image_id"): annotation for annotation in _entry(prediction, "annotations", prediction_json)
-    }
-    annotations = _entry(truth, "annotations", truth_json)
+    truth, prediction = (
+        Fields.of(read_json(file), f"{file} is not a COCO panoptic JSON") for file in (truth_json, prediction_json)
+    )
+    categories = _entries(truth, "categories", truth_json)
+    column = {category.whole("id"): i for i, category in enumerate(categories)}
+    if len(column) < len(categories):
+        raise DatasetError(f"{truth_json}: two categories have the same id; give each its own")
+    things = [not category.has("isthing") or category.flag("isthing") for category in categories]
+    quality = PanopticQuality([category.name("name") for category in categories], things)
+    annotations = _entries(truth, "annotations", truth_json)
+    predicted = {entry.ident("image_id"): entry for entry in _entries(prediction, "annotations", prediction_json)}
     progress.start(len(annotations))
 
-    def count(annotation: dict[str, Any]) -> SegmentCounts:
-        if "image_id" not in annotation:
-            raise DatasetError(f"{truth_json}: an annotation has no 'image_id'; expected a COCO panoptic JSON")
-        if annotation["image_id"] not in predicted:
-            raise DatasetError(f"{prediction_json}: has no prediction for image {annotation['image_id']}")
-        answer = predicted[annotation["image_id"]]
+    def count(annotation: Fields) -> SegmentCounts:
+        image_id = annotation.ident("image_id")
+        if image_id not in predicted:
+            raise DatasetError(f"{prediction_json}: has no prediction for image {image_id}")
+        answer = predicted[image_id]
         try:
             return segment_counts(
-                ids_from_rgb(read_image(truth_dir / annotation["file_name"])),
-                segment_infos(annotation["segments_info"], column),
-                ids_from_rgb(read_image(prediction_dir / answer["file_name"])),
-                segment_infos(answer["segments_info"], column),
+                ids_from_rgb(read_image(truth_dir / annotation.text("file_name"))),
+                segment_infos(annotation.items("segments_info"), column),
+                ids_from_rgb(read_image(prediction_dir / answer.text("file_name"))),
+                segment_infos(answer.items("segments_info"), column),
                 len(categories),
             )
         except InputError as error:
-            raise InputError(f"image {annotation['image_id']}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise DatasetError(f"image {annotation['image_id']}: not as in a COCO panoptic JSON ({error!r})") from error
+            raise InputError(f"image {image_id}: {error}") from error
 
     for found in map_ahead(count, annotations, workers):
         quality.add(found)
@@ -117,7 +119,10 @@ def score_instance_files(prediction_json: Path, truth_json: Path) -> InstanceSco
     results = read_json(prediction_json)
     if not isinstance(results, list):
         raise DatasetError(f"{prediction_json}: is no list; expected COCO results")
-    return score_instances(read_json(truth_json), results)
+    truth = read_json(truth_json)
+    if not isinstance(truth, dict):
+        raise DatasetError(f"{truth_json}: is no object; expected the JSON of a COCO instances set")
+    return score_instances(truth, results)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -127,12 +132,5 @@ def _images(folder: Path) -> list[Path]:
     return files
 
 
-def _index_map(file: Path) -> NDArray[np.int64]:
-    return read_index_map(file).astype(np.int64)
-
-
-def _entry(content: Any, key: str, file: Path) -> list[dict[str, Any]]:  # noqa: ANN401
-    if not isinstance(content, dict) or not isinstance(content.get(key), list):
-        raise DatasetError(f"{file}: has no list {key!r}; expected a COCO panoptic JSON")
-    found: list[dict[str, Any]] = content[key]
-    return found
+def _entries(content: Fields, key: str, file: Path) -> list[Fields]:
+    return [Fields.of(entry, f"{file}, {key} at {place}") for place, entry in enumerate(content.items(key))]

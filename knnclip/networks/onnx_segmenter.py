@@ -5,6 +5,7 @@ Its masks are the connected pieces of its prediction, its P_base is that of ``La
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,18 +45,16 @@ class OnnxSegmenter(LabelMaps):
     layout: Layout = "corners"
 
     def __init__(self, settings: OnnxSettings, device: str = "auto") -> None:
-        """Opens the file; ``WeightsError`` if it is missing, damaged or has another number of classes than labels."""
+        """Opens the file; ``WeightsError`` if it is missing, damaged, has other inputs and outputs than ``model`` says,
+        or another number of classes than labels.
+        """
         self.settings = settings
         self._session = _session(settings.model, device)
         names = _labels(settings.labels)
         self.labels = [() if settings.background in synonyms else synonyms for synonyms in names]
         self._softmax = Recent(self._forward)
-        classes = self._session.get_outputs()[0].shape[1]
-        if isinstance(classes, int) and classes != len(names):
-            raise WeightsError(
-                f"{settings.model} has {classes} classes, {settings.labels} names {len(names)}; "
-                "use the labels that it was made with"
-            )
+        self._input = _checked_input(self._session, settings.model)
+        _check_classes(self._session.get_outputs()[0].shape[1:2], len(names), settings)
 
     def generate(self, image: Image) -> Proposals:
         """The connected pieces of the prediction, by falling mean probability of their class."""
@@ -79,10 +78,57 @@ class OnnxSegmenter(LabelMaps):
         scaled = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
         normal = (scaled / 255 - np.array(self.settings.mean)) / np.array(self.settings.std)
         batch = np.ascontiguousarray(normal.transpose(2, 0, 1)[None], dtype=np.float32)
-        logits = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0][0]
+        logits = self._logits(batch)
         powers = np.exp(logits - logits.max(axis=0, keepdims=True))
         softmax: Float32 = (powers / powers.sum(axis=0, keepdims=True)).astype(np.float32)
         return softmax
+
+    def _logits(self, batch: Float32) -> Float32:
+        """``(L, h, w)``; ``WeightsError`` if the network fails, or gives anything else."""
+        try:
+            found = np.asarray(self._session.run(None, {self._input: batch})[0])
+        except Exception as error:  # the runtime's errors share no class
+            raise WeightsError(
+                f"{self.settings.model} cannot be run on {batch.shape[3]}x{batch.shape[2]} px ({_first_line(error)}); "
+                "set `multiple` and `extra` to the sides that it takes"
+            ) from error
+        if found.ndim != 4 or found.shape[0] != 1 or found.size == 0 or found.dtype.kind != "f":
+            raise WeightsError(
+                f"{self.settings.model} gives {found.dtype} of shape {found.shape}, expected logits (1, C, H, W)"
+            )
+        _check_classes(found.shape[1:2], len(self.labels), self.settings)
+        if not np.isfinite(found).all():
+            raise WeightsError(f"{self.settings.model} gives logits that are not finite; are its weights damaged?")
+        logits: Float32 = found[0]
+        return logits
+
+
+def _checked_input(session: Any, model: Path) -> str:  # noqa: ANN401 - as ``_session``
+    """The name of the network's input; ``WeightsError`` unless it is one image of any size, and logits come out."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    expected = "expected one float input (1, 3, H, W) with H and W free, and logits (1, C, H, W)"
+    if len(inputs) != 1 or not outputs:
+        raise WeightsError(f"{model} has {len(inputs)} inputs and {len(outputs)} outputs; {expected}")
+    taken, given = list(inputs[0].shape), list(outputs[0].shape)
+    fits = len(taken) == 4 and len(given) in (0, 4) and inputs[0].type == "tensor(float)"
+    if not fits or (isinstance(taken[0], int) and taken[0] != 1) or (isinstance(taken[1], int) and taken[1] != 3):
+        raise WeightsError(f"{model} takes {inputs[0].type} {taken} and gives {given}; {expected}")
+    if any(isinstance(side, int) for side in taken[2:]):
+        raise WeightsError(f"{model} takes images of {taken[3]}x{taken[2]} px alone; export it with H and W free")
+    return str(inputs[0].name)
+
+
+def _check_classes(found: Sequence[object], labels: int, settings: OnnxSettings) -> None:
+    """``WeightsError`` if the number of classes, where it is known, is another than that of the labels."""
+    if any(isinstance(classes, int) and classes != labels for classes in found):
+        raise WeightsError(
+            f"{settings.model} has {found[0]} classes, {settings.labels} names {labels}; "
+            "use the labels that it was made with"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _pieces(probabilities: Float32, shape: tuple[int, int]) -> tuple[Mask, ...]:
@@ -123,8 +169,9 @@ def _session(model: Path, device: str) -> Any:  # noqa: ANN401 - the library is 
             str(model), providers=[name for name in wanted if name in onnxruntime.get_available_providers()]
         )
     except Exception as error:  # the runtime's errors share no class
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{model} cannot be opened as an ONNX network ({reason}); replace the file") from error
+        raise WeightsError(
+            f"{model} cannot be opened as an ONNX network ({_first_line(error)}); replace the file"
+        ) from error
 
 
 def _labels(path: Path) -> list[tuple[str, ...]]:

@@ -12,6 +12,9 @@ The folder of results holds
 
 from __future__ import annotations
 
+import os
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -34,6 +37,9 @@ from knnclip.vocabulary import Vocabulary
 
 EVIDENCE_SHEETS = 12
 """At most so many segments of an image, the largest, get an evidence sheet; others would be hundreds of files."""
+
+MAX_STEM_BYTES = 200
+"""File systems take 255 bytes; a number, the id of a segment and a suffix must have room."""
 
 Json = dict[str, Any]
 
@@ -109,14 +115,26 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file's results, in their order: its stem, numbered (``~2``) where several files share one."""
+    """A name for each file's results, in their order: its stem, numbered (``~2``) where several files share one.
+
+    Names that differ in case alone, or in how an accent is written, are one file to many systems. A stem that is too
+    long to take a number and a suffix is cut off.
+    """
     taken: set[str] = set()
+    used: Counter[str] = Counter()
     names = []
     for file in files:
-        numbered = (f"{file.stem}~{number}" for number in count(2))
-        names.append(next(name for name in chain([file.stem], numbered) if name not in taken))
-        taken.add(names[-1])
+        stem = os.fsdecode(os.fsencode(file.stem)[:MAX_STEM_BYTES])
+        numbered = (f"{stem}~{number}" for number in count(max(2, used[stem])))
+        names.append(next(name for name in chain([stem], numbered) if _one_file(name) not in taken))
+        taken.add(_one_file(names[-1]))
+        used[stem] += 1
     return names
+
+
+def _one_file(name: str) -> str:
+    """What is the same of names that are one file to systems which do not tell them apart."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def panoptic_rgb(segmentation: Segmentation) -> Image:

@@ -6,7 +6,7 @@ import pytest
 
 from knnclip.datasets import detect_format, open_dataset
 from knnclip.datasets.base import IGNORED
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
 from tests.datasets.test_published import ade
 from tests.datasets.test_readers import put_image
 
@@ -88,10 +88,11 @@ def test_lvis(lvis):
     assert open_dataset(lvis, ignore=["spray_can"]).class_names == ("cap (headwear)", "hat")
 
 
-def test_an_image_without_a_name_is_an_error(lvis):
+def test_an_image_without_a_name_is_rejected(lvis):
     write(lvis, [{"id": 1}], [{"id": 1, "name": "hat", "synonyms": ["hat"]}], [])
-    with pytest.raises(DatasetError, match="image 1 has neither file_name nor coco_url"):
-        open_dataset(lvis)
+    (rejection,) = open_dataset(lvis).rejected
+    assert rejection.place == "image 1"
+    assert "has neither file_name nor coco_url" in rejection.reason
 
 
 def test_ade20k_prepared_as_instances(tmp_path):
@@ -120,12 +121,12 @@ def test_annotations_for_another_size_are_an_error(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [
-        {"images": [{"file_name": "a.jpg"}], "categories": [], "annotations": []},
-        {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 1}], "annotations": []},
         {"images": 3, "categories": [], "annotations": []},
+        {"images": [], "categories": {}, "annotations": []},
+        {"images": [], "categories": [], "annotations": None},
     ],
 )
-def test_entries_that_lack_something_are_an_error_of_the_file(tmp_path, content):
+def test_lists_that_are_none_are_an_error_of_the_file(tmp_path, content):
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(DatasetError, match=r"instances\.json is not COCO instances"):
+    with pytest.raises(InputError, match=r"instances\.json is not COCO instances"):
         open_dataset(tmp_path)

@@ -86,7 +86,7 @@ def test_ade20k_prepared_as_panoptic(tmp_path):
     [
         ("{", "is not JSON"),
         ("[]", "is not a COCO panoptic JSON"),
-        ('{"categories": [], "annotations": [{"image_id": 3}]}', "is not a COCO panoptic JSON"),
+        ('{"categories": [], "annotations": 3}', "is not a COCO panoptic JSON"),
     ],
 )
 def test_a_file_that_is_none_is_an_error(panoptic, text, message):

@@ -112,8 +112,8 @@ def test_a_broken_image_of_cvat_is_counted(cvat):
     broken = '<image name="two.jpg"><polygon label="car" points="a,b"/></image></annotations>'
     (cvat / "annotations.xml").write_text(CVAT.replace("</annotations>", broken))
     dataset = open_dataset(cvat)
-    assert [sample.ref for sample in dataset.samples] == ["images/one.jpg"]
-    assert [rejection.place for rejection in dataset.rejected] == ["image gone.jpg", "image two.jpg"]
+    assert [sample.ref for sample in dataset.samples] == ["images/one.jpg", "images/two.jpg"]
+    assert [rejection.place for rejection in dataset.rejected] == ["image gone.jpg", "image two.jpg, shape 0"]
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_what_has_only_an_image_or_only_labels_is_counted(tmp_path):
          r"a\.png: index 151 is not in the list of classes"),
         (ade, lambda root: (root / "annotations" / "training" / "a.png").write_bytes(b"x"), ImageError, r"a\.png"),
         (context_raw, lambda root: (root / "trainval" / "a.mat").write_bytes(b"x" * 200), DatasetError,
-         r"a\.mat: has no LabelMap"),
+         r"a\.mat: is no MATLAB file that can be read"),
         (voc, lambda root: (root / "JPEGImages" / "a.jpg").write_bytes(b"x"), ImageError, r"a\.jpg"),
     ],
 )  # fmt: skip

@@ -177,7 +177,7 @@ def test_image_paths_out_of_the_folder_are_missing(coco, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "line 1 column 2: is not JSON"), ("[]", "is not COCO instances"), ('{"images": []}', "annotations")],
+    [("{", "line 1 column 2: is not JSON"), ("[]", "is not COCO instances"), ('{"images": []}', "categories")],
 )
 def test_a_file_that_is_not_coco_is_an_error(coco, text, message):
     with pytest.raises(InputError, match=message):

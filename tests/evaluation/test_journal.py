@@ -1,5 +1,6 @@
 """Records survive the way through a file, whatever happens to the process that writes them."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -123,11 +124,16 @@ RECORD = {"ref": "a", "stamp": "1", "rejected": [], "confusion": [], "boundary":
         json.dumps({**RECORD, "confusion": [[-1, -2, 5]]}), json.dumps({**RECORD, "confusion": [[0, 0, -5]]}),
         json.dumps({**RECORD, "boundary": [[0, 1, -1, 1]]}), json.dumps({**RECORD, "segments": [[-1, 0.5, 1, 0, 0]]}),
         json.dumps({**RECORD, "seconds": None}), json.dumps({**RECORD, "compared": 3}),
+        json.dumps({**RECORD, "confusion": [[0, 0, 10**30]]}), json.dumps({**RECORD, "confusion": [[0.5, 0, 1]]}),
+        json.dumps({**RECORD, "confusion": [[0, 0, "1"]]}), json.dumps({**RECORD, "seconds": ["a", 1]}),
+        json.dumps({**RECORD, "segments": [[7, 0.5, 1, 0, 0]]}), json.dumps({**RECORD, "instances": [3]}),
+        json.dumps({**RECORD, "detections": [{"category_id": 99}]}), "[" * 5000, "\udcff",
+        json.dumps({**RECORD, "rejected": [3]}), json.dumps({**RECORD, "rejected": [["a", 3, "b"]]}),
     ],
 )  # fmt: skip
 def test_a_damaged_line_is_an_error_that_names_it(tmp_path, line):
     Journal(tmp_path, PROTOCOL).__exit__(None, None, None)
-    with (tmp_path / "images.jsonl").open("a") as file:
+    with (tmp_path / "images.jsonl").open("a", errors="surrogateescape") as file:
         file.write(line + "\n")
     with pytest.raises(UsageError, match="line 2"):
         list(records(tmp_path, 4))
@@ -146,6 +152,16 @@ def test_one_that_never_got_to_an_image_is_begun_anew(tmp_path, rng):
         journal.add("a", "1", record(rng, "a"))
     check_protocol(tmp_path, PROTOCOL)
     assert len((tmp_path / "images.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("no flock"), OSError(errno.ENOLCK, "No locks available")])
+def test_a_file_system_without_locks_is_not_another_writer(tmp_path, monkeypatch, error):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(OutputError, match=r"images\.jsonl: the file system of its folder has no locks"):
+        Journal(tmp_path, PROTOCOL)
 
 
 def test_two_writers_of_one_shard_do_not_meet(tmp_path):

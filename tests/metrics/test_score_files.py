@@ -7,10 +7,12 @@ import pytest
 from PIL import Image as Pil
 from pycocotools import mask as coco
 
-from knnclip.errors import DatasetError
+from knnclip.errors import DatasetError, InputError
 from knnclip.metrics.instances import score_instances
-from knnclip.metrics.score_files import score_semantic_files
+from knnclip.metrics.panoptic import SegmentInfo, segment_counts
+from knnclip.metrics.score_files import score_panoptic_files, score_semantic_files
 from tests.end_to_end.command import run
+from tests.fuzz import sets
 
 
 def save(path, array):
@@ -101,7 +103,7 @@ def test_panoptic_files(panoptic):
         (lambda c: c["annotations"][0]["segments_info"].pop(), "pixels of segment 300"),
         (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=3), "category 3"),
         (lambda c: c["annotations"][0].update(file_name="none.png"), "none.png: cannot be opened"),
-        (lambda c: c.pop("annotations"), "has no list 'annotations'"),
+        (lambda c: c.pop("annotations"), "has no 'annotations'"),
     ],
 )
 def test_panoptic_files_that_do_not_fit_are_errors(panoptic, spoil, message):
@@ -156,10 +158,76 @@ def test_instances():
     [
         ({}, [], "has no 'images'"),
         (truth_of([]), [], "no instance to be found"),
-        (truth_of([(2, 2, 20)]), [{"image_id": 1}], "result 0 has no 'category_id'"),
+        (truth_of([(2, 2, 20)]), [{"image_id": 1}], "result 0: has no 'category_id'"),
         (truth_of([(2, 2, 20)]), [{"image_id": 9, "category_id": 1, "segmentation": {}, "score": 1}], "image 9"),
     ],
 )
 def test_instances_that_cannot_be_scored_are_errors(truth, results, message):
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(InputError, match=message):
         score_instances(truth, results)
+
+
+def test_results_may_be_of_any_form_of_coco():
+    truth = truth_of([(2, 2, 20), (60, 2, 50)])
+    packed = [{"image_id": 1, "category_id": 1 + i, "segmentation": item["segmentation"], "score": 0.9}
+              for i, item in enumerate(truth["annotations"])]  # fmt: skip
+    runs = []
+    for item in packed:
+        flat = coco.decode(item["segmentation"]).ravel(order="F")
+        changes = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), flat.size]
+        runs.append({**item, "segmentation": {"size": [120, 150], "counts": np.diff(changes).tolist()}})
+    assert repr(score_instances(truth, runs)) == repr(score_instances(truth, packed))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, r: r[0].update(score=float("nan")), "'score' is nan"),
+        (lambda t, r: r[0].update(image_id=[1]), "'image_id'"),
+        (lambda t, r: r[0].update(bbox=[1, 2, None, 4]), "'bbox' is no box"),
+        (lambda t, r: r[0]["segmentation"].update(counts="o" * 9 + "0"), "result 0: .*run length"),
+        (lambda t, r: r[0]["segmentation"].update(counts=[10**12]), "result 0: .*run length"),
+        (lambda t, r: t["images"][0].update(height=10**6, width=10**6), "more than 100,000,000 pixels"),
+        (lambda t, r: t["images"].append(3), "image 1 of the truth: expected an object"),
+        (lambda t, r: t["images"].append(t["images"][0]), "two images of the truth have the same id"),
+        (lambda t, r: t["annotations"][0].update(category_id=77), "category 77 is not in categories"),
+        (lambda t, r: t["annotations"][0].update(iscrowd="no"), "'iscrowd' is 'no'"),
+        (lambda t, r: t.update(categories=None), "has no 'categories'"),
+    ],
+)
+def test_what_is_no_instance_is_named(change, message):
+    truth = truth_of([(2, 2, 20)])
+    results = [
+        {"image_id": 1, "category_id": 1, "segmentation": dict(truth["annotations"][0]["segmentation"]), "score": 1}
+    ]
+    change(truth, results)
+    with pytest.raises(InputError, match=message):
+        score_instances(truth, results)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(annotations=[3]), "annotations at 0: expected an object"),
+        (lambda c: c["annotations"][0].update(image_id=[]), "'image_id'"),
+        (lambda c: c["annotations"][0]["segments_info"].append(3), "segment at 2: expected an object"),
+        (lambda c: c["annotations"][0]["segments_info"][0].update(id="\ud800"), "'id'"),
+        (lambda c: c["annotations"][0].update(file_name=None), "has no 'file_name'"),
+        (lambda c: c["categories"].append(c["categories"][0]), "two categories have the same id"),
+    ],
+)
+def test_what_is_no_panoptic_result_is_named(tmp_path, change, message):
+    sets.results(tmp_path)
+    file = tmp_path / "panoptic" / "panoptic_val.json"
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    answer = tmp_path / "answer" / "panoptic_val.json"
+    with pytest.raises(InputError, match=message):
+        score_panoptic_files(answer, answer.with_suffix(""), file, file.with_suffix(""))
+
+
+def test_segments_without_end_are_refused_before_they_are_compared():
+    many = [SegmentInfo(i, 0) for i in range(1, 6001)]
+    with pytest.raises(DatasetError, match="pairs of segments"):
+        segment_counts(np.zeros((2, 2), int), many, np.zeros((2, 2), int), many, 1)

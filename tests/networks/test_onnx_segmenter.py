@@ -167,3 +167,36 @@ def test_labels_may_have_synonyms_and_so_may_classes(colours, image, tmp_path):
     assert made.classify(described, vocabulary(("scarlet", "red")))[0, 0] > 0.99
     shared = made.classify(described, vocabulary("crimson", "red"))
     np.testing.assert_allclose(shared[0], 0.5, atol=1e-6)
+
+
+def network(file, shape, *, inputs=1, flat=False, dtype="FLOAT", factor=2.0):
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    kind = getattr(TensorProto, dtype)
+    given = [helper.make_tensor_value_info(f"x{i}", kind, shape) for i in range(inputs)]
+    nodes = [helper.make_node("Mul", ["x0", "factor"], ["inner" if flat else "logits"])]
+    if flat:
+        nodes.append(helper.make_node("Flatten", ["inner"], ["logits"]))
+    constant = numpy_helper.from_array(np.array(factor, np.float32 if dtype == "FLOAT" else np.int64), "factor")
+    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("logits", kind, None)], [constant])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), file)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": [1, 3, 24, 32]}, "takes images of 32x24 px alone; export it with H and W free"),
+        ({"shape": [3, "h", "w"]}, "expected one float input"),
+        ({"shape": [1, 4, "h", "w"]}, "expected one float input"),
+        ({"shape": [2, 3, "h", "w"]}, "expected one float input"),
+        ({"shape": [1, 3, "h", "w"], "inputs": 2}, "has 2 inputs and 1 outputs"),
+        ({"shape": [1, 3, "h", "w"], "dtype": "INT64"}, r"takes tensor\(int64\)"),
+        ({"shape": [1, 3, "h", "w"], "flat": True}, r"gives .* expected (one float input|logits)"),
+        ({"shape": [1, 3, "h", "w"], "factor": np.nan}, "logits that are not finite"),
+    ],
+)
+def test_a_network_of_another_form_is_refused_in_one_line(tmp_path, image, options, message):
+    network(tmp_path / "x.onnx", **options)
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    with pytest.raises(WeightsError, match=message):
+        OnnxSegmenter(OnnxSettings(tmp_path / "x.onnx", tmp_path / "labels.txt"), "cpu").generate(image)

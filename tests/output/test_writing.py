@@ -1,6 +1,8 @@
 """Files of results."""
 
 import json
+import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -31,6 +33,25 @@ def test_equal_names_of_different_folders_do_not_overwrite_each_other(tmp_path):
     names = unique_names(files)
     assert names[0] == "a"
     assert len(set(names)) == len(files)
+
+
+def test_names_that_are_one_file_to_some_systems_do_not_overwrite_each_other(tmp_path):
+    names = ["A.png", "a.png", "caf\u00e9.png", "cafe\u0301.png", "STRASSE.png", "stra\u00dfe.png", "A~2.png"]
+    found = unique_names([tmp_path / name for name in names])
+    assert found[0] == "A"
+    assert len({unicodedata.normalize("NFC", name).casefold() for name in found}) == len(names)
+
+
+def test_a_long_name_has_room_for_what_is_added(tmp_path):
+    bad = os.fsdecode(b"\xe9" * 250)
+    for name in unique_names([tmp_path / f"{'x' * 250}.png", tmp_path / f"{'x' * 250}.jpg", tmp_path / f"{bad}.png"]):
+        (tmp_path / f"{name}.12345.json").touch()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_thousand_files_of_one_name_are_named_in_no_time(tmp_path):
+    names = unique_names([tmp_path / str(i) / "a.png" for i in range(20_000)])
+    assert len(set(names)) == 20_000
 
 
 def test_the_panoptic_picture_and_its_list_agree():

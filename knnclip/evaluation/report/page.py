@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from knnclip.errors import InputError
 from knnclip.evaluation.report import schema
 from knnclip.evaluation.report.formats import mean_and_deviation
 from knnclip.evaluation.report.schema import Figure, Json, Place
 from knnclip.evaluation.report.tables import COMPARED, SCORES
+from knnclip.fields import Fields
 from knnclip.files import read_json, write_atomically
 
 PAGE, TEMPLATE = "report.html", "report.html.j2"
@@ -73,32 +76,56 @@ def write_page(folder: Path) -> Path:
     """Writes the report of a folder and returns its path; ``KnnclipError`` if a file of results is damaged."""
     from jinja2 import Environment, StrictUndefined
 
-    scores, continual, shots, pictures = (_read(folder / name) for name in (SCORES, CONTINUAL, SHOTS, PICTURES))
+    scores, continual, shots = (_results(folder / name) for name in (SCORES, CONTINUAL, SHOTS))
+    pictures = _read(folder / PICTURES)
     protocol = (scores or continual or shots or {}).get("protocol", {})
     makings = (("Evaluation", scores), ("Continual", continual), ("Shots", shots))
     template = (files("knnclip.evaluation.report") / TEMPLATE).read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(template).render(
-        title=f"knnclip: {protocol.get('data') or protocol.get('val')}",
-        conventions=schema.CONVENTIONS,
-        scores=scores,
-        headlines=[] if scores is None else list(schema.headlines(scores)),
-        compared=None if scores is None else _table(schema.COMPARED, scores["compared"][:MOST_COMPARED]),
-        most_compared=MOST_COMPARED,
-        compared_csv=COMPARED,
-        classes=None if scores is None else _table(schema.CLASSES, scores["classes"]),
-        charts=_charts(folder, BARS_PNG, CONFUSION_PNG),
-        continual=continual,
-        steps=None if continual is None else _steps(continual["seeds"]),
-        continual_charts=_charts(folder, CONTINUAL_PNG),
-        shots=shots,
-        draws=None if shots is None else _table(schema.SHOTS, means(schema.SHOTS, shots["seeds"])),
-        shots_charts=_charts(folder, SHOTS_PNG),
-        pictures=[] if scores is None or pictures is None else _pictures(folder, pictures),
-        makings=[(name, _facts({**found["protocol"], **found["run"]})) for name, found in makings if found is not None],
-    )
+    parts: dict[str, Any] = {"headlines": [], "compared": None, "classes": None, "steps": None, "draws": None}
+    if scores is not None:
+        with _edited(folder / SCORES):
+            parts["headlines"] = list(schema.headlines(scores))
+            parts["compared"] = _table(schema.COMPARED, scores["compared"][:MOST_COMPARED])
+            parts["classes"] = _table(schema.CLASSES, scores["classes"])
+    if continual is not None:
+        with _edited(folder / CONTINUAL):
+            parts["steps"] = _steps(continual["seeds"])
+    if shots is not None:
+        with _edited(folder / SHOTS):
+            parts["draws"] = _table(schema.SHOTS, means(schema.SHOTS, shots["seeds"]))
+    with _edited(folder / PICTURES):
+        parts["pictures"] = [] if scores is None or pictures is None else _pictures(folder, pictures)
+    with _edited(folder):
+        page = environment.from_string(template).render(
+            title=f"knnclip: {protocol.get('data') or protocol.get('val')}",
+            conventions=schema.CONVENTIONS,
+            scores=scores,
+            most_compared=MOST_COMPARED,
+            compared_csv=COMPARED,
+            charts=_charts(folder, BARS_PNG, CONFUSION_PNG),
+            continual=continual,
+            continual_charts=_charts(folder, CONTINUAL_PNG),
+            shots=shots,
+            shots_charts=_charts(folder, SHOTS_PNG),
+            makings=[(name, _facts({**found["protocol"], **found["run"]})) for name, found in makings if found],
+            **parts,
+        )
     write_atomically(folder / PAGE, page.encode("utf-8", "replace"))
     return folder / PAGE
+
+
+@contextmanager
+def _edited(file: Path) -> Iterator[None]:
+    """The figures of a file are many, and each knows its own form; whatever one of them is not, the file was edited."""
+    from jinja2 import TemplateError
+
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, TemplateError) as error:
+        raise InputError(
+            f"{file}: results are not as they were written ({type(error).__name__}: {error}); make them again"
+        ) from error
 
 
 def means(figures: Sequence[Figure], runs: Sequence[Sequence[Json]]) -> list[dict[str, Any]]:
@@ -137,10 +164,20 @@ def _pictures(folder: Path, pictures: Sequence[Json]) -> list[tuple[str, list[Em
     found = []
     for kind, head in PICTURE_KINDS.items():
         chosen = [picture for picture in pictures if picture["kind"] == kind]
-        shown = (_embedded(folder / picture["file"], picture["title"], picture["caption"]) for picture in chosen)
+        shown = (
+            _embedded(_inside(folder, picture["file"]), picture["title"], picture["caption"]) for picture in chosen
+        )
         if chosen:
             found.append((head, [picture for picture in shown if picture is not None]))
     return found
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A picture of the folder; a page that is made from an edited list must not show files from elsewhere."""
+    file = folder / name
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"picture {name} lies outside the folder")
+    return file
 
 
 def _charts(folder: Path, *names: str) -> list[Embedded]:
@@ -169,6 +206,16 @@ def _fact(value: object) -> str:
 
 def _listed(items: Iterable[str]) -> str:
     return ", ".join(items)
+
+
+def _results(file: Path) -> Any:  # noqa: ANN401 - JSON has no type
+    """The results of a file, None if there is none; they say by which protocol and run they were made."""
+    content = _read(file)
+    if content is not None:
+        fields = Fields.of(content, f"{file} holds no results")
+        for key in ("protocol", "run"):
+            fields.fields(key)
+    return content
 
 
 def _read(file: Path) -> Any:  # noqa: ANN401 - JSON has no type

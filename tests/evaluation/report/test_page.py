@@ -48,3 +48,29 @@ def test_what_is_not_defined_has_no_value_to_be_sorted_by(tmp_path):
     page = write_page(tmp_path).read_text()
     assert 'data-value=""' in page
     assert "nan" not in page.split("<tbody>")[1].split("</tbody>")[0]
+
+
+HEAD = {"protocol": {"val": "v", "train": ["t"]}, "run": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [], 3, {}, {**HEAD, "protocol": []}, HEAD, {**HEAD, "seeds": None}, {**HEAD, "seeds": [3]},
+        {**HEAD, "seeds": [[{"shots": 1}]]},
+        {**HEAD, "seeds": [[{"shots": 1, "miou": float("inf"), "instances": float("inf")}]]},
+    ],
+)  # fmt: skip
+def test_results_that_were_edited_are_one_line_with_their_file(tmp_path, content):
+    (tmp_path / "shots.json").write_text(json.dumps(content))
+    with pytest.raises(KnnclipError, match=r"shots\.json") as error:
+        write_page(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_page_shows_no_picture_from_elsewhere(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"x")
+    folder = tmp_path / "report"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="outside the folder"):
+        page._pictures(folder, [{"file": "../secret.png", "kind": "worst", "title": "", "caption": ""}])
