@@ -17,7 +17,9 @@ BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one: longer than any write but a compaction of millions takes."""
 
 LOG_TIMEOUT_S = 2.0
-"""How long emptying the write-ahead log waits for this process's own readers: longer than an answer takes."""
+"""How long emptying the write-ahead log waits for those who read, here or in other processes: longer than an answer takes.
+
+Meanwhile nobody here reaches the store."""
 
 
 class Database:
@@ -135,12 +137,10 @@ class Database:
         It waits for those who read. What they keep it from for too long is tried again after each write, at the end of
         the last snapshot of this process, when the store is verified and when it is closed; a later process tries too.
         """
-        with self._snapshots_lock:
-            readers = set(self._readers)
-        if threading.get_ident() in readers:
-            self._empty_log(wait_s=0)
-        else:
-            self._empty_log(wait_s=LOG_TIMEOUT_S if readers else self._busy_timeout_s)
+        with self.lock:  # held before the look at who reads, so that no snapshot begins in between
+            with self._snapshots_lock:
+                is_reading = threading.get_ident() in self._readers
+            self._empty_log(wait_s=0 if is_reading else LOG_TIMEOUT_S)
 
     def empty_log_if_full(self) -> None:
         """Tries once more what ``truncate_log``, or a process before, could not do. It waits for nobody."""
