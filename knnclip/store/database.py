@@ -17,9 +17,8 @@ BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one: longer than any write but a compaction of millions takes."""
 
 LOG_TIMEOUT_S = 2.0
-"""How long emptying the write-ahead log waits for those who read, here or in other processes: longer than an answer takes.
-
-Meanwhile nobody here reaches the store."""
+"""How long emptying the write-ahead log waits for those who read, here or in other processes: longer than an answer
+takes. Meanwhile nobody here reaches the store."""
 
 
 class Database:
