@@ -49,3 +49,10 @@ def read_info(connection: sqlite3.Connection, path: Path) -> StoreInfo:
         size_bytes=pages * page_bytes,
         settings=read_settings(connection),
     )
+
+
+def drop_changes(connection: sqlite3.Connection, *, before: int) -> None:
+    """Drops what an index that is older than a generation would need to catch up; such a one is built anew."""
+    connection.execute("DELETE FROM removed")
+    connection.execute("DELETE FROM merged")
+    connection.execute("UPDATE meta SET complete_since = ?", (before - 1,))

@@ -341,9 +341,7 @@ class Store:
             self._newest_mirror()
             with self._database.write() as connection:
                 generation = log_event(connection, "compact")
-                connection.execute("DELETE FROM removed")
-                connection.execute("DELETE FROM merged")
-                connection.execute("UPDATE meta SET complete_since = ?", (generation - 1,))
+                facts.drop_changes(connection, before=generation)
                 erase_cache(self.path)
             self._database.vacuum()
             self._database.truncate_log()
