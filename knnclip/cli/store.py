@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,7 @@ def info(store: StoreArgument) -> None:
         "images": facts.images,
         "sources": facts.sources,
         "bytes": facts.size_bytes,
-        **{f"setting {name}": value for name, value in facts.settings.items()},
+        **{f"setting {name}": value for name, value in _as_written(facts.settings).items()},
     }
     for name, value in numbers.items():
         console.print(f"[bold]{escape(printable(name))}[/bold] {escape(printable(value))}")
@@ -52,6 +53,19 @@ def info(store: StoreArgument) -> None:
     console.print(table)
     for line in leftovers:
         console.print(f"[bold]left over[/bold] {escape(printable(line))}")
+
+
+def _as_written(settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a store, its parts as a person writes them; those of a part that is not known here as kept."""
+    from knnclip.catalogue import from_settings
+    from knnclip.errors import KnnclipError
+
+    try:
+        preset = from_settings(settings.get)
+    except KnnclipError:
+        return dict(settings)
+    parts = {name: str(getattr(preset, name)) for name in ("masks", "encoder", "classifier") if name in settings}
+    return {**settings, **parts}
 
 
 @app.command()

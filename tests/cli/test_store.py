@@ -75,3 +75,17 @@ def test_verify_and_info_tell_what_was_left(folder):
                 assert result.exit_code == 0, result.output
                 assert os.fspath(draft) in result.output
                 assert "forgotten ones may be among them" in result.output
+
+
+@pytest.mark.parametrize(
+    ("masks", "shown"),
+    [
+        ('{"name": "regions", "model": "", "options": {"min_area": ["100"]}}', "setting masks regions,min_area=100"),
+        ('{"name": "of a later version"}', 'setting masks {"name": "of a later version"}'),
+    ],
+)
+def test_info_writes_parts_as_people_do_and_keeps_what_it_does_not_know(tmp_path, masks, shown):
+    Store.create(tmp_path / "s", FINGERPRINT, settings={"preset": "builtin", "masks": masks}).close()
+    result = CliRunner().invoke(app, ["store", "info", str(tmp_path / "s")])
+    assert result.exit_code == 0
+    assert shown in result.output
