@@ -232,6 +232,12 @@ def test_a_local_folder_is_the_same_network(saved_for_hub, weights, image, masks
     np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
 
 
+def test_a_folder_that_moved_makes_vectors_that_can_be_compared(saved_for_hub, tmp_path):
+    made = TimmEncoder(TimmSettings(f"local-dir:{saved_for_hub}"), "cpu")
+    saved_for_hub.rename(tmp_path / "elsewhere")
+    assert TimmEncoder(TimmSettings(f"local-dir:{tmp_path / 'elsewhere'}"), "cpu").fingerprint == made.fingerprint
+
+
 def test_a_hub_cache_is_used_offline(saved_for_hub, weights, image, masks, monkeypatch, tmp_path):
     repository = tmp_path / "hub" / "models--somebody--tiny"
     shutil.copytree(saved_for_hub, repository / "snapshots" / "abc")
