@@ -109,13 +109,17 @@ def _checked_input(session: Any, model: Path) -> str:  # noqa: ANN401 - as ``_se
     expected = "expected one float input (1, 3, H, W) with H and W free, and logits (1, C, H, W)"
     if len(inputs) != 1 or not outputs:
         raise WeightsError(f"{model} has {len(inputs)} inputs and {len(outputs)} outputs; {expected}")
-    taken, given = list(inputs[0].shape), list(outputs[0].shape)
-    fits = len(taken) == 4 and len(given) in (0, 4) and inputs[0].type == "tensor(float)"
+    try:
+        name, kind = str(inputs[0].name), str(inputs[0].type)
+        taken, given = list(inputs[0].shape), list(outputs[0].shape)
+    except UnicodeDecodeError as error:  # the runtime decodes names of inputs and of their sides only when asked
+        raise WeightsError(f"{model} names its input or output in bytes that are no UTF-8; replace the file") from error
+    fits = len(taken) == 4 and len(given) in (0, 4) and kind == "tensor(float)"
     if not fits or (isinstance(taken[0], int) and taken[0] != 1) or (isinstance(taken[1], int) and taken[1] != 3):
-        raise WeightsError(f"{model} takes {inputs[0].type} {taken} and gives {given}; {expected}")
+        raise WeightsError(f"{model} takes {kind} {taken} and gives {given}; {expected}")
     if any(isinstance(side, int) for side in taken[2:]):
         raise WeightsError(f"{model} takes images of {taken[3]}x{taken[2]} px alone; export it with H and W free")
-    return str(inputs[0].name)
+    return name
 
 
 def _check_classes(found: Sequence[object], labels: int, settings: OnnxSettings) -> None:

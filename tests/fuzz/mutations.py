@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -55,11 +56,14 @@ def mutate(file: Path, rng: random.Random) -> str:
 
 
 def _parsed(content: bytes) -> Any:
-    """The JSON of a file, None where an earlier mutation left none."""
+    """The JSON of a file, None where an earlier mutation left none, or one too deep to be written again."""
     try:
-        return json.loads(content)
+        tree = json.loads(content)
+        json.dumps(tree)
+        list(_places(tree))
     except (ValueError, RecursionError):
         return None
+    return tree
 
 
 def _kinds(file: Path) -> list[str]:
@@ -75,15 +79,15 @@ def _with_wrong_value(tree: Any, rng: random.Random) -> Any:
     """The tree with one value, key or entry changed."""
     places = list(_places(tree))
     if not places or rng.random() < 0.03:
-        return rng.choice(VALUES)
+        return copy.deepcopy(rng.choice(VALUES))
     parent, key = rng.choice(places)
     action = rng.random()
     if action < 0.15 and isinstance(parent, dict):
         del parent[key]
     elif action < 0.25 and isinstance(parent, list):
-        parent.append(parent[key])
+        parent.append(copy.deepcopy(parent[key]))
     else:
-        parent[key] = rng.choice(VALUES)
+        parent[key] = copy.deepcopy(rng.choice(VALUES))  # a later change is in one place
     return tree
 
 

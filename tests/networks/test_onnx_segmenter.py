@@ -200,3 +200,12 @@ def test_a_network_of_another_form_is_refused_in_one_line(tmp_path, image, optio
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     with pytest.raises(WeightsError, match=message):
         OnnxSegmenter(OnnxSettings(tmp_path / "x.onnx", tmp_path / "labels.txt"), "cpu").generate(image)
+
+
+def test_sides_named_in_bytes_that_are_no_text_are_refused_in_one_line(tmp_path):
+    file = tmp_path / "x.onnx"
+    network(file, [1, 3, "height", "w"])
+    file.write_bytes(file.read_bytes().replace(b"height", b"heigh\xc6"))
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    with pytest.raises(WeightsError, match="names its input or output in bytes that are no UTF-8"):
+        OnnxSegmenter(OnnxSettings(file, tmp_path / "labels.txt"), "cpu")
