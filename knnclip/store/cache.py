@@ -1,7 +1,8 @@
 """The index on disk: a file beside the database that saves reading every instance of it, and never the truth.
 
 Layout, all numbers little-endian: ``MAGIC``, the length of the header (uint32), the header (JSON), the rows (dtype
-``ROW``), then the vectors of one block after the other (float16); each of the parts is followed by its CRC-32 (uint32).
+``ROW``), then the vectors of one block after the other (float16), then the moments: the products of each fold, and
+as many records as the header says of class id, fold and sums; each part is followed by its CRC-32 (uint32).
 Whatever is wrong with the file (missing, cut, changed, of another history) makes it count as absent.
 """
 
@@ -17,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.store.index import BLOCK_ROWS, ROW, Index
+from knnclip.store.moments import FOLDS, Moments
 
-MAGIC = b"knnclip index 1\n"
+MAGIC = b"knnclip index 2\n"
 """How the file begins; another layout gets another number, and older files then count as absent."""
 
 FILE_NAME = "index.cache"
@@ -47,6 +49,7 @@ def write_cache(path: Path, index: Index, stamp: Stamp) -> None:
         "last_instance_id": stamp.last_instance_id,
         "size": index.size,
         "dim": index.dim,
+        "sums": len(index.moments.sums),
     }
     with path.open("xb") as file:
         text = json.dumps(header).encode()
@@ -55,6 +58,12 @@ def write_cache(path: Path, index: Index, stamp: Stamp) -> None:
         _write_part(file, np.ascontiguousarray(index.rows).tobytes())
         for block in index.blocks():
             _write_part(file, block.astype("<f2").tobytes())
+        for product in index.moments.products:
+            _write_part(file, product.astype("<f8").tobytes())
+        records = np.zeros(len(index.moments.sums), dtype=_record(index.dim))
+        for record, ((class_id, fold), total) in zip(records, index.moments.sums.items(), strict=True):
+            record["class_id"], record["fold"], record["sum"] = class_id, fold, total
+        _write_part(file, records.tobytes())
         file.flush()
         os.fsync(file.fileno())
 
@@ -77,7 +86,9 @@ def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
     header = json.loads(bytes(_read_part(file, bytearray(length))))
     size = int(header["size"])
     blocks = [min(BLOCK_ROWS, size - first) for first in range(0, size, BLOCK_ROWS)]
-    rest = size * ROW.itemsize + 4 + size * dim * 2 + 4 * len(blocks)
+    record = _record(dim)
+    moments = FOLDS * (dim * dim * 8 + 4) + int(header["sums"]) * record.itemsize + 4
+    rest = size * ROW.itemsize + 4 + size * dim * 2 + 4 * len(blocks) + moments
     if header["dim"] != dim or total != file.tell() + rest:
         raise CacheError(f"has {total} bytes, not those of {size} rows of {dim} numbers")
     rows = np.frombuffer(_read_part(file, bytearray(size * ROW.itemsize)), dtype=ROW)
@@ -87,8 +98,19 @@ def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
     )  # one for all: fresh memory costs more than reading
     for number, count in enumerate(blocks):
         vectors = np.frombuffer(_read_part(file, buffer[: count * dim * 2]), dtype="<f2").reshape(count, dim)
-        index.append(rows[number * BLOCK_ROWS :][:count], vectors)
+        index.put_back(rows[number * BLOCK_ROWS :][:count], vectors)
+    products = [_read_part(file, bytearray(dim * dim * 8)) for _ in range(FOLDS)]
+    records = np.frombuffer(_read_part(file, bytearray(int(header["sums"]) * record.itemsize)), dtype=record)
+    index.moments = Moments(
+        tuple(np.frombuffer(product, dtype="<f8").reshape(dim, dim) for product in products),
+        {(int(entry["class_id"]), int(entry["fold"])): entry["sum"] for entry in records},
+    )
     return index, Stamp(int(header["generation"]), str(header["token"]), int(header["last_instance_id"]))
+
+
+def _record(dim: int) -> np.dtype[np.void]:
+    """Of the sums of a class in a fold."""
+    return np.dtype([("class_id", "<i8"), ("fold", "<i8"), ("sum", "<f8", (dim + 1,))])
 
 
 def _write_part(file: BufferedWriter, part: bytes) -> None:

@@ -8,12 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.store.exact import Float64, exact_similarity, float32_error, nearest_first
+from knnclip.store.moments import Moments
 from knnclip.structures import Float32, Int64, Neighbors
 
 ROW = np.dtype(
-    [("instance_id", "<i8"), ("key", "<u8"), ("class_id", "<i8"), ("image_id", "<i8"), ("purity", "<f4")], align=True
+    [
+        ("instance_id", "<i8"),
+        ("key", "<u8"),
+        ("class_id", "<i8"),
+        ("image_id", "<i8"),
+        ("purity", "<f4"),
+        ("fold", "<i4"),
+    ]
 )
-"""What the index knows of a row besides its vector; ``key`` is the first 8 bytes of its content key."""
+"""What the index knows of a row besides its vector; ``key`` is the first 8 bytes of its content key, ``fold`` that of
+its image, see ``knnclip.store.moments``."""
 
 Rows = NDArray[np.void]  # of dtype ROW
 
@@ -37,6 +46,8 @@ class Index:
     """N rows of D numbers in blocks of fixed size, so that growing copies no vector.
 
     Rows lie in no particular order: a removed one is replaced by the last. Answers do not depend on it.
+
+    ``moments`` are those of all rows, at any time.
     """
 
     def __init__(self, dim: int) -> None:
@@ -46,6 +57,7 @@ class Index:
         # seven times slower than with it.
         faiss.cvar.distance_compute_blas_threshold = BLAS_THRESHOLD
         self.dim = dim
+        self.moments = Moments.empty(dim)
         self.size = 0
         self._rows = np.empty(0, dtype=ROW)
         self._blocks: list[Float32] = []
@@ -59,6 +71,7 @@ class Index:
         """
         taken = Index(self.dim)
         taken.size, taken._rows, taken._blocks = self.size, self._rows, list(self._blocks)
+        taken.moments = self.moments
         self._snapshots.add(taken)
         return taken
 
@@ -69,6 +82,11 @@ class Index:
 
     def append(self, rows: Rows, vectors: NDArray[np.floating]) -> None:
         """Adds rows with their ``(n, D)`` vectors, whose numbers are float16 numbers."""
+        self.moments = self.moments.changed(vectors, rows["class_id"], rows["fold"], 1)
+        self.put_back(rows, vectors)
+
+    def put_back(self, rows: Rows, vectors: NDArray[np.floating]) -> None:
+        """As ``append``, for rows that ``moments`` have already."""
         start, stop = self.size, self.size + len(rows)
         if stop > len(self._rows):
             grown = np.zeros(max(stop, len(self._rows) * 3 // 2), dtype=ROW)
@@ -88,6 +106,10 @@ class Index:
         """Takes rows out and returns them; ids that the index does not have are left out."""
         slots = np.flatnonzero(np.isin(self.rows["instance_id"], instance_ids))
         removed = self.rows[slots]
+        for first in range(0, len(slots), BLOCK_ROWS):
+            part = slots[first : first + BLOCK_ROWS]
+            rows = self.rows[part]
+            self.moments = self.moments.changed(self.vectors(part), rows["class_id"], rows["fold"], -1)
         kept = self.size - len(slots)
         holes = slots[slots < kept]
         if len(slots):
@@ -102,6 +124,7 @@ class Index:
 
     def relabel(self, class_id: int, into_class_id: int) -> None:
         """Gives all rows of one class to another."""
+        self.moments = self.moments.relabelled(class_id, into_class_id)
         self._unshare(np.empty(0, dtype=np.int64))
         column = self.rows["class_id"]
         column[column == class_id] = into_class_id

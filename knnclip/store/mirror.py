@@ -16,6 +16,7 @@ from knnclip.store.database import Database
 from knnclip.store.drafts import erase
 from knnclip.store.events import current_generation, event_token
 from knnclip.store.index import ROW, Index, Rows
+from knnclip.store.moments import fold_of
 
 FETCH_INSTANCES = 1024
 """Read from the database at a time: a few MB of vectors, and enough that the calls cost nothing beside them."""
@@ -105,13 +106,14 @@ def erase_cache(folder: Path) -> None:
 def read_index_rows(connection: sqlite3.Connection, after_id: int, dim: int) -> Iterator[tuple[Rows, Float16]]:
     """What the index holds of the instances with higher ids, by rising id: pieces of ``(n,) ROW``, ``(n, D)``."""
     found = connection.execute(
-        "SELECT instance_id, key, class_id, image_id, purity, vector "
-        "FROM instances JOIN embeddings USING (instance_id) WHERE instance_id > ? ORDER BY instance_id",
+        "SELECT instance_id, key, class_id, image_id, purity, ref, vector FROM instances "
+        "JOIN embeddings USING (instance_id) JOIN images USING (image_id) WHERE instance_id > ? ORDER BY instance_id",
         (after_id,),
     )
     while piece := found.fetchmany(FETCH_INSTANCES):
-        ids, keys, class_ids, image_ids, purities, vectors = zip(*piece, strict=True)
+        ids, keys, class_ids, image_ids, purities, refs, vectors = zip(*piece, strict=True)
         rows = np.zeros(len(piece), dtype=ROW)
         rows["instance_id"], rows["class_id"], rows["image_id"], rows["purity"] = ids, class_ids, image_ids, purities
+        rows["fold"] = [fold_of(ref) for ref in refs]
         rows["key"] = np.frombuffer(b"".join(keys), dtype="<u8")[::2]
         yield rows, np.frombuffer(b"".join(vectors), dtype="<f2").reshape(len(piece), dim)

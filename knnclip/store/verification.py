@@ -17,6 +17,7 @@ from knnclip.store.database import Database
 from knnclip.store.digests import changed_rows
 from knnclip.store.index import Index
 from knnclip.store.mirror import read_index_rows
+from knnclip.store.moments import Moments
 from knnclip.store.schema import MAX_DIM, definitions, expected_definitions
 from knnclip.vocabulary import check_name
 
@@ -78,11 +79,15 @@ def index_problems(connection: sqlite3.Connection, index: Index) -> Iterator[str
         yield f"the index has {index.size} instances, the database {count}; delete {FILE_NAME}"
         return
     slots = np.argsort(index.rows["instance_id"])
+    moments = Moments.empty(index.dim)
     for rows, vectors in read_index_rows(connection, 0, index.dim):
         here, slots = slots[: len(rows)], slots[len(rows) :]
         if not (np.array_equal(index.rows[here], rows) and np.array_equal(index.vectors(here), vectors)):
             first, last = rows["instance_id"][[0, -1]]
             yield f"the index differs from the database between instances {first} and {last}; delete {FILE_NAME}"
+        moments = moments.changed(vectors, rows["class_id"], rows["fold"], 1)
+    if not moments.same_as(index.moments):
+        yield f"the index does not add up to its instances; delete {FILE_NAME}"
 
 
 def cache_problems(folder: Path, dim: int) -> Iterator[str]:
