@@ -124,6 +124,25 @@ def sam2(folder):
     return _saved(tf.Sam2Model(config), tf.Sam2Processor(images), folder)
 
 
+def sam2_video(folder):
+    """As SAM 2 and 2.1 are published: weights and processor of the model for videos, which holds that for images."""
+    images = tf.Sam2Config.from_pretrained(sam2(folder.with_name("images")))
+    torch.manual_seed(0)
+    config = tf.Sam2VideoConfig(
+        vision_config=images.vision_config.to_dict(), prompt_encoder_config=images.prompt_encoder_config.to_dict(),
+        mask_decoder_config=images.mask_decoder_config.to_dict(), image_size=64, memory_attention_hidden_size=32,
+        memory_attention_feed_forward_hidden_size=16, memory_attention_num_layers=1, memory_encoder_hidden_size=32,
+        memory_encoder_output_channels=8, mask_downsampler_embed_dim=32, memory_fuser_embed_dim=32,
+        memory_fuser_num_layers=1, memory_fuser_intermediate_dim=16,
+    )  # fmt: skip
+    processor = tf.Sam2VideoProcessor(
+        tf.Sam2ImageProcessor(size={"height": 64, "width": 64}, mask_size={"height": 16, "width": 16}),
+        tf.Sam2VideoVideoProcessor(size={"height": 64, "width": 64}),
+        target_size=64,
+    )
+    return _saved(tf.Sam2VideoModel(config), processor, folder)
+
+
 def colours(folder):
     """An ONNX network of one convolution, a class for each channel and background where all are dark; its labels."""
     weight = np.zeros((4, 3, 1, 1), np.float32)
