@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
+LOCAL_PIXELS = 720 * 960
+"""Size of the input, by default, of networks whose layers look at neighbourhoods: one of stride 32 sees an image in
+22 x 30 cells, and knows neighbourhoods of any input. A network whose cells all look at each other knows as many of them
+as it was trained with: its default is that size."""
+
+
 @dataclass(frozen=True)
 class InputFormat:
     """How an image becomes the input of a network."""
