@@ -53,7 +53,7 @@ def _trained(model: str, tag: str, weights: Path | None) -> dict[str, Any]:
     if model not in open_clip.list_models():
         raise unknown_name("open_clip model", model, open_clip.list_models())
     tags = open_clip.list_pretrained_tags_by_model(model)
-    published = {known: open_clip.get_pretrained_cfg(model, known) for known in tags}
+    published: dict[str, dict[str, Any]] = {known: open_clip.get_pretrained_cfg(model, known) for known in tags}
     if tag or not weights:
         if tag not in published:
             raise unknown_name(f"pretrained weights of {model}", tag, tags)
