@@ -42,8 +42,8 @@ class TimmSettings:
     centre: Annotated[float, "share of the image's mean that is taken away, 0 to below 1"] = 0.0
     pixels: Annotated[
         tuple[int, ...],
-        "sizes of the input, the vectors of several are averaged, `691200+172800` (else as a ViT was trained, 691200 for "
-        "networks whose stages grow coarser)",
+        "sizes of the input, the vectors of several are averaged, `691200+172800` (else as a ViT was trained, 691200 "
+        "for networks whose stages grow coarser)",
     ] = ()
     flip: Annotated[bool, "`yes` averages with the mirrored image"] = False
     mean: Annotated[tuple[float, ...], "of the input's channels in 0..1, one for all or three (else as timm says)"] = ()

@@ -101,6 +101,16 @@ def sam(folder):
     return _saved(tf.SamModel(config), tf.SamProcessor(images), folder)
 
 
+def sam_as_published(folder):
+    """The first SAM's files: an older layout, in which the processor is known by what the pictures' says of it."""
+    sam(folder)
+    whole = json.loads((folder / "processor_config.json").read_text())
+    (folder / "processor_config.json").unlink()
+    images = whole["image_processor"] | {"processor_class": whole["processor_class"]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
+    return str(folder)
+
+
 def sam2(folder):
     torch.manual_seed(0)
     backbone = {
