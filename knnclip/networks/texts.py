@@ -19,6 +19,7 @@ import numpy as np
 
 from knnclip.errors import OutputError, UsageError
 from knnclip.files import write_atomically
+from knnclip.networks.prefix_tree import encode_texts
 from knnclip.structures import Float32
 
 CACHE_VARIABLE = "KNNCLIP_CACHE"
@@ -70,7 +71,7 @@ class TextVectors:
             for start in range(0, len(texts), TEXTS_AT_ONCE):
                 tokens = tokenize(texts[start : start + TEXTS_AT_ONCE]).to(device)
                 with torch.inference_mode():
-                    found.append(clip.encode_text(tokens, normalize=True).float().cpu().numpy())
+                    found.append(encode_texts(clip, tokens).float().cpu().numpy())
             return np.concatenate(found)
 
         return cls(embed, checkpoint, wording)
