@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 TOKENS_AT_ONCE = 1024
-"""Most tokens in one tree, before any is shared: more than the 80 prompts of a short name have together. Attention takes
-memory by its square, 42 MB for ten heads here; long names are made in several trees."""
+"""Most tokens in one tree, before any is shared: more than the 80 prompts of a short name have together. Attention
+takes memory by its square, 42 MB for ten heads here; long names are made in several trees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ def _ends(tower: Any, tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
     """``(T,)``: where each text ends: at the highest token (``argmax``), or at the tower's own end token."""
     if _pool(tower) == "argmax":
         return tokens.argmax(dim=-1)
-    end = getattr(tower, "eos_id", None) or getattr(tower, "text_eos_id", None)
-    return (tokens == end).int().argmax(dim=-1)
+    end = int(getattr(tower, "eos_id", None) or tower.text_eos_id)
+    return tokens.eq(end).int().argmax(dim=-1)
 
 
 def _portions(texts: Sequence[list[int]]) -> Iterator[list[list[int]]]:
