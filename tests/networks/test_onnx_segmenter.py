@@ -147,7 +147,7 @@ def test_a_published_list_names_the_labels(tmp_path, image):
     network(tmp_path / "x.onnx", [1, 3, "h", "w"])
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     for labels, message in [
-        ("voc-21", "gives 3 classes, voc-21 names 21"),
+        ("voc-21", "has 3 classes, voc-21 names 21"),
         ("voc", "unknown file or class list 'voc'"),
     ]:
         with pytest.raises((UsageError, WeightsError), match=message):
