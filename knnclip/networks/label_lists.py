@@ -39,8 +39,8 @@ def labels_of(source: str, count: int | None, given: str, own: Sequence[str] = (
         if any(NAMELESS.fullmatch(name) for name in own):
             raise WeightsError(
                 f"{source} does not say what its {count} labels are called ({own[0]!r}, ...), so that no class would "
-                "ever meet one; name them with labels=FILE, one a line in the network's order, or with a published list, "
-                "as labels=coco-panoptic"
+                "ever meet one; name them with labels=FILE, one a line in the network's order, or with a published "
+                "list, as labels=coco-panoptic"
             )
         return [split_names(name) for name in own]
     choices = _file(Path(given)) if Path(given).is_file() else _class_list(given)

@@ -41,8 +41,8 @@ MAP_STRIDE = 4
 map holds nothing more."""
 
 SOFT_PX_AT_ONCE = 32 * 2**20
-"""Pixels of soft masks at a time, as many queries as they hold: 134 MB. All 200 queries of a large network at once would
-be 0.8 GB; fewer make more and smaller calls."""
+"""Pixels of soft masks at a time, as many queries as they hold: 134 MB. All 200 queries of a large network at once
+would be 0.8 GB; fewer make more and smaller calls."""
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ def _size(config: Any, images: Any, asked: int) -> Mapping[str, int]:  # noqa: A
         side = int(config.image_size)
         if asked not in (0, side):
             raise UsageError(
-                f"universal: this network takes squares of {side} px, as it was trained; leave size out, or take one that "
-                f"was trained at {asked} px"
+                f"universal: this network takes squares of {side} px, as it was trained; leave size out, or take one "
+                f"that was trained at {asked} px"
             )
         return {"shortest_edge": side} | ({} if images.do_split_image else {"longest_edge": side})
     said = {name: int(side) for name, side in dict(images.size).items() if side}

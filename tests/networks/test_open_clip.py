@@ -189,6 +189,36 @@ def test_texts_are_made_once_and_read_from_the_disk(models, tmp_path, monkeypatc
     assert len(asked) == 7
 
 
+class Told:
+    """What a ``Progress`` was told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def start(self, total, done=0):
+        self.calls.append(total)
+
+    def advance(self):
+        self.calls.append("one")
+
+
+def test_names_are_read_before_they_are_asked_for_and_progress_is_told_of_new_ones(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
+    weights = f"openclip:tiny-convnext,pixels={SIDE * SIDE},templates=name,weights={models / 'convnext.safetensors'}"
+    for cache in (None, tmp_path / "results"):
+        with Segmenter.open(tmp_path / "s", classifier=weights, device="cpu", cache=cache) as segmenter:
+            if cache is None:
+                segmenter.store.add_class("cat", synonyms=("kitten",))
+            else:
+                segmenter.store.add_class("dog")
+            first, again = Told(), Told()
+            segmenter.read_names(first)
+            segmenter.read_names(again)
+            expected = [4, *["one"] * 4] if cache is None else [1, "one"]
+            assert first.calls == expected, "cat, kitten and two others; then the dog alone"
+            assert again.calls == []
+
+
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "file"))

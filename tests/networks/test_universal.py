@@ -263,7 +263,7 @@ def test_an_eomt_is_shown_its_square_whatever_its_file_says(windows):
     assert inputs["pixel_values"].shape == (3 if windows else 1, 3, 64, 64)
     assert {place.resized for place in places} == {(64, 192) if windows else (21, 64)}
     assert UniversalInput(said, config, 64).size["shortest_edge"] == 64
-    with pytest.raises(UsageError, match="takes squares of 64 px, as it was trained; leave size out, .* at 128 px"):
+    with pytest.raises(UsageError, match=r"takes squares of 64 px, as it was trained; leave size out, .* at 128 px"):
         UniversalInput(said, config, 128)
 
 
