@@ -52,12 +52,12 @@ class UniversalSettings(ProposalLimits):
     model: Annotated[HubModel, "an id of the hub or a folder"]
     labels: Annotated[
         LabelList,
-        "names for the network's labels in its order, if its own will not do: a text file, one a line, synonyms after "
+        "names for the network's labels in its order, in place of its own: a text file, one a line, synonyms after "
         "commas, or a published list, `coco-panoptic`",
     ] = ""
     size: Annotated[
         int,
-        "pixels of the input's shorter side; 0: as the network was trained (Mask2Former on COCO 800, EoMT its square)",
+        "pixels of the input's shorter side, if other than in training (Mask2Former on COCO: 800); EoMT has its own",
     ] = 0
     task: Annotated[str, "what a OneFormer is asked for: `panoptic`, `semantic` or `instance`"] = "panoptic"
 

@@ -13,6 +13,7 @@ from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask, unit_rows
 from tests.networks import tiny
 from tests.networks.samples import some_masks, vocabulary
+from tests.progress import Listener
 
 SIDE = tiny.OPEN_CLIP_SIDE
 VISION = {
@@ -189,19 +190,6 @@ def test_texts_are_made_once_and_read_from_the_disk(models, tmp_path, monkeypatc
     assert len(asked) == 7
 
 
-class Told:
-    """What a ``Progress`` was told."""
-
-    def __init__(self):
-        self.calls = []
-
-    def start(self, total, done=0):
-        self.calls.append(total)
-
-    def advance(self):
-        self.calls.append("one")
-
-
 def test_names_are_read_before_they_are_asked_for_and_progress_is_told_of_new_ones(models, tmp_path, monkeypatch):
     monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
     weights = f"openclip:tiny-convnext,pixels={SIDE * SIDE},templates=name,weights={models / 'convnext.safetensors'}"
@@ -211,12 +199,12 @@ def test_names_are_read_before_they_are_asked_for_and_progress_is_told_of_new_on
                 segmenter.store.add_class("cat", synonyms=("kitten",))
             else:
                 segmenter.store.add_class("dog")
-            first, again = Told(), Told()
+            first, again = Listener(), Listener()
             segmenter.read_names(first)
             segmenter.read_names(again)
-            expected = [4, *["one"] * 4] if cache is None else [1, "one"]
-            assert first.calls == expected, "cat, kitten and two others; then the dog alone"
-            assert again.calls == []
+            assert first.started == ((4, 0) if cache is None else (1, 0)), "cat, kitten and two others; then a dog"
+            assert first.items == first.started[0]
+            assert again.started is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
