@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from knnclip.networks.prefix_tree import TOKENS_AT_ONCE, PrefixTree, encode_texts
-from knnclip.networks.texts import templates
+from knnclip.networks.texts import TextVectors, templates
 
 VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
 CAUSAL = ("convnext_base_w", "convnext_large_d_320", "ViT-B-32-quickgelu", "ViT-L-14-worldwide")
@@ -64,12 +64,11 @@ def test_a_tower_of_its_own_module_gives_the_vectors_of_encode_text():
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-def test_the_eighty_prompts_of_a_name_cost_a_twelfth_of_their_padded_tokens():
+def test_the_eighty_prompts_of_a_name_cost_a_twelfth_of_their_padded_tokens(tmp_path, monkeypatch):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path))
     network, seen = small(), []
     network.transformer.register_forward_hook(lambda _, inputs, output: seen.append(output.shape[:2].numel()))
-    prompts = [text.replace("{}", "potted plant") for text in templates("openai", 0, 0)]
-    with torch.inference_mode():
-        encode_texts(network, tokens_of(prompts))
+    TextVectors.of_clip(network, open_clip.tokenize, "random", templates("openai", 0, 0))("potted plant")
     assert sum(seen) == 482
 
 
