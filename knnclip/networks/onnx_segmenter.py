@@ -31,7 +31,7 @@ class OnnxSettings(ProposalLimits):
     model: Annotated[Path, "the network's file"]
     labels: Annotated[
         LabelList,
-        "a text file with the names of its classes, one class a line, synonyms after commas; or a published list, "
+        "a text file with the names of its classes, one class a line, synonyms after commas, or a published list, "
         "`voc-21`",
     ]
     mean: Annotated[tuple[float, ...], "of the input's channels in 0..1, one for all or three"] = (0.5,)
