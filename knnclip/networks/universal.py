@@ -57,7 +57,7 @@ class UniversalSettings(ProposalLimits):
     ] = ""
     size: Annotated[
         int,
-        "pixels of the input's shorter side, if other than in training (Mask2Former on COCO has 800, EoMT takes its own alone)",
+        "pixels of the input's shorter side, if other than in training (Mask2Former on COCO: 800, EoMT: its own alone)",
     ] = 0
     task: Annotated[str, "what a OneFormer is asked for: `panoptic`, `semantic` or `instance`"] = "panoptic"
 
