@@ -45,6 +45,10 @@ class Vocabulary:
     def __iter__(self) -> Iterator[ClassInfo]:
         return iter(self.classes)
 
+    def names(self) -> Iterator[str]:
+        """All names and synonyms, class by class."""
+        return (name for info in self.classes for name in (info.name, *info.synonyms))
+
     @cached_property
     def class_ids(self) -> NDArray[np.int64]:
         """``(C,)``: the class id of each column of a probability matrix over this vocabulary."""

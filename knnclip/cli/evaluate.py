@@ -24,6 +24,7 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     open_data,
+    read_names,
     repeatable,
     report_rejections,
 )
@@ -96,6 +97,8 @@ def evaluate(
         ) as segmenter,
         Bar(f"evaluate {dataset.format}") as bar,
     ):
+        if not merge:
+            read_names(segmenter)
         evaluation = Evaluation(segmenter, dataset, samples, mask_source(masks), compare)
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from knnclip.progress import Progress
 from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Mask, Proposals
 from knnclip.vocabulary import Vocabulary
 
@@ -67,3 +68,14 @@ class ZeroShotClassifier(Protocol):
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """P_base: ``(N, C) float32``, rows in [0, 1] summing to at most 1; what is missing is "none of these"."""
+
+
+@runtime_checkable
+class ReadsNames(Protocol):
+    """Makes vectors of the names of classes, once for each name; a generator or a classifier may do so.
+
+    Names that it has not read by then are read when they are first asked about, which nobody is told of.
+    """
+
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """Reads the names and synonyms of a vocabulary, and those that the part knows by itself."""

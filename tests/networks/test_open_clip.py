@@ -15,6 +15,7 @@ from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask, unit_rows
 from tests.networks import tiny
 from tests.networks.samples import some_masks, vocabulary
+from tests.progress import Listener
 
 SIDE = tiny.OPEN_CLIP_SIDE
 VISION = {
@@ -189,6 +190,23 @@ def test_texts_are_made_once_and_read_from_the_disk(models, tmp_path, monkeypatc
         file.write_bytes(b"damaged")
     np.testing.assert_array_equal(TextVectors(embed, "checkpoint", ("a {}.", "the {}."))("cat"), first)
     assert len(asked) == 7
+
+
+def test_names_are_read_before_they_are_asked_for_and_progress_is_told_of_new_ones(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
+    weights = f"openclip:tiny-convnext,pixels={SIDE * SIDE},templates=name,weights={models / 'convnext.safetensors'}"
+    for cache in (None, tmp_path / "results"):
+        with Segmenter.open(tmp_path / "s", classifier=weights, device="cpu", cache=cache) as segmenter:
+            if cache is None:
+                segmenter.store.add_class("cat", synonyms=("kitten",))
+            else:
+                segmenter.store.add_class("dog")
+            first, again = Listener(), Listener()
+            segmenter.read_names(first)
+            segmenter.read_names(again)
+            assert first.started == ((4, 0) if cache is None else (1, 0)), "cat, kitten and two others; then a dog"
+            assert first.items == first.started[0]
+            assert again.started is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):

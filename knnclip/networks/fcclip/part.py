@@ -26,6 +26,7 @@ from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.pooling import mask_weights
 from knnclip.parts.proposals import best_proposals, enlarged_mask
 from knnclip.parts.weights import weights_digest
+from knnclip.progress import Progress
 from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
 
@@ -90,6 +91,10 @@ class FcClip:
                 masks.append(enlarged_mask(inside.cpu().numpy(), shape))
                 scores.append(float((1 - nothing) * soft[inside].mean()))
         return best_proposals(shape, masks, np.array(scores, dtype=np.float32), self.settings)
+
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """The names and synonyms of a vocabulary, and those of the training."""
+        self._texts.read([*(name for names in self.trained for name in names), *vocabulary.names()], progress)
 
     def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, E) float32`` unit rows, see ``Encoder.encode``: CLIP's features pooled by the masks."""

@@ -22,6 +22,7 @@ from knnclip.parts.inputs import InputFormat, pool_maps
 from knnclip.parts.roles import Encoder, ZeroShotClassifier
 from knnclip.parts.settings import NamedModel, name_without_folder
 from knnclip.parts.weights import Need, network_mb, weights_digest
+from knnclip.progress import Progress
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
 
@@ -157,6 +158,10 @@ class OpenClip:
     def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, D) float32``: the same vectors; they lie in the space of the texts."""
         return self.encode(image, masks)
+
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """The names and synonyms of a vocabulary, and ``others``."""
+        self._texts.read([*vocabulary.names(), *self.settings.others], progress)
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """P_base: ``(N, C) float32``: the softmax over the classes and ``others`` of the scaled cosine to their names.

@@ -19,6 +19,7 @@ from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask
 from tests.networks.fcclip import tiny
 from tests.networks.samples import some_masks, vocabulary
+from tests.progress import Listener
 
 
 @pytest.fixture(scope="module", params=["convnext", "resnet"])
@@ -175,3 +176,14 @@ def test_the_ensemble_without_clip_is_the_trained_head():
 def test_the_scale_of_logits_is_clamped():
     found = logits(torch.ones(1, 2), torch.eye(2), [1], torch.tensor(99.0))
     np.testing.assert_allclose(found.numpy(), 100 / np.sqrt(2), rtol=1e-5)
+
+
+def test_the_names_of_the_training_are_read_before_the_first_picture(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
+    part = FcClip(settings(checkpoint), "cpu")
+    first, again = Listener(), Listener()
+    part.read_names(vocabulary("cat", ("tree", "shrub")), first)
+    assert first.started == (6, 0), "cat, dog, hound and sky; tree and shrub"
+    assert first.items == 6
+    part.read_names(vocabulary("shrub"), again)
+    assert again.started is None
