@@ -141,7 +141,7 @@ def test_a_mask_is_described_by_the_query_that_overlaps_it_most(checkpoint):
 
 
 def test_p_base_follows_the_formulae(checkpoint, image):
-    part = FcClip(settings(checkpoint), "cpu")
+    part = FcClip(settings(checkpoint, distractors=False), "cpu")
     described = part.describe(image, some_masks(76, 100))
     names = [("cat",), ("hound", "puppy"), ("spaceship",)]
     base = part.classify(described, vocabulary(*names))
