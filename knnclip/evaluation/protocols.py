@@ -161,7 +161,8 @@ def _store_of_classes(path: Path, dataset: Dataset, parts: FrozenParts) -> Store
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             with Store.create(Path(folder) / "store", parts.encoder.fingerprint) as made:
-                made.add_classes({label.name: label.is_thing for label in dataset.classes})
+                for label in dataset.classes:
+                    made.add_class(label.name, label.is_thing, color=label.color)
             with suppress(OSError):  # another shard was faster: its store has the same classes
                 (Path(folder) / "store").rename(path)
     store = Store.open(path, read_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from knnclip.errors import UsageError
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary, check_name, default_color
@@ -45,15 +45,6 @@ def add_class(
     _take_synonym(connection, vocabulary, name)
     others = tuple(dict.fromkeys(synonym for synonym in synonyms if synonym != name))
     return _insert(connection, name, is_thing=is_thing, synonyms=others, color=color, declared=True)
-
-
-def add_classes(connection: sqlite3.Connection, kinds: Mapping[str, bool]) -> None:
-    """Makes classes by name, whether each is a thing beside it; ``UsageError`` if a name is taken."""
-    vocabulary = load_vocabulary(connection)
-    for name, is_thing in kinds.items():
-        if (owner := vocabulary.find(check_name(name))) is not None:
-            raise UsageError(f"class name {name!r} is already in use by class {owner.name!r}; choose another")
-        _insert(connection, name, is_thing=is_thing, declared=True)
 
 
 def resolve_or_make(connection: sqlite3.Connection, vocabulary: Vocabulary, names: Iterable[str]) -> dict[str, int]:

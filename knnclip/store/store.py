@@ -178,13 +178,6 @@ class Store:
             log_event(connection, "class", name=name)
             return classes.load_vocabulary(connection).by_id(class_id)
 
-    def add_classes(self, kinds: Mapping[str, bool]) -> None:
-        """Makes many classes in one transaction, a name with whether it is a thing; otherwise as ``add_class``."""
-        with self._database.write() as connection:
-            classes.add_classes(connection, kinds)
-            for name in kinds:
-                log_event(connection, "class", name=name)
-
     def rename(self, old: str, new: str) -> None:
         """Gives a class another name and keeps the old one as a synonym; ``UsageError`` if another class has it."""
         with self._database.write() as connection:

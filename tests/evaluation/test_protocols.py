@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import interpolate
+from typer.testing import CliRunner
 
+from knnclip.cli import app
 from knnclip.datasets import open_dataset
 from knnclip.datasets.wording import Wording, wording_of
 from knnclip.errors import UsageError
@@ -145,3 +147,12 @@ def test_what_cannot_be_scored_alone_is_refused(fcclip, voc, tmp_path):
     smaller = open_dataset(voc.root, ignore=["background"])
     with pytest.raises(UsageError, match="has other classes"):
         open_zero_shot(fcclip, smaller, tmp_path / "o", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "option", [("--compare", "base"), ("--masks", "oracle"), ("--min-area", "9"), ("--cache", "c"), ("--weights", "w")]
+)
+def test_options_that_would_change_nothing_are_refused(voc, option):
+    done = CliRunner().invoke(app, ["evaluate", str(voc.root), "--zero-shot", "fcclip:f.pth", *option])
+    assert isinstance(done.exception, UsageError)
+    assert "change nothing; leave them out" in str(done.exception)
