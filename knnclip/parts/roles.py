@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from knnclip.progress import Progress
-from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Mask, Proposals
+from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Int32, Mask, Proposals
 from knnclip.vocabulary import Vocabulary
 
 
@@ -79,3 +79,14 @@ class ReadsNames(Protocol):
 
     def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
         """Reads the names and synonyms of a vocabulary, and those that the part knows by itself."""
+
+
+@runtime_checkable
+class OwnInference(Protocol):
+    """Answers for a whole image by itself, as its published figures were measured; a classifier may do so too."""
+
+    def segment(self, image: Image, vocabulary: Vocabulary, *, resize_scores: bool) -> tuple[Int32, Float32]:
+        """``(H, W)`` columns of the vocabulary, and their scores in [0, 1].
+
+        ``resize_scores``: whether it is the scores of the classes that are brought to the image's size, or the masks.
+        """

@@ -142,7 +142,7 @@ def test_a_mask_is_described_by_the_query_that_overlaps_it_most(checkpoint):
 
 
 def test_p_base_follows_the_formulae(checkpoint, image):
-    part = FcClip(settings(checkpoint), "cpu")
+    part = FcClip(settings(checkpoint, distractors=False), "cpu")
     described = part.describe(image, some_masks(76, 100))
     names = [("cat",), ("hound", "puppy"), ("spaceship",)]
     base = part.classify(described, vocabulary(*names))
@@ -187,3 +187,16 @@ def test_the_names_of_the_training_are_read_before_the_first_picture(checkpoint,
     assert first.items == 6
     part.read_names(vocabulary("shrub"), again)
     assert again.started is None
+
+
+@pytest.mark.parametrize("size", [(800, 1333), (1024, 2560)])
+def test_the_input_has_the_size_of_the_originals_evaluation(size):
+    """By detectron2's rule: the shorter side first, then both less where the longer one is too long."""
+    assert (FcClipSettings(Path("f")).short_px, FcClipSettings(Path("f")).long_px) == (800, 1333)
+    short, long = size
+    for height, width in [(480, 640), (683, 512), (256, 1024), (1024, 2048), (300, 2000), (333, 501), (64, 65)]:
+        scale = short / min(height, width)
+        sides = (short, scale * width) if height < width else (scale * height, short)
+        over = min(1.0, long / max(sides))
+        wanted = tuple(int(side * over + 0.5) for side in sides)
+        assert resized(np.zeros((height, width, 3), np.uint8), short, long).shape[:2] == wanted
