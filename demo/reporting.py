@@ -28,7 +28,9 @@ def rejected_table() -> gr.Dataframe:
 def rejected_update(chosen: ChosenDataset, rejected: Iterable[Rejection]) -> gr.Dataframe:
     """What that table shows now: what was ``rejected`` beside what the data set says of itself."""
     rows = [[item.file, str(item.place or ""), item.reason] for item in (*chosen.dataset.rejected, *rejected)]
-    for folder in (chosen.base, chosen.base.resolve()):
+    root = chosen.dataset.root
+    # Files are told as they lie in the set, those that it shares with others as they lie beside it.
+    for folder in (root, root.resolve(), root.parent, root.resolve().parent):
         rows = [[text.replace(f"{folder}{os.sep}", "") for text in row] for row in rows]
     return gr.Dataframe(rows, visible=bool(rows))
 

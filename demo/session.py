@@ -83,11 +83,6 @@ class ChosenDataset:
     identity: str  # the same wherever an archive was unpacked
     unpacked: Path | None = None  # the folder that an archive was unpacked into
 
-    @property
-    def base(self) -> Path:
-        """The folder from which people are told where its files are; where that is itself, nobody is told."""
-        return self.unpacked or self.dataset.root.parent
-
 
 @dataclass(frozen=True, eq=False)
 class PastEvaluation:
