@@ -12,7 +12,9 @@ import math
 import re
 import secrets
 import threading
+from asyncio import Queue
 from collections import OrderedDict
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,11 @@ MAX_BODY_BYTES = 4 * 2**20
 
 MAX_SESSION_NAMES = 20_000
 """Names of sessions whose client is remembered, some megabytes; the one named longest ago is forgotten first."""
+
+MAX_UNREAD = 5_000
+"""Messages to sessions that have not read them, of all sessions together: most are a line on how many
+wait, answers with a picture some 30 kB to 1 MB. Pages that are open leave none.
+"""
 
 PAGE = re.compile(r"/")
 OPEN = re.compile(
@@ -225,6 +232,7 @@ class Gate:
             self._owners.check(body.get("session_hash"), client_of(request))
         if CALLS.fullmatch(path):
             _check_call(request.app.get_blocks(), path, body)
+            drop_unread(request.app.get_blocks()._queue.pending_messages_per_session)
             body = {key: body[key] for key in KEPT if key in body}
         else:
             _check_end(path, body)
@@ -309,6 +317,14 @@ def _check_end(path: str, body: dict[str, Any]) -> None:
     if "cancel" in path and (not isinstance(body.get("session_hash"), str) or type(number) is not int):
         reason = "expected session_hash, the name of a session, and fn_index, the number of an endpoint"
         raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
+
+
+def drop_unread(messages: Mapping[str, Queue[Any]]) -> None:
+    """Empties the fullest queue if all of them together hold too much: who calls without end and reads nothing."""
+    if sum(queue.qsize() for queue in messages.values()) > MAX_UNREAD:
+        fullest = max(messages.values(), key=Queue.qsize)
+        while not fullest.empty():
+            fullest.get_nowait()
 
 
 async def _read(request: Request) -> bytes:

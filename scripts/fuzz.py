@@ -34,7 +34,7 @@ BATCH = 40
 """Attempts of a child: enough that starting it, some seconds, is not most of the time."""
 
 ENDPOINTS = "endpoints"
-ENDPOINTS_BATCH = 400
+ENDPOINTS_BATCH = 200
 """The same of requests to a demo, which starts with the child and answers some ten of them a second."""
 
 MEMORY_BYTES = 6 * 2**30

@@ -28,11 +28,11 @@ def export_file(database: Database, file: Path) -> None:
 
     ``StoreError`` if the file exists or cannot be written, or if what is stored is not what was written.
     """
-    if file.exists():
-        raise StoreError(f"{file} exists already; delete it or export to another name")
-    if not file.parent.is_dir():
-        raise StoreError(f"{file} cannot be written: folder {file.parent} does not exist")
     try:
+        if file.exists():
+            raise StoreError(f"{file} exists already; delete it or export to another name")
+        if not file.parent.is_dir():
+            raise StoreError(f"{file} cannot be written: folder {file.parent} does not exist")
         with draft_folder(file.parent) as draft:
             database.copy_to(draft / DATABASE_NAME)
             with closing(Database(draft / DATABASE_NAME, read_only=True)) as copy, copy.read() as connection:

@@ -1,5 +1,6 @@
 """Who may ask the app for what: names, origins, logins, sessions and uploads of clients, over the wire."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -14,7 +15,7 @@ from starlette.requests import Request
 
 from demo.api import ENDPOINTS
 from demo.attempts import FREE, LONGEST_WAIT_S, MAX_ADDRESSES, MAX_FAILURES, WINDOW_S, Attempts
-from demo.gate import client_of
+from demo.gate import MAX_UNREAD, client_of, drop_unread
 from demo.hosts import Hosts
 from tests.demo.server import served, started
 
@@ -413,6 +414,17 @@ def test_what_a_list_of_choices_has_not_is_not_quoted(app):
         message = json.loads(done.removeprefix("data: "))["output"]["error"]
         assert len(message) < 600
         assert len(message.splitlines()) == 1
+
+
+def test_who_reads_nothing_loses_it_when_there_is_too_much():
+    queues = {name: asyncio.Queue() for name in ("page", "flood", "other flood")}
+    for name, count in (("page", 1), ("flood", MAX_UNREAD), ("other flood", 9)):
+        for _ in range(count):
+            queues[name].put_nowait("message")
+    drop_unread(queues)
+    assert [queue.qsize() for queue in queues.values()] == [1, 0, 9]
+    drop_unread(queues)
+    assert [queue.qsize() for queue in queues.values()] == [1, 0, 9]
 
 
 def test_clients_without_a_cookie_are_told_apart_by_their_address():
