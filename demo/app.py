@@ -42,8 +42,8 @@ def main(
         user = _checked(host, auth, insecure)
         _check_address(host, port)
         _serve(preset, store, host, port, user, tuple(data), tuple(allowed_host), private, read_only)
-    except KnnclipError as error:
-        typer.echo(f"error: {error}", err=True)
+    except (KnnclipError, OSError) as error:  # a folder that may not be entered, a path that no system takes
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(2) from None
 
 

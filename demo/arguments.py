@@ -72,7 +72,10 @@ def _is_of(value: object, hint: Any) -> bool:  # noqa: ANN401
     if hint is str:
         return isinstance(value, str) and len(value) <= LONGEST_TEXT and not _has_surrogates(value)
     if hint is FileData:
-        return isinstance(value, Mapping) and isinstance(value.get("path"), str)
+        if not isinstance(value, Mapping):
+            return False
+        name = value.get("orig_name")
+        return isinstance(value.get("path"), str) and (name is None or _is_of(name, str))
     if get_origin(hint) is list:
         return isinstance(value, list) and len(value) <= MOST_ITEMS
     return isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""Slowing down who guesses the password: each wrong one makes its address wait, and too many make all wait."""
+"""Slowing down who guesses the password: each wrong one makes its address wait, and in a flood the first does."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ MAX_ADDRESSES = 10_000
 
 MAX_FAILURES = 60
 WINDOW_S = 60.0
-"""So many wrong passwords of all addresses together within the window, then nobody is asked until it has passed: who
-has many addresses guesses 86,400 times a day, which no password of eight random letters minds.
+"""So many wrong passwords of all addresses together within the window, then none is free until it has passed. Whose
+address has sent none is asked at once even then: a flood keeps nobody out. Ten thousand addresses guess some 200,000
+times an hour, which no password of eight random letters minds.
 """
+
+IPV6_PREFIX = 56
+"""Bits of an IPv6 address that say whose it is: a home has a /64 to a /56, and who has a /48 has 256 of these."""
 
 
 @dataclass
@@ -50,18 +54,17 @@ class Attempts:
         """How long an address must wait before it may try again; 0 if it need not."""
         now_s = self._clock_s()
         with self._lock:
-            failures = self._by_address.get(_network(address))
-            waits = [0.0]
-            if failures is not None and failures.count >= FREE and now_s - failures.last_s < FORGOTTEN_S:
-                exponent = min(failures.count - FREE, 30)  # far above what reaches the longest wait
-                waits.append(failures.last_s + min(2.0**exponent, LONGEST_WAIT_S) - now_s)
-            if len(self._recent_s) == MAX_FAILURES:
-                waits.append(self._recent_s[0] + WINDOW_S - now_s)
-        return max(waits)
+            failures = self._by_address.get(network_of(address))
+            flooded = len(self._recent_s) == MAX_FAILURES and now_s - self._recent_s[0] < WINDOW_S
+            free = 1 if flooded else FREE
+            if failures is None or failures.count < free or now_s - failures.last_s >= FORGOTTEN_S:
+                return 0.0
+            exponent = min(failures.count - free, 30)  # far above what reaches the longest wait
+            return max(failures.last_s + min(2.0**exponent, LONGEST_WAIT_S) - now_s, 0.0)
 
     def begin(self, address: str) -> None:
         """Counts an attempt as a wrong password until it ``succeeded``, so that many at once are counted, too."""
-        now_s, network = self._clock_s(), _network(address)
+        now_s, network = self._clock_s(), network_of(address)
         with self._lock:
             failures = self._by_address.pop(network, None)
             if failures is None or now_s - failures.last_s >= FORGOTTEN_S:
@@ -77,13 +80,16 @@ class Attempts:
         with self._lock:
             if self._recent_s:
                 self._recent_s.pop()
-            self._by_address.pop(_network(address), None)
+            self._by_address.pop(network_of(address), None)
 
 
-def _network(address: str) -> str:
-    """Who an address belongs to: itself, or the /64 of an IPv6 address, all of which one connection has."""
+def network_of(address: str) -> str:
+    """Who an address belongs to: itself, or the network of an IPv6 address, all of which one connection has."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    # An IPv4 address as a server sees it that listens to both kinds.
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, IPV6_PREFIX), strict=False))

@@ -49,8 +49,6 @@ class CheckedBlocks(gr.Blocks):
         """As Gradio's; what it cannot take is told of as such, not as a failure of the server."""
         try:
             return await super().preprocess_data(*args, **context)
-        except gr.Error:
-            raise
         except Exception:
             raise UsageError("what was sent is not what this takes; choose it again, or load the page again") from None
 
@@ -58,4 +56,4 @@ class CheckedBlocks(gr.Blocks):
         # What else an event says (the picture of a gallery that was clicked, say) nobody opens.
         sent = [event["path"]] if isinstance(event, dict) and "path" in event else []
         for path in (*named_paths(inputs), *sent):
-            self._uploads.claim(path, client_of(dict(request.request.cookies)), request.session_hash)
+            self._uploads.claim(path, client_of(request.request), request.session_hash)

@@ -74,7 +74,7 @@ def import_store(session: Session, file: Path, name: str) -> int:
     """Adds the instances of an exported store and returns how many were new; ``name`` is the client's for the file."""
     with errors_naming(file, name):
         try_to_read("store", file, session.ended.is_set)
-        return Store.import_file(session.segmenter.store.path, file)
+        return Store.import_file(session.segmenter.store.path, file, name)
 
 
 @act()

@@ -73,7 +73,7 @@ def evaluated(session: Session, progress: Progress = SILENT) -> tuple[object, ..
             label="Picture and answer" if before is None else "Answer before and now",
             visible=True,
         ),
-        rejected_update((*chosen.dataset.rejected, *result.rejected)),
+        rejected_update(chosen, result.rejected),
     )
 
 

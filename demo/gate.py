@@ -12,7 +12,9 @@ import math
 import re
 import secrets
 import threading
+from asyncio import Queue
 from collections import OrderedDict
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.attempts import Attempts
+from demo.attempts import Attempts, network_of
 from demo.hosts import Hosts
 from demo.uploads import MAX_UPLOAD_BYTES, Uploads, uploads_folder
 from knnclip.errors import UsageError
@@ -38,13 +40,18 @@ TOKEN = re.compile(r"[\w-]{22,64}", re.ASCII)
 """Values of the cookie: 128 bits of chance make 22 characters."""
 
 SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
-"""Names of sessions; Gradio's pages and clients take some ten letters and digits, or those of a UUID."""
+"""Names of sessions and events; Gradio's pages and clients take some ten letters and digits, or those of a UUID."""
 
 MAX_BODY_BYTES = 4 * 2**20
 """Of a request that is no upload: a scribble of 100,000 points has some 2 MB of JSON, all else far less."""
 
 MAX_SESSION_NAMES = 20_000
 """Names of sessions whose client is remembered, some megabytes; the one named longest ago is forgotten first."""
+
+MAX_UNREAD = 5_000
+"""Messages to sessions that have not read them, of all sessions together: most are a line on how many
+wait, answers with a picture some 30 kB to 1 MB. Pages that are open leave none.
+"""
 
 PAGE = re.compile(r"/")
 OPEN = re.compile(
@@ -63,6 +70,9 @@ COOKIE_PATHS = re.compile(r"/|/config/?|/login/?")
 
 KEPT = ("session_hash", "data", "event_data", "fn_index", "trigger_id")
 """What of a call goes on to Gradio."""
+
+ENDED = ("session_hash", "fn_index", "event_id")
+"""The same of what ends one."""
 
 
 class RefusedError(Exception):
@@ -94,7 +104,7 @@ class Gate:
                 await self._app(scope, receive, send)
             return  # there are no web sockets here
         request = Request(scope, receive)
-        if not client_of(request.cookies) and COOKIE_PATHS.fullmatch(request.url.path):
+        if not _token(request) and COOKIE_PATHS.fullmatch(request.url.path):
             send = _giving_cookie(send)
         try:
             response = await self._answered(request, send)
@@ -149,11 +159,24 @@ class Gate:
 
     def _check_read(self, request: Request, path: str) -> None:
         if path.startswith("/gradio_api/file="):
-            self._check_file(unquote(path.partition("=")[2]), client_of(request.cookies))
+            self._check_file(unquote(path.partition("=")[2]), client_of(request))
         elif path.startswith("/gradio_api/heartbeat/"):
-            self._owners.check(path.rpartition("/")[2], client_of(request.cookies))
+            self._owners.check(path.rpartition("/")[2], client_of(request))
         elif path == "/gradio_api/queue/data":
-            self._owners.check(request.query_params.get("session_hash"), client_of(request.cookies))
+            self._check_awaited(request, request.query_params.get("session_hash", ""))
+        elif path.startswith("/gradio_api/call/"):
+            # An event; where Gradio knows none of this name it takes it for a session's.
+            self._check_awaited(request, path.rpartition("/")[2])
+
+    def _check_awaited(self, request: Request, name: str) -> None:
+        """Whether a session or an event, by its name, is the client's and has answers to come."""
+        self._owners.check(name, client_of(request))
+        queue = request.app.get_blocks()._queue
+        # For any other Gradio begins an answer and breaks it off.
+        if name not in queue.pending_messages_per_session and not any(
+            name in events for events in list(queue.pending_event_ids_session.values())
+        ):
+            raise RefusedError(HTTPStatus.NOT_FOUND, "no answer is to come under this name; call an endpoint first")
 
     def _check_file(self, name: str, client: str) -> None:
         """By the name alone, before anything is asked about it: it may be an address, or a path on another machine."""
@@ -184,7 +207,7 @@ class Gate:
             return PlainTextResponse("an upload says how long it is (Content-Length)", HTTPStatus.LENGTH_REQUIRED)
         upload_id = request.query_params.get("upload_id")
         try:
-            with self._uploads.receiving(client_of(request.cookies), int(length)) as folder:
+            with self._uploads.receiving(client_of(request), int(length)) as folder:
                 paths, _, _ = await upload_fn(
                     request, folder, MAX_UPLOAD_BYTES, upload_id, upload_progress=file_upload_statuses
                 )
@@ -197,6 +220,8 @@ class Gate:
 
     async def _checked_body(self, request: Request, path: str) -> bytes:
         """The body of a call with nothing in it but what Gradio shall see."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected JSON (Content-Type: application/json)")
         try:
             body = json.loads(await _read(request))
         except (ValueError, RecursionError):
@@ -204,10 +229,14 @@ class Gate:
         if not isinstance(body, dict):
             raise RefusedError(HTTPStatus.BAD_REQUEST, "expected a JSON object")
         if body.get("session_hash") is not None or path == "/gradio_api/queue/join":
-            self._owners.check(body.get("session_hash"), client_of(request.cookies))
+            self._owners.check(body.get("session_hash"), client_of(request))
         if CALLS.fullmatch(path):
             _check_call(request.app.get_blocks(), path, body)
+            drop_unread(request.app.get_blocks()._queue.pending_messages_per_session)
             body = {key: body[key] for key in KEPT if key in body}
+        else:
+            _check_end(path, body)
+            body = {key: body[key] for key in ENDED if key in body}
         return json.dumps(body).encode()
 
 
@@ -232,9 +261,13 @@ class SessionOwners:
             raise RefusedError(HTTPStatus.FORBIDDEN, "this session is somebody else's; load the page again")
 
 
-def client_of(cookies: dict[str, str]) -> str:
-    """The client that a request comes from by its cookies; empty for all those that have none."""
-    token = cookies.get(COOKIE, "")
+def client_of(request: Request) -> str:
+    """The client that a request comes from: by its cookie, or by its address if it takes none."""
+    return _token(request) or f"at {network_of(request.client.host if request.client else '')}"
+
+
+def _token(request: Request) -> str:
+    token = request.cookies.get(COOKIE, "")
     return token if TOKEN.fullmatch(token) else ""
 
 
@@ -262,17 +295,36 @@ def _check_call(blocks: Any, path: str, body: dict[str, Any]) -> None:  # noqa: 
     if not isinstance(body.get("data"), list):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "data: expected a list of arguments")
     number, trigger = body.get("fn_index"), body.get("trigger_id")
-    if number is None:
-        names = {function.api_name for function in blocks.fns.values()}
-        known = not path.endswith("/join") and path.rstrip("/").rpartition("/")[2] in names
-    else:
-        known = isinstance(number, int) and not isinstance(number, bool) and number in blocks.fns
+    known, name = True, path.rstrip("/").rpartition("/")[2]
+    # The page calls what it has by its number, through the queue or as the endpoint "predict", whatever there is.
+    if name not in ("join", "predict") or number is None:
+        known = name in {function.api_name for function in blocks.fns.values()}
+    if number is not None:
+        known = known and isinstance(number, int) and not isinstance(number, bool) and number in blocks.fns
         # A page ends its session by being closed, not by asking for it in the midst of its work.
         known = known and all(event != "unload" for _, event in blocks.fns[number].targets)
     if not known:
         raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such endpoint")
     if trigger is not None and not isinstance(trigger, int):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "trigger_id: expected the number of a component")
+
+
+def _check_end(path: str, body: dict[str, Any]) -> None:
+    """Whether a request to end something says what."""
+    if not isinstance(body.get("event_id"), str) or not SESSION.fullmatch(body["event_id"]):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "event_id: expected the name of a call")
+    number = body.get("fn_index")
+    if "cancel" in path and (not isinstance(body.get("session_hash"), str) or type(number) is not int):
+        reason = "expected session_hash, the name of a session, and fn_index, the number of an endpoint"
+        raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
+
+
+def drop_unread(messages: Mapping[str, Queue[Any]]) -> None:
+    """Empties the fullest queue if all of them together hold too much: who calls without end and reads nothing."""
+    if sum(queue.qsize() for queue in messages.values()) > MAX_UNREAD:
+        fullest = max(messages.values(), key=Queue.qsize)
+        while not fullest.empty():
+            fullest.get_nowait()
 
 
 async def _read(request: Request) -> bytes:

@@ -40,7 +40,7 @@ def ingested(session: Session, only: list[str], progress: Progress = SILENT) -> 
     """Ingests the data set that was chosen, and returns what the tab shows of it."""
     chosen = chosen_dataset(session.ingest)
     report = ingest_chosen(session, chosen, only, progress)
-    return paragraph(described(chosen, report)), rejected_update((*chosen.dataset.rejected, *report.rejected))
+    return paragraph(described(chosen, report)), rejected_update(chosen, report.rejected)
 
 
 @act(writes=True, holds="work")

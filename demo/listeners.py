@@ -22,6 +22,9 @@ from knnclip.errors import KnnclipError
 
 FAILED = "the server failed at this; its log says why"
 
+LONGEST_MESSAGE = 600
+"""Characters: more than the package says of itself, so that only what a client made long is cut."""
+
 
 class Listeners:
     """Finds the session of a request and turns what goes wrong into a message."""
@@ -77,11 +80,12 @@ def message_of(error: Exception, options: Options | None = None) -> str:
     Where the server keeps things, as far as ``options`` tell, is left out; what is kept there has its name still.
     """
     if isinstance(error, KnnclipError):
-        text = " ".join(str(error).split())
+        # An answer with half of a surrogate pair, which a name may hold, would break off.
+        text = " ".join(str(error).split()).encode(errors="backslashreplace").decode()
         # The longest first: one may lie in another.
         for folder in sorted(_folders(options), key=len, reverse=True):
             text = text.replace(f"{folder}{os.sep}", "")
-        return text
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
     logging.getLogger(__name__).error("a request failed", exc_info=error)
     return FAILED
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import os
 import time
 from collections.abc import Iterable
 
 import gradio as gr
 
+from demo.session import ChosenDataset
 from knnclip.datasets import Rejection
 
 REJECTED_HEADERS = ["file", "place", "reason"]
@@ -23,9 +25,13 @@ def rejected_table() -> gr.Dataframe:
     return gr.Dataframe(headers=REJECTED_HEADERS, label="Rejected", visible=False, wrap=True)
 
 
-def rejected_update(rejected: Iterable[Rejection]) -> gr.Dataframe:
-    """What that table shows now."""
-    rows = [[item.file, str(item.place or ""), item.reason] for item in rejected]
+def rejected_update(chosen: ChosenDataset, rejected: Iterable[Rejection]) -> gr.Dataframe:
+    """What that table shows now: what was ``rejected`` beside what the data set says of itself."""
+    rows = [[item.file, str(item.place or ""), item.reason] for item in (*chosen.dataset.rejected, *rejected)]
+    root = chosen.dataset.root
+    # Files are told as they lie in the set, those that it shares with others as they lie beside it.
+    for folder in (root, root.resolve(), root.parent, root.resolve().parent):
+        rows = [[text.replace(f"{folder}{os.sep}", "") for text in row] for row in rows]
     return gr.Dataframe(rows, visible=bool(rows))
 
 

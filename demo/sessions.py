@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 from collections import OrderedDict
@@ -39,7 +40,10 @@ class Sessions:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._shared = Segmenter.open(options.store, options.preset, read_only=options.read_only)
         if options.private:
-            self._shared.store.export(self._beginning)
+            exported = scratch / "beginning.knnclip"
+            self._shared.store.export(exported)
+            Store.import_file(self._beginning, exported, options.store.name)  # checked once, for all sessions
+            exported.unlink()
 
     def of(self, key: str | None) -> Session:
         """The session of a request by its name, None for a request without one."""
@@ -79,8 +83,8 @@ class Sessions:
 
     @property
     def _beginning(self) -> Path:
-        """The file that private stores begin with."""
-        return self._scratch / "beginning.knnclip"
+        """The store, open nowhere, of which private ones begin as copies."""
+        return self._scratch / "beginning"
 
     def _new(self) -> Session:
         options = self.options
@@ -90,6 +94,6 @@ class Sessions:
         downloads = Path(tempfile.mkdtemp(dir=get_upload_folder(), prefix="downloads-"))
         segmenter = self._shared
         if options.private:
-            Store.import_file(folder / "store", self._beginning)
+            shutil.copytree(self._beginning, folder / "store")
             segmenter = self._shared.over(Store.open(folder / "store", read_only=options.read_only))
         return Session(segmenter, History(segmenter.store), folder, downloads, options)

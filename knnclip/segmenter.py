@@ -21,7 +21,9 @@ from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posteri
 from knnclip.errors import UsageError
 from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
+from knnclip.parts.roles import ReadsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
+from knnclip.progress import SILENT, Progress
 from knnclip.store import Store, View
 from knnclip.structures import (
     Beliefs,
@@ -37,7 +39,7 @@ from knnclip.structures import (
     Segmentation,
     image_shapes_agree,
 )
-from knnclip.vocabulary import check_name
+from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
 
@@ -174,6 +176,18 @@ class Segmenter:
         """Closes the store, if it is this segmenter's own."""
         if self._owns_store:
             self.store.close()
+
+    def read_names(self, progress: Progress = SILENT, vocabulary: Vocabulary | None = None) -> None:
+        """Has the parts read the names that they will ask by, which they otherwise do when they first need them.
+
+        These are the names of the store's classes, or of another ``vocabulary``, and those that a part knows by itself.
+        Each takes a second or less of a processor, once: the vectors are kept on the disk. ``progress`` is told of the
+        new ones.
+        """
+        if isinstance(self.generator, ReadsNames):
+            self.generator.read_names(Vocabulary(()), progress)
+        if isinstance(self.classifier, ReadsNames):
+            self.classifier.read_names(self.store.vocabulary() if vocabulary is None else vocabulary, progress)
 
     def segment(self, image: ImageLike) -> Segmentation:
         """The classes and segments of an image by the store as it is now.

@@ -45,6 +45,10 @@ class Vocabulary:
     def __iter__(self) -> Iterator[ClassInfo]:
         return iter(self.classes)
 
+    def names(self) -> Iterator[str]:
+        """All names and synonyms, class by class."""
+        return (name for info in self.classes for name in (info.name, *info.synonyms))
+
     @cached_property
     def class_ids(self) -> NDArray[np.int64]:
         """``(C,)``: the class id of each column of a probability matrix over this vocabulary."""
@@ -100,6 +104,26 @@ def check_name(name: str) -> str:
     if "\0" in name:
         raise UsageError(f"class name {name!r} contains a NUL character; remove it")
     return name
+
+
+def read_wordings(text: str) -> dict[str, tuple[str, ...]]:
+    """The names to ask for each class by, from a text of one class a line: ``class | name, name, ...``.
+
+    Where nothing stands before a ``|`` the class is called by the first name. Lines that begin with ``#`` say nothing.
+    ``UsageError`` for a line without a name and for a class that has two lines.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        own, _, listed = line.rpartition("|")
+        names = tuple(name.strip() for name in listed.split(",") if name.strip())
+        if not names:
+            raise UsageError(f"line {number} gives no name for a class; write class | name, name")
+        if (called := own.strip() or names[0]) in found:
+            raise UsageError(f"line {number} is the second for class {called!r}; put its names in one line")
+        found[called] = names
+    return found
 
 
 def default_color(name: str) -> Color:

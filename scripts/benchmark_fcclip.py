@@ -56,7 +56,7 @@ def timed(network: FcClipNetwork, batch: torch.Tensor, half: bool) -> dict[str, 
             forward = network(batch)
             start = now()
             network.class_embeddings(forward)
-            network.clip_embeddings(forward)
+            network.clip_embeddings(forward.features.clip_vis_dense[0], forward.masks[-1][0])
             classes = now() - start
         if number:
             for stage, start, stop in zip(("trunk", "pixel decoder", "query decoder"), marks, marks[1:], strict=False):

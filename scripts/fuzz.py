@@ -1,4 +1,4 @@
-"""Spoiled files of every kind for as long as is wanted, each batch in a child with limits of memory and time.
+"""Spoiled files and hostile requests for as long as is wanted, each batch in a child with limits of memory and time.
 
     python scripts/fuzz.py --minutes 10
 
@@ -21,13 +21,21 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.fuzz.attempts import ATTEMPTS, Attempt  # noqa: E402 - found by the path above
+
 BATCH = 40
 """Attempts of a child: enough that starting it, some seconds, is not most of the time."""
+
+ENDPOINTS = "endpoints"
+ENDPOINTS_BATCH = 200
+"""The same of requests to a demo, which starts with the child and answers some ten of them a second."""
 
 MEMORY_BYTES = 6 * 2**30
 """Address space of a child. Its libraries map some gigabytes that they never touch; what is touched is told too."""
@@ -47,24 +55,35 @@ def child(kind: str, seed: int, count: int) -> None:
         resource = None  # type: ignore[assignment]
     else:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    from tests.fuzz.attempts import ATTEMPTS
+    with attempts_of(kind) as attempt:
+        for number in range(seed, seed + count):
+            print(json.dumps({"begin": number}), flush=True)
+            began, failure = time.monotonic(), ""
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    what = attempt(Path(folder), random.Random(f"{kind} {number}"))
+                except BaseException as error:
+                    what, failure = "", f"{type(error).__name__}: {error}"
+                    traceback.print_exc()
+            resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if resource else 0
+            if not failure and resident > RESIDENT_BYTES:
+                failure = f"memory: {resident / 2**30:.1f} GB"
+            seconds = time.monotonic() - began
+            print(json.dumps({"end": number, "what": what, "failure": failure, "seconds": seconds}), flush=True)
+            if failure:
+                return  # what it left in this process is not to be blamed on the next
 
-    for number in range(seed, seed + count):
-        print(json.dumps({"begin": number}), flush=True)
-        began, failure = time.monotonic(), ""
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                what = ATTEMPTS[kind](Path(folder), random.Random(f"{kind} {number}"))
-            except BaseException as error:
-                what, failure = "", f"{type(error).__name__}: {error}"
-                traceback.print_exc()
-        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if resource else 0
-        if not failure and resident > RESIDENT_BYTES:
-            failure = f"memory: {resident / 2**30:.1f} GB"
-        seconds = time.monotonic() - began
-        print(json.dumps({"end": number, "what": what, "failure": failure, "seconds": seconds}), flush=True)
-        if failure:
-            return  # what it left in this process is not to be blamed on the next
+
+@contextmanager
+def attempts_of(kind: str) -> Iterator[Attempt]:
+    """What tries one seed of a kind; for the endpoints there is a demo meanwhile."""
+    if kind != ENDPOINTS:
+        yield ATTEMPTS[kind]
+        return
+    from tests.fuzz.endpoints import hostile_client
+
+    with tempfile.TemporaryDirectory() as folder, hostile_client(Path(folder)) as attack:
+        yield attack
 
 
 def batch(kind: str, seed: int, count: int) -> tuple[int, list[str], float]:
@@ -95,11 +114,10 @@ def _text(output: bytes | str | None) -> str:
 
 def main() -> None:
     """Tries all kinds in turn until the time is over."""
-    from tests.fuzz.attempts import ATTEMPTS
-
+    every = [*ATTEMPTS, ENDPOINTS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--kind", choices=[*ATTEMPTS], help="only this kind")
+    parser.add_argument("--kind", choices=every, help="only this kind")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
     parser.add_argument("--count", type=int, help="so many of each kind, whatever the time")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -107,7 +125,7 @@ def main() -> None:
     if options.child:
         child(options.kind, options.seed, options.count)
         return
-    kinds = [options.kind] if options.kind else [*ATTEMPTS]
+    kinds = [options.kind] if options.kind else every
     tried: Counter[str] = Counter()
     failed: dict[str, list[str]] = {kind: [] for kind in kinds}
     slowest = dict.fromkeys(kinds, 0.0)
@@ -115,7 +133,8 @@ def main() -> None:
     print(f"seed {options.seed}")
     while any(tried[kind] < options.count for kind in kinds) if options.count else time.monotonic() < end:
         for kind in kinds:
-            size = min(BATCH, options.count - tried[kind]) if options.count else BATCH
+            most = ENDPOINTS_BATCH if kind == ENDPOINTS else BATCH
+            size = min(most, options.count - tried[kind]) if options.count else most
             if size > 0:
                 count, failures, seconds = batch(kind, options.seed + tried[kind], size)
                 tried[kind] += max(count, 1)

@@ -75,7 +75,7 @@ class Golden:
             embedded = network.class_embeddings(forward, i)
             inside = logits(embedded, rows, synonyms, network.class_head.logit_scale)
             found |= {f"decoder.{i}.pred_masks": masks, f"decoder.{i}.pred_logits": inside[None]}
-        pooled, valid = network.clip_embeddings(forward)
+        pooled, valid = network.clip_embeddings(forward.features.clip_vis_dense[0], forward.masks[-1][0])
         outside = logits(pooled, rows, synonyms, network.clip.logit_scale)
         seen = seen_in_training(self.classes, self.trained)
         valid_only = valid if info["ensemble_on_valid_mask"] else None

@@ -30,7 +30,8 @@ ROOMS = {
     "ingest": ("datasets", "analysis", "segmenter"),
     "output": ("datasets", "segmenter"),
     "evaluation": (
-        "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest", "output",
+        "parts", "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest",
+        "output",
     ),
     "evaluation.report": ("datasets", "metrics", "segmenter", "store", "output", "evaluation"),
     "evaluation.runs": ("datasets", "segmenter", "evaluation", "evaluation.report", "metrics"),

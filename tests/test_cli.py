@@ -26,3 +26,16 @@ def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, error, line):
     assert ended.value.code == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith(line)
+
+
+def test_a_bar_shows_once_work_has_begun_and_not_before(capsys):
+    from knnclip.cli.common import Bar
+
+    with Bar("class names", "names"):
+        pass
+    assert capsys.readouterr().err == ""
+    with Bar("class names", "names") as bar:
+        bar.start(2)
+        bar.advance()
+        bar.advance()
+    assert "class names" in capsys.readouterr().err

@@ -12,6 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from knnclip.datasets import Dataset, Rejection
+    from knnclip.segmenter import Segmenter
+    from knnclip.vocabulary import Vocabulary
 
 EXIT_REJECTED = 3
 STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -76,7 +78,7 @@ class Bar:
     """``Progress`` as a bar on standard error with the count, the rate and the time left, while the context lasts."""
 
     def __init__(self, description: str, unit: str = "images") -> None:
-        """Nothing is drawn before the context is entered."""
+        """Nothing is drawn before ``start``, so that a bar of work that was done already does not show."""
         self._description, self._unit = description, unit
 
     def __enter__(self) -> Self:
@@ -93,23 +95,30 @@ class Bar:
             console=Console(stderr=True),
         )
         self._task = self._bar.add_task(self._description, total=None, rate="")
-        self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
 
     def start(self, total: int, done: int = 0) -> None:
         """Shows how many there are."""
         self._bar.update(self._task, total=total, completed=done)
+        self._bar.start()
 
     def advance(self) -> None:
         """One further, with the rate brought up to date."""
         self._bar.advance(self._task)
         speed = self._bar.tasks[self._task].speed
         self._bar.update(self._task, rate=f"{speed:.1f} {self._unit}/s" if speed else "")
+
+
+def read_names(segmenter: Segmenter, vocabulary: Vocabulary | None = None) -> None:
+    """Has a segmenter's parts read the names of its classes, or of a vocabulary, with a bar if there are new ones."""
+    with Bar("class names", "names") as bar:
+        segmenter.read_names(bar, vocabulary)
 
 
 def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Dataset:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +26,8 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     open_data,
+    printable,
+    read_names,
     repeatable,
     report_rejections,
 )
@@ -52,6 +56,19 @@ def evaluate(
         str | None,
         typer.Option(help="Classes of a base vocabulary: a file with a name a line, or a list, as coco-panoptic."),
     ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask the classifier for the data set's classes by other names: fcclip, those that its published "
+            "figures rest on, or a file of lines 'class | name, name'."
+        ),
+    ] = None,
+    zero_shot: Annotated[
+        str | None,
+        typer.Option(
+            help="No store: score a network alone by its own inference over the data set's classes, as fcclip:FILE."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -72,30 +89,48 @@ def evaluate(
 ) -> None:
     """Score the store's answers against the labels: mIoU with its interval, PQ and AP where objects are labelled."""
     from knnclip.datasets import select_samples
+    from knnclip.datasets.wording import wording_of
     from knnclip.errors import UsageError
     from knnclip.evaluation import Evaluation, mask_source, read_shard, score_images, seen_classes, write_report
     from knnclip.evaluation import evaluate as run_evaluation
+    from knnclip.evaluation.protocols import open_zero_shot, worded
     from knnclip.segmenter import Segmenter
 
     if (shard is not None or merge) and (report is None or restart or (shard is not None and merge)):
         raise UsageError("--shard, or --merge, goes with --report, the folder that all shards share, and alone")
+    if zero_shot is not None and (compare or masks != "own" or any((weights, min_area, max_masks, cache))):
+        raise UsageError(
+            "--zero-shot scores a network's own inference, of which --masks, --compare, --weights, --min-area, "
+            "--max-masks and --cache change nothing; leave them out"
+        )
     part = None if shard is None else read_shard(shard)
     dataset = open_data(directory, format, ignore)
     samples = select_samples(dataset, images)
     known = None if seen is None else seen_classes(dataset, seen)
+    wording = None if names is None else wording_of(dataset, names)
+    if wording is not None:
+        typer.echo(printable(f"names: {wording.title}"), err=True)
     command = shlex.join(sys.argv)
-    with (
-        Segmenter.open(
-            store,
-            weights=weights,
-            min_area=min_area,
-            max_masks=max_masks,
-            device=device,
-            cache=cache,
-            read_only=True,
-        ) as segmenter,
-        Bar(f"evaluate {dataset.format}") as bar,
-    ):
+    with ExitStack() as stack:
+        if zero_shot is None:
+            opened = Segmenter.open(
+                store,
+                weights=weights,
+                min_area=min_area,
+                max_masks=max_masks,
+                device=device,
+                cache=cache,
+                read_only=True,
+            )
+            segmenter = stack.enter_context(opened)
+            if wording is not None:
+                segmenter = worded(segmenter, dataset, wording)
+        else:
+            folder = report or Path(stack.enter_context(TemporaryDirectory()))
+            segmenter = stack.enter_context(open_zero_shot(zero_shot, dataset, folder, wording, device=device))
+        if not merge:
+            read_names(segmenter)
+        bar = stack.enter_context(Bar(f"evaluate {dataset.format}"))
         evaluation = Evaluation(segmenter, dataset, samples, mask_source(masks), compare)
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)

@@ -22,6 +22,7 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     open_data,
+    read_names,
     repeatable,
     report_rejections,
 )
@@ -61,6 +62,7 @@ def ingest(
     from knnclip.ingest import IngestSettings, kind_by_name
     from knnclip.ingest import ingest as run
     from knnclip.segmenter import Segmenter
+    from knnclip.vocabulary import Vocabulary
 
     dataset = open_data(directory, data_format, ignore)
     samples = select_samples(dataset, images)
@@ -80,6 +82,7 @@ def ingest(
         ) as segmenter,
         Bar(f"ingest {dataset.format}") as bar,
     ):
+        read_names(segmenter, Vocabulary(()))  # what the mask generator knows by itself; no class is asked for yet
         report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
     seconds = time.perf_counter() - start
     typer.echo(

@@ -16,6 +16,7 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
+    read_names,
     report_rejections,
 )
 
@@ -41,6 +42,7 @@ def segment(
         ) as segmenter,
         Bar("segment") as bar,
     ):
+        read_names(segmenter)
         rejected = segment_files(
             segmenter,
             images,

@@ -1,9 +1,10 @@
-"""Mask-pooled features of any network of timm (Wightman, 2019): DINOv2, DINOv3, SigLIP, ConvNeXt, MobileNet, ...
+"""Mask-pooled features of networks of timm (Wightman, 2019): DINOv2, DINOv3, SigLIP, ConvNeXt, MobileNet, ...
 
-One or several stages of one forward pass are pooled by the masks. Each stage gives a unit vector; they are put one
-after the other, so that fine stages tell texture and coarse ones meaning. Taking most of the image's mean from its maps
-(``centre``) makes pictures in other light comparable: what is left is how a mask differs from the rest of its picture.
-Seen at several sizes, and mirrored (``flip``), the vectors of a mask are averaged: what the views agree on is its own.
+One or several stages of one forward pass are pooled by the masks, behind the network's final norm where it has one.
+Each stage gives a unit vector; they are put one after the other, so that fine stages tell texture and coarse ones
+meaning. Taking most of the image's mean from its maps (``centre``) makes pictures in other light comparable: what is
+left is how a mask differs from the rest of its picture. Seen at several sizes, and mirrored (``flip``), the vectors of
+a mask are averaged: what the views agree on is its own.
 """
 
 from __future__ import annotations
@@ -11,36 +12,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from knnclip.errors import UsageError, WeightsError, unknown_name
+from knnclip.encoders.timm_backbone import load_backbone
+from knnclip.errors import UsageError
 from knnclip.networks.hub import is_cached
 from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
-from knnclip.parts.inputs import InputFormat, layout_of, pool_maps
+from knnclip.parts.inputs import InputFormat, pool_maps
 from knnclip.parts.roles import Encoder
 from knnclip.parts.settings import NamedModel, name_without_folder
-from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
+from knnclip.parts.weights import Need, network_mb, weights_digest
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 
-HEADS = ("classifier", "head", "fc", "conv_head", "bn2", "norm_head", "attn_pool", "fc_norm")
-"""Layers behind the features, which a file may have and the encoder leaves away."""
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
 class TimmSettings:
-    """The options of ``timm:MODEL,...``. 720 x 960 pixels show a network of stride 32 an image in 22 x 30 cells."""
+    """The options of ``timm:MODEL,...``."""
 
     model: Annotated[NamedModel, "a name of timm, hf-hub:ID or local-dir:FOLDER"]
     weights: Annotated[Path | None, "a local file in place of the published weights (also --weights)"] = None
     stages: Annotated[tuple[int, ...], "which of the network's intermediates, from 0, `2+3+4` (else the last)"] = ()
     stage_weights: Annotated[tuple[float, ...], "one for each stage, `0.5+1+1` (else all 1)"] = ()
     centre: Annotated[float, "share of the image's mean that is taken away, 0 to below 1"] = 0.0
-    pixels: Annotated[tuple[int, ...], "sizes of the input, `691200+172800` (the vectors of several are averaged)"] = (
-        720 * 960,
-    )
+    pixels: Annotated[
+        tuple[int, ...],
+        "sizes of the input, the vectors of several are averaged, `691200+172800` (else as a ViT was trained, 691200 "
+        "for networks whose stages grow coarser)",
+    ] = ()
     flip: Annotated[bool, "`yes` averages with the mirrored image"] = False
     mean: Annotated[tuple[float, ...], "of the input's channels in 0..1, one for all or three (else as timm says)"] = ()
     std: Annotated[tuple[float, ...], "as `mean`"] = ()
@@ -57,7 +61,7 @@ class TimmSettings:
             raise UsageError(
                 f"stage_weights has a number above 0 for each of {len(self.stages)} stages, found {self.stage_weights}"
             )
-        if not self.pixels or min(self.pixels) < 1:
+        if min(self.pixels, default=1) < 1:
             raise UsageError(f"pixels is the size of the input, or several with +, at least 1, found {self.pixels}")
 
 
@@ -65,33 +69,33 @@ class TimmEncoder:
     """The encoder ``timm``. Frozen, without gradients."""
 
     def __init__(self, settings: TimmSettings, device: str = "auto") -> None:
-        """Loads the network; ``UsageError`` for an unknown model or stage, ``WeightsError`` if it has no weights."""
-        import timm
+        """Loads the network; ``WeightsError`` if it has no weights.
 
+        ``UsageError`` for an unknown model or stage, and for a model that takes inputs of a single size.
+        """
         self.device = pick_device(device)
-        network = _create(settings)
-        if settings.weights:
-            load_weights(network, read_weights(settings.weights), source=str(settings.weights), unused=HEADS)
-        self.network: Any = network.eval().requires_grad_(False).to(self.device)
-        info = network.feature_info
-        stages = [dict(stage) for stage in (info.get_dicts() if hasattr(info, "get_dicts") else info)]
-        wrong = [stage for stage in settings.stages if not 0 <= stage < len(stages)]
+        self.backbone = load_backbone(settings.model, settings.weights, settings.pad_type, self.device)
+        self.network = self.backbone.network
+        count = len(self.backbone.channels)
+        wrong = [stage for stage in settings.stages if not 0 <= stage < count]
         if wrong:
-            raise UsageError(f"{settings.model} has stages 0 to {len(stages) - 1}, found {wrong[0]}")
-        self.stages = list(settings.stages) or [len(stages) - 1]
+            raise UsageError(f"{settings.model} has stages 0 to {count - 1}, found {wrong[0]}")
+        self.stages = list(settings.stages) or [count - 1]
         self.weights = settings.stage_weights or (1.0,) * len(self.stages)
         self.centre, self.flip = settings.centre, settings.flip
-        reduction = int(stages[-1]["reduction"])
-        config = timm.data.resolve_model_data_config(network)
-        layout = layout_of(self.network, reduction)
-        mean = settings.mean * 3 if len(settings.mean) == 1 else settings.mean or tuple(config["mean"])
-        std = settings.std * 3 if len(settings.std) == 1 else settings.std or tuple(config["std"])
-        self.formats = [InputFormat(pixels, reduction, layout, mean, std) for pixels in settings.pixels]
+        mean = settings.mean * 3 if len(settings.mean) == 1 else settings.mean or self.backbone.mean
+        std = settings.std * 3 if len(settings.std) == 1 else settings.std or self.backbone.std
+        self.formats = [
+            InputFormat(pixels, self.backbone.multiple, self.backbone.layout, mean, std)
+            for pixels in settings.pixels or (self.backbone.pixels,)
+        ]
+        normed = " normed" if self.backbone.normed else ""
         self._fingerprint = Fingerprint(
             f"timm/{name_without_folder(settings.model)}",
             weights_digest(self.network),
-            f"stages {self.stages} weights {list(self.weights)} centre {self.centre:g} flip {self.flip} {self.formats}",
-            sum(int(stages[stage]["num_chs"]) for stage in self.stages),
+            f"stages {self.stages}{normed} weights {list(self.weights)} centre {self.centre:g} flip {self.flip} "
+            f"{self.formats}",
+            sum(self.backbone.channels[stage] for stage in self.stages),
         )
 
     @property
@@ -126,45 +130,11 @@ class TimmEncoder:
         stages = [weight * unit_rows(stage, where=where) for weight, stage in zip(self.weights, pooled, strict=True)]
         return unit_rows(np.concatenate(stages, axis=1), where=where)
 
-    def _forward(self, batch: Any) -> list[Any]:  # noqa: ANN401 - tensors
+    def _forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
         import torch
 
         with torch.inference_mode(), autocast(self.device):
-            maps: list[Any] = self.network.forward_intermediates(batch, indices=self.stages, intermediates_only=True)
-        return maps
-
-
-def _create(settings: TimmSettings) -> Any:  # noqa: ANN401 - timm's networks share no class
-    import timm
-
-    options: dict[str, Any] = {"num_classes": 0}
-    if settings.pad_type:
-        options["pad_type"] = settings.pad_type
-    name = settings.model
-    if ":" not in name:
-        architecture = name.partition(".")[0]
-        if not timm.is_model(architecture):
-            raise unknown_name("timm model", name, timm.list_models(f"*{architecture[:4]}*") or timm.list_models())
-        if timm.get_pretrained_cfg(architecture).fixed_input_size:
-            options["dynamic_img_size"] = True
-    try:
-        return timm.create_model(name, pretrained=not settings.weights, **options)
-    except TypeError as error:
-        raise UsageError(f"timm model {name} cannot be made so: {error}; change the option or the model") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(
-            f"the weights of timm model {name} are not on this disk and cannot be fetched ({reason}); fetch its "
-            f"model.safetensors from {_home(name)} on another machine and name it with weights=FILE, or copy that "
-            "machine's Hugging Face cache here (HF_HOME says where it is)"
-        ) from error
-
-
-def _home(name: str) -> str:
-    import timm
-
-    config = None if ":" in name else timm.get_pretrained_cfg(name)
-    return f"huggingface.co/{config.hf_hub_id}" if config is not None and config.hf_hub_id else name
+            return self.backbone.maps(batch, self.stages)
 
 
 def needs(settings: TimmSettings) -> Sequence[Need]:
@@ -186,10 +156,10 @@ def needs(settings: TimmSettings) -> Sequence[Need]:
 CARD = Card(
     name="timm",
     form="timm:MODEL",
-    summary="features of any network of timm, pooled by the masks",
+    summary="features of a network of timm, pooled by the masks",
     roles={
-        Encoder: "any network of timm (DINOv2, DINOv3, SigLIP, ConvNeXt, MobileNet, ...), also `timm:hf-hub:NAME` and "
-        "`timm:local-dir:FOLDER`"
+        Encoder: "networks of timm that take pictures of every size (ViT, DINOv2, DINOv3, SigLIP, Swin, ConvNeXt, "
+        "MobileNet, ...), also `timm:hf-hub:NAME` and `timm:local-dir:FOLDER`"
     },
     licence="Apache-2.0 (code); each model's weights have their own",
     settings=TimmSettings,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from knnclip.networks.names import LabelIndex
 from knnclip.parts.pooling import Layout, mask_weights
 from knnclip.structures import Float32, Image, Mask, image_shapes_agree
 from knnclip.vocabulary import Vocabulary
@@ -38,13 +39,12 @@ class LabelMaps(ABC):
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """P_base: ``(N, C) float32``, see ``ZeroShotClassifier``; 0 for classes that are not among the labels.
 
-        A class is all labels that share a name with it or with one of its synonyms.
+        A class is all labels that answer to its name or to one of its synonyms, by the rules of ``names``.
         """
         base = np.zeros((len(descriptions), len(vocabulary)), dtype=np.float32)
+        index = LabelIndex.of(tuple(self.labels))
         for c, info in enumerate(vocabulary):
-            called = {info.name, *info.synonyms}
-            mine = [i for i, names in enumerate(self.labels) if called.intersection(names)]
-            base[:, c] = descriptions[:, mine].sum(axis=1)
+            base[:, c] = descriptions[:, index.meeting((info.name, *info.synonyms))].sum(axis=1)
         # A label that two classes claim counts for both; together they have no more than all there is.
         shared: Float32 = base / np.maximum(base.sum(axis=1, keepdims=True), np.float32(1))
         return shared

@@ -5,7 +5,6 @@ Its masks are the connected pieces of its prediction, its P_base is that of ``La
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from knnclip.errors import UsageError, WeightsError
-from knnclip.files import read_text
+from knnclip.networks.label_lists import LabelList, labels_of
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
 from knnclip.parts.card import Card
@@ -30,7 +29,11 @@ class OnnxSettings(ProposalLimits):
 
     # One image input (1, 3, H, W), H and W free, and logits (1, C, H', W') as the first output.
     model: Annotated[Path, "the network's file"]
-    labels: Annotated[Path, "a text file with the names of its classes, one class a line, synonyms after commas"]
+    labels: Annotated[
+        LabelList,
+        "a text file with the names of its classes, one class a line, synonyms after commas, or a published list, "
+        "`voc-21`",
+    ]
     mean: Annotated[tuple[float, ...], "of the input's channels in 0..1, one for all or three"] = (0.5,)
     std: Annotated[tuple[float, ...], "as `mean`"] = (0.5,)
     multiple: Annotated[int, "the input's sides are multiples of this"] = 1
@@ -50,11 +53,12 @@ class OnnxSegmenter(LabelMaps):
         """
         self.settings = settings
         self._session = _session(settings.model, device)
-        names = _labels(settings.labels)
+        self._input = _checked_input(self._session, settings.model)
+        declared = self._session.get_outputs()[0].shape[1:2]
+        count = next((classes for classes in declared if isinstance(classes, int)), None)
+        names = labels_of(str(settings.model), count, settings.labels)
         self.labels = [() if settings.background in synonyms else synonyms for synonyms in names]
         self._softmax = Recent(self._forward)
-        self._input = _checked_input(self._session, settings.model)
-        _check_classes(self._session.get_outputs()[0].shape[1:2], len(names), settings)
 
     def generate(self, image: Image) -> Proposals:
         """The connected pieces of the prediction, by falling mean probability of their class."""
@@ -96,7 +100,11 @@ class OnnxSegmenter(LabelMaps):
             raise WeightsError(
                 f"{self.settings.model} gives {found.dtype} of shape {found.shape}, expected logits (1, C, H, W)"
             )
-        _check_classes(found.shape[1:2], len(self.labels), self.settings)
+        if found.shape[1] != len(self.labels):
+            raise WeightsError(
+                f"{self.settings.model} gives {found.shape[1]} classes, {self.settings.labels} names "
+                f"{len(self.labels)}; use the labels that it was made with"
+            )
         if not np.isfinite(found).all():
             raise WeightsError(f"{self.settings.model} gives logits that are not finite; are its weights damaged?")
         logits: Float32 = found[0]
@@ -120,15 +128,6 @@ def _checked_input(session: Any, model: Path) -> str:  # noqa: ANN401 - as ``_se
     if any(isinstance(side, int) for side in taken[2:]):
         raise WeightsError(f"{model} takes images of {taken[3]}x{taken[2]} px alone; export it with H and W free")
     return name
-
-
-def _check_classes(found: Sequence[object], labels: int, settings: OnnxSettings) -> None:
-    """``WeightsError`` if the number of classes, where it is known, is another than that of the labels."""
-    if any(isinstance(classes, int) and classes != labels for classes in found):
-        raise WeightsError(
-            f"{settings.model} has {found[0]} classes, {settings.labels} names {labels}; "
-            "use the labels that it was made with"
-        )
 
 
 def _first_line(error: Exception) -> str:
@@ -176,8 +175,3 @@ def _session(model: Path, device: str) -> Any:  # noqa: ANN401 - the library is 
         raise WeightsError(
             f"{model} cannot be opened as an ONNX network ({_first_line(error)}); replace the file"
         ) from error
-
-
-def _labels(path: Path) -> list[tuple[str, ...]]:
-    """The labels of the file, one a line, synonyms after commas; ``InputError`` if it cannot be read."""
-    return [tuple(name.strip() for name in line.split(",")) for line in read_text(path).splitlines() if line.strip()]

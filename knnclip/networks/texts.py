@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import numpy as np
 
 from knnclip.errors import OutputError, UsageError
 from knnclip.files import write_atomically
+from knnclip.networks.prefix_tree import encode_texts
+from knnclip.progress import Progress
 from knnclip.structures import Float32
 
 CACHE_VARIABLE = "KNNCLIP_CACHE"
@@ -70,7 +72,7 @@ class TextVectors:
             for start in range(0, len(texts), TEXTS_AT_ONCE):
                 tokens = tokenize(texts[start : start + TEXTS_AT_ONCE]).to(device)
                 with torch.inference_mode():
-                    found.append(clip.encode_text(tokens, normalize=True).float().cpu().numpy())
+                    found.append(encode_texts(clip, tokens).float().cpu().numpy())
             return np.concatenate(found)
 
         return cls(embed, checkpoint, wording)
@@ -78,9 +80,21 @@ class TextVectors:
     def __call__(self, name: str) -> Float32:
         """``(D,) float32``, of unit length."""
         if name not in self._known:
-            path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npy"
+            path = self._path(name)
             self._known[name] = vector if (vector := _read(path)) is not None else self._made(name, path)
         return self._known[name]
+
+    def read(self, names: Iterable[str], progress: Progress) -> None:
+        """Makes the vectors of those names that are not in the cache yet; ``progress`` is told of them, one by one."""
+        new = [name for name in dict.fromkeys(names) if name not in self._known and _read(self._path(name)) is None]
+        if new:
+            progress.start(len(new))
+        for name in new:
+            self(name)
+            progress.advance()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.npy"
 
     def _made(self, name: str, path: Path) -> Float32:
         # Not str.format: a name may have braces of its own.

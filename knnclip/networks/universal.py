@@ -1,22 +1,25 @@
 """Universal segmentation networks of transformers: Mask2Former, OneFormer, EoMT and their kin, by id or folder.
 
-Each query is a proposal: its soft mask cut at one half. Its score is the probability of its best label times the mean
-of the soft mask inside, as in MaskFormer's inference (arXiv 2107.06278, section 3.4). P_base is taken from the same
-forward pass: the network's semantic scores, the sum over queries of label probability times soft mask.
+The image is shown at the size that the network was trained for (``universal_input``). Each query is a proposal: its
+soft mask cut at one half. Its score is the probability of its best label times the mean of the soft mask inside, as in
+MaskFormer's inference (arXiv 2107.06278, section 3.4). P_base is taken from the same forward pass: the network's
+semantic scores, the sum over queries of label probability times soft mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from knnclip.images import reduce_image
+from knnclip.images import reduced_size
 from knnclip.networks.hub import from_hub, is_cached
+from knnclip.networks.label_lists import LabelList, labels_of
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
+from knnclip.networks.universal_input import UniversalInput
 from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.pooling import Layout
@@ -30,16 +33,16 @@ if TYPE_CHECKING:
     import torch
 
 WORKING_PX = 1024
-"""Masks are made on a copy of at most so many pixels on its longer side; the networks' own maps are a quarter of an
-input of about this size, so that more would enlarge blur."""
+"""Masks are made for a copy of at most so many pixels on its longer side; the networks' own maps are a quarter of an
+input of about this size, so that more would enlarge blur. The network itself is shown the image."""
 
 MAP_STRIDE = 4
 """Pixels of the working copy for one cell of the label probabilities: as coarse as the networks' own masks, for a finer
 map holds nothing more."""
 
-QUERIES_AT_ONCE = 32
-"""Soft masks that are enlarged to the working copy at a time: 32 of 1024 x 1024 are 134 MB. All at once would be 0.8 GB
-for the 200 queries of a large network; fewer make more and smaller calls."""
+SOFT_PX_AT_ONCE = 32 * 2**20
+"""Pixels of soft masks at a time, as many queries as they hold: 134 MB. All 200 queries of a large network at once
+would be 0.8 GB; fewer make more and smaller calls."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ class UniversalSettings(ProposalLimits):
     """The options of ``universal:MODEL,...``."""
 
     model: Annotated[HubModel, "an id of the hub or a folder"]
+    labels: Annotated[
+        LabelList,
+        "names for the network's labels in its order, in place of its own: a text file, one a line, synonyms after "
+        "commas, or a published list, `coco-panoptic`",
+    ] = ""
+    size: Annotated[
+        int,
+        "pixels of the input's shorter side, if other than in training (Mask2Former on COCO: 800, EoMT: its own alone)",
+    ] = 0
     task: Annotated[str, "what a OneFormer is asked for: `panoptic`, `semantic` or `instance`"] = "panoptic"
 
 
@@ -75,12 +87,13 @@ class UniversalSegmenter(LabelMaps):
         )
         self.network.eval().requires_grad_(False).to(self.device)
         # A OneFormer is told its task as text.
-        self._asks = self.network.config.model_type == "oneformer"
+        config = self.network.config
+        self._asks = config.model_type == "oneformer"
         kind = AutoProcessor if self._asks else AutoImageProcessor
-        self._prepare: Any = from_hub(self.name, settings.model, lambda: kind.from_pretrained(settings.model))
-        self._processor = self._prepare.image_processor if self._asks else self._prepare
-        labels = self.network.config.id2label
-        self.labels = [tuple(name.strip() for name in labels[i].split(",")) for i in range(len(labels))]
+        prepare: Any = from_hub(self.name, settings.model, lambda: kind.from_pretrained(settings.model))
+        self.input = UniversalInput(prepare, config, settings.size)
+        own = [config.id2label[i] for i in range(len(config.id2label))]
+        self.labels = labels_of(f"{self.name}: {settings.model}", len(own), settings.labels, own)
         self._answer = Recent(self._forward)
 
     def generate(self, image: Image) -> Proposals:
@@ -90,63 +103,51 @@ class UniversalSegmenter(LabelMaps):
         return best_proposals(shape, answer.masks, answer.scores, self.settings)
 
     def probabilities(self, image: Image) -> Float32:
-        """``(L, h, w) float32``: the semantic scores, divided by their sum where that is above 1."""
+        """``(L, h, w) float32``: the semantic scores, divided by their sum where that is above 1.
+
+        A cell holds the mean over ``MAP_STRIDE`` x ``MAP_STRIDE`` pixels of the working copy.
+        """
         return self._answer(image).probabilities
 
     def _forward(self, image: Image) -> Answer:
         import torch
+        from torch.nn.functional import adaptive_avg_pool2d
 
-        working = reduce_image(image, WORKING_PX)
-        height, width = int(working.shape[0]), int(working.shape[1])
-        asked = {"task_inputs": [self.settings.task]} if self._asks else {}
-        inputs = self._prepare(images=working, return_tensors="pt", **asked).to(self.device)
-        with torch.inference_mode(), autocast(self.device):
-            outputs = self.network(**inputs)
-        outputs.masks_queries_logits = outputs.masks_queries_logits.float()
-        outputs.class_queries_logits = outputs.class_queries_logits.float()
-        grid = (max(1, height // MAP_STRIDE), max(1, width // MAP_STRIDE))
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        working = reduced_size(shape, WORKING_PX)
+        grid = (max(1, working[0] // MAP_STRIDE), max(1, working[1] // MAP_STRIDE))
+        inputs, windows = self.input(image, **({"task_inputs": [self.settings.task]} if self._asks else {}))
+        inputs = inputs.to(self.device)
+        masks, scores = [], []
         with torch.inference_mode():
-            semantic = self._processor.post_process_semantic_segmentation(
-                outputs, target_sizes=[grid], return_segmentation_scores=True
-            )[0].segmentation_scores
-            semantic = semantic / semantic.sum(dim=0, keepdim=True).clamp(min=1)
-            masks, scores = [], []
-            for soft, best in self._queries(outputs, inputs, (height, width)):
-                inside = soft > 0.5
-                if inside.any():
-                    masks.append(enlarged_mask(inside.cpu().numpy(), (int(image.shape[0]), int(image.shape[1]))))
-                    scores.append(float(best * soft[inside].mean()))
+            with autocast(self.device):
+                outputs = self.network(**inputs)
+            labels = outputs.class_queries_logits.float().softmax(dim=-1)[..., :-1]
+            semantic = labels.new_zeros((labels.shape[-1], *grid))
+            seen = labels.new_zeros((1, *grid))
+            for window, likely, logits in zip(windows, labels, outputs.masks_queries_logits.float(), strict=True):
+                size = inputs["pixel_values"].shape[-2:]
+                seen += adaptive_avg_pool2d(window.placed(labels.new_ones((1, *size)), working), grid)
+                some = max(1, SOFT_PX_AT_ONCE // max(size.numel(), working[0] * working[1]))
+                for part, chances in zip(logits.split(some), likely.split(some), strict=True):
+                    soft = window.placed(_soft_masks(part, size), working)
+                    semantic += torch.einsum("ql,qhw->lhw", chances, adaptive_avg_pool2d(soft, grid))
+                    for query, best in zip(soft, chances.amax(dim=-1), strict=True):
+                        inside = query > 0.5
+                        if inside.any():
+                            masks.append(enlarged_mask(inside.cpu().numpy(), shape))
+                            scores.append(float(best * query[inside].mean()))
+            semantic /= seen  # windows overlap
+            semantic /= semantic.sum(dim=0, keepdim=True).clamp(min=1)
         return Answer(tuple(masks), np.array(scores, dtype=np.float32), semantic.cpu().numpy())
 
-    def _queries(
-        self,
-        outputs: Any,  # noqa: ANN401 - each network has a class of its own
-        inputs: Any,  # noqa: ANN401
-        shape: tuple[int, int],
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The soft mask ``(H, W)`` of each query of each window, and the probability of its best label."""
-        best = outputs.class_queries_logits.softmax(dim=-1)[..., :-1].amax(dim=-1)
-        for window, logits in enumerate(outputs.masks_queries_logits):
-            for start in range(0, len(logits), QUERIES_AT_ONCE):
-                some = logits[start : start + QUERIES_AT_ONCE]
-                soft = self._placed(some[None], inputs, window, shape)
-                yield from zip(soft, best[window, start : start + QUERIES_AT_ONCE], strict=True)
 
-    def _placed(self, logits: torch.Tensor, inputs: Any, window: int, shape: tuple[int, int]) -> torch.Tensor:  # noqa: ANN401
-        """``(Q, H, W)``: soft masks of one window of the input where they lie in the image."""
-        import torch
+def _soft_masks(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """``(Q, h, w)`` logits -> ``(Q, *size)`` probabilities at the size of the input."""
+    import torch
 
-        size = inputs["pixel_values"].shape[-2:]
-        soft = torch.nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False).sigmoid()
-        placed: torch.Tensor
-        if offsets := inputs.get("patch_offsets"):
-            only = [(0, *(int(edge) for edge in offsets[window][1:]))]
-            placed = self._processor.merge_image_patches(soft, only, [shape], self._processor.size)[0]
-        elif getattr(self._processor, "do_pad", False) and hasattr(self._processor, "unpad_image"):
-            placed = self._processor.unpad_image(soft, [shape], self._processor.size)[0]
-        else:
-            placed = torch.nn.functional.interpolate(soft, size=shape, mode="bilinear", align_corners=False)[0]
-        return placed
+    enlarged = torch.nn.functional.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+    return enlarged.sigmoid()
 
 
 def _needs(settings: UniversalSettings) -> Sequence[Need]:

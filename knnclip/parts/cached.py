@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from knnclip.files import write_atomically
 from knnclip.images import pixel_digest
-from knnclip.parts.roles import Encoder, MaskGenerator, ZeroShotClassifier
+from knnclip.parts.roles import Encoder, MaskGenerator, ReadsNames, ZeroShotClassifier
+from knnclip.progress import Progress
 from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals
 from knnclip.vocabulary import Vocabulary
 
@@ -66,6 +67,11 @@ class CachedGenerator:
         )
         return Proposals(shape, masks, np.asarray(kept["scores"], dtype=np.float32))
 
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """As the generator's, if it reads names."""
+        if isinstance(self.generator, ReadsNames):
+            self.generator.read_names(vocabulary, progress)
+
 
 @dataclass(frozen=True)
 class CachedEncoder:
@@ -104,6 +110,11 @@ class CachedClassifier:
         key = self.part, pixel_digest(image), masks_digest(masks)
         kept = _kept(self.folder, lambda: {"rows": self.classifier.describe(image, masks)}, "classifier", *key)
         return np.asarray(kept["rows"], dtype=np.float32)
+
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """As the classifier's, if it reads names."""
+        if isinstance(self.classifier, ReadsNames):
+            self.classifier.read_names(vocabulary, progress)
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """As the classifier's."""

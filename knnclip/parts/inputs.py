@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,12 @@ from knnclip.structures import Float32, Image, Mask
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+LOCAL_PIXELS = 720 * 960
+"""Size of the input, by default, of networks whose layers look at neighbourhoods: one of stride 32 sees an image in
+22 x 30 cells, and knows neighbourhoods of any input. A network whose cells all look at each other knows as many of them
+as it was trained with: its default is that size."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +69,3 @@ def pool_maps(
             weights[grid] = mask_weights(masks, shape, grid, layout)
         pooled.append(np.asarray(weights[grid] @ plane.reshape(len(plane), -1).T.astype(np.float64)))
     return pooled
-
-
-def layout_of(network: Any, reduction: int) -> Layout:  # noqa: ANN401 - timm's networks share no class
-    """Where the cells of a network of timm lie: found by whether one pixel more than a cell gives it another cell.
-
-    ``reduction`` is the stride of its coarsest map in pixels.
-    """
-    import torch
-
-    probe = torch.zeros(1, 3, reduction + 1, reduction + 1, device=next(network.parameters()).device)
-    try:
-        with torch.inference_mode():
-            maps = network.forward_intermediates(probe, intermediates_only=True)
-    except AssertionError:  # networks over patches refuse sizes that are not their multiples
-        return "tiles"
-    return "corners" if maps[-1].shape[-1] == 2 else "tiles"

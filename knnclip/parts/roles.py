@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Mask, Proposals
+from knnclip.progress import Progress
+from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Int32, Mask, Proposals
 from knnclip.vocabulary import Vocabulary
 
 
@@ -67,3 +68,25 @@ class ZeroShotClassifier(Protocol):
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """P_base: ``(N, C) float32``, rows in [0, 1] summing to at most 1; what is missing is "none of these"."""
+
+
+@runtime_checkable
+class ReadsNames(Protocol):
+    """Makes vectors of the names of classes, once for each name; a generator or a classifier may do so.
+
+    Names that it has not read by then are read when they are first asked about, which nobody is told of.
+    """
+
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """Reads the names and synonyms of a vocabulary, and those that the part knows by itself."""
+
+
+@runtime_checkable
+class OwnInference(Protocol):
+    """Answers for a whole image by itself, as its published figures were measured; a classifier may do so too."""
+
+    def segment(self, image: Image, vocabulary: Vocabulary, *, resize_scores: bool) -> tuple[Int32, Float32]:
+        """``(H, W)`` columns of the vocabulary, and their scores in [0, 1].
+
+        ``resize_scores``: whether it is the scores of the classes that are brought to the image's size, or the masks.
+        """

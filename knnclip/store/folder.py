@@ -49,10 +49,11 @@ def make_empty(path: Path, fingerprint: Fingerprint, settings: Mapping[str, str]
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def make_copy(path: Path, file: Path) -> int:
+def make_copy(path: Path, file: Path, name: str) -> int:
     """Makes the folder of a store with all that an export holds, and returns how many instances that are.
 
-    ``StoreError`` if something is there already, or if the export is not sound.
+    ``name`` is that of the export in the store's log. ``StoreError`` if something is there already, or if the export is
+    not sound.
     """
     with _new_folder(path) as folder:
         unpack(file, folder / DATABASE_NAME)
@@ -61,7 +62,7 @@ def make_copy(path: Path, file: Path) -> int:
                 check_foreign(connection, file)
                 count = count_instances(connection)
             with copy.write() as connection:
-                log_event(connection, "import", file=str(file), instances=count)
+                log_event(connection, "import", file=name, instances=count)
     return count
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from knnclip.errors import StoreError
+from knnclip.files import path_text
 from knnclip.store import classes, facts, forgetting, rows, sources, transfer
 from knnclip.store.content import check_text, prepare
 from knnclip.store.database import BUSY_TIMEOUT_S, Database
@@ -352,23 +353,25 @@ class Store:
         transfer.export_file(self._database, Path(file))
 
     @classmethod
-    def import_file(cls, path: str | Path, file: str | Path) -> int:
+    def import_file(cls, path: str | Path, file: str | Path, name: str | None = None) -> int:
         """Adds what an exported file holds to the store at ``path``, and returns how many instances were new.
 
         Where nothing is there, a store is made that equals the exported one. Otherwise the instances become one source,
-        of kind "import"; content that the store has already is not stored twice. ``StoreError`` if the file is damaged
-        or from another encoder, and for all that ``verify`` would report; then nothing is imported.
+        of kind "import"; content that the store has already is not stored twice. The store keeps ``name``, or else the
+        path, for where it came from. ``StoreError`` if the file is damaged or from another encoder, and for all that
+        ``verify`` would report; then nothing is imported.
         """
         path, file = Path(path), Path(file)
+        name = check_text(path_text(file) if name is None else name, "the name of what is imported")
         if not path.exists():
-            return make_copy(path, file)
+            return make_copy(path, file, name)
         with (
             unpacked(file, path.absolute().parent) as foreign,
             foreign.read() as other,
             cls.open(path, fingerprint=facts.read_fingerprint(other)) as store,
         ):
             with store._database.write() as connection:
-                count = transfer.merge_store(connection, other, file)
+                count = transfer.merge_store(connection, other, name)
             store._added += count
             return count
 

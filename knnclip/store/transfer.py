@@ -28,11 +28,11 @@ def export_file(database: Database, file: Path) -> None:
 
     ``StoreError`` if the file exists or cannot be written, or if what is stored is not what was written.
     """
-    if file.exists():
-        raise StoreError(f"{file} exists already; delete it or export to another name")
-    if not file.parent.is_dir():
-        raise StoreError(f"{file} cannot be written: folder {file.parent} does not exist")
     try:
+        if file.exists():
+            raise StoreError(f"{file} exists already; delete it or export to another name")
+        if not file.parent.is_dir():
+            raise StoreError(f"{file} cannot be written: folder {file.parent} does not exist")
         with draft_folder(file.parent) as draft:
             database.copy_to(draft / DATABASE_NAME)
             with closing(Database(draft / DATABASE_NAME, read_only=True)) as copy, copy.read() as connection:
@@ -46,15 +46,18 @@ def export_file(database: Database, file: Path) -> None:
         raise StoreError(f"{file} cannot be written ({reason}); make room or choose another folder") from error
 
 
-def merge_store(connection: sqlite3.Connection, foreign: sqlite3.Connection, file: Path) -> int:
-    """Writes what another, sound store holds as a source of its own, if anything is new; returns how many instances."""
-    source_id = insert_source(connection, "import", str(file), None)
+def merge_store(connection: sqlite3.Connection, foreign: sqlite3.Connection, name: str) -> int:
+    """Writes what another, sound store holds as a source of its own, if anything is new; returns how many instances.
+
+    ``name`` is that of the file, which describes the source.
+    """
+    source_id = insert_source(connection, "import", name, None)
     before = connection.total_changes
     count = _merge_instances(connection, foreign, source_id)
     if connection.total_changes == before:
         delete_source(connection, source_id)
     else:
-        log_event(connection, "import", source_id=source_id, file=str(file), instances=count)
+        log_event(connection, "import", source_id=source_id, file=name, instances=count)
     return count
 
 

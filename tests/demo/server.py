@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,14 +40,14 @@ def served(folder: Path, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def started(folder: Path, *options: str) -> Iterator[Server]:
+def started(folder: Path, *options: str, environment: Mapping[str, str] = {}) -> Iterator[Server]:
     """Starts the app in ``folder`` and yields it; it is ended by the block or after it."""
-    with starting(folder, *options) as server:
+    with starting(folder, *options, environment=environment) as server:
         yield replace(server, address=_address(server.process, server.log))
 
 
 @contextmanager
-def starting(folder: Path, *options: str) -> Iterator[Server]:
+def starting(folder: Path, *options: str, environment: Mapping[str, str] = {}) -> Iterator[Server]:
     """The same without waiting for it to have started; it has no address yet."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -55,10 +55,10 @@ def starting(folder: Path, *options: str) -> Iterator[Server]:
     log, temporary = folder / "app.log", folder / "temporary"
     temporary.mkdir()
     command = [sys.executable, "-u", str(APP), "--port", str(port), *map(str, options)]
-    environment = os.environ | {"TMPDIR": str(temporary)}
+    variables = os.environ | {"TMPDIR": str(temporary)} | environment
     with log.open("w") as sink:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT, preexec_fn=_as_in_a_terminal
+            command, cwd=folder, env=variables, stdout=sink, stderr=subprocess.STDOUT, preexec_fn=_as_in_a_terminal
         )
         try:
             yield Server(process, "", log, temporary)

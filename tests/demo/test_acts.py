@@ -2,6 +2,7 @@
 
 import inspect
 import pkgutil
+import shutil
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ import demo
 from demo import api, canvas, classes, evaluate, ingest, payload, teach, teaching, vocabulary
 from demo.acts import Act, act
 from demo.listeners import FAILED, Listeners, message_of
-from demo.picker import open_folder
+from demo.picker import open_folder, open_zip
 from knnclip.errors import StoreError, UsageError
 from tests.progress import Listener
 
@@ -218,6 +219,49 @@ def test_a_message_does_not_tell_where_the_server_keeps_things(sessions_of, tmp_
         assert not any(str(parent) in text for parent in (tmp_path, options.data_roots[0].parent))
         assert folder.name in text
         assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "folder"])
+def test_the_table_of_what_was_rejected_tells_files_as_their_owner_knows_them(sessions_of, sample, tmp_path, zipped):
+    root = shutil.copytree(sample / "data" / "val", tmp_path / "sets" / "mine")
+    shutil.copy(sample / "data" / "classes.txt", root)
+    (root / "images" / "val_001.png").write_bytes(b"no image")
+    (root / "labels" / "val_002.png").unlink()
+    session = sessions_of().of("one")
+    if zipped:
+        file = Path(shutil.make_archive(str(tmp_path / "upload"), "zip", root))
+        session.ingest.dataset = open_zip(session, file, "mine.zip")
+    else:
+        session.ingest.dataset = open_folder((tmp_path / "sets",), "sets/mine")
+    session.evaluate.dataset = session.ingest.dataset
+    for table in (ingest.ingested(session, [])[-1], evaluate.evaluated(session)[-1]):
+        rows = table.value["data"]
+        assert {row[0] for row in rows} == {"images/val_001.png", "images/val_002.png"}
+        assert not any(str(tmp_path) in text for row in rows for text in row)
+
+
+def test_a_private_store_is_a_copy_that_nothing_checks_again(sessions_of, monkeypatch):
+    sessions = sessions_of(private=True)
+    monkeypatch.setattr("knnclip.store.folder.check_foreign", None)
+    sessions.of("one").segmenter.store.rename("car", "auto")
+    assert "auto" not in {info.name for info in sessions.of("two").segmenter.store.vocabulary()}
+    assert sessions.of("one").segmenter.store.verify() == []
+
+
+def test_an_import_is_told_by_the_name_that_its_owner_knows(sessions_of, exported):
+    session = sessions_of().of("one")
+    store = session.segmenter.store
+    store.forget(class_name="car", reason="to be imported")
+    classes.import_store(session, exported, "mine.knnclip")
+    assert [source.description for source in store.sources() if source.kind == "import"] == ["mine.knnclip"]
+    assert str(exported) not in str(list(store.events()))
+
+
+def test_a_message_is_not_as_long_as_what_a_client_sent(sessions_of):
+    session = sessions_of().of("one")
+    with pytest.raises(UsageError) as error:
+        api.rename(session, "x" * 9000, "y")
+    assert len(message_of(error.value)) < 700
 
 
 def test_a_listener_has_the_types_of_its_act(sessions_of):

@@ -1,5 +1,6 @@
 """Who may ask the app for what: names, origins, logins, sessions and uploads of clients, over the wire."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -10,9 +11,11 @@ from contextlib import contextmanager
 
 import pytest
 from gradio_client import Client, handle_file
+from starlette.requests import Request
 
 from demo.api import ENDPOINTS
 from demo.attempts import FREE, LONGEST_WAIT_S, MAX_ADDRESSES, MAX_FAILURES, WINDOW_S, Attempts
+from demo.gate import MAX_UNREAD, client_of, drop_unread
 from demo.hosts import Hosts
 from tests.demo.server import served, started
 
@@ -291,14 +294,36 @@ def test_waiting_grows_to_a_limit_and_memory_does_not():
     assert attempts.wait_s("10.0.0.2") == 0
     now_s += WINDOW_S
     for number in range(FREE):
-        attempts.begin(f"2001:db8::{number:x}")
-    assert attempts.wait_s("2001:db8::ffff") > 0, "all of a /64 is one"
-    for number in range(MAX_FAILURES):
-        attempts.begin(f"10.1.{number}.1")
-    assert attempts.wait_s("10.9.9.9") == pytest.approx(WINDOW_S), "too many addresses make all wait"
+        attempts.begin(f"2001:db8:0:{number:x}::1")
+    assert attempts.wait_s("2001:db8:0:ff::1") > 0, "all of a /56 is one"
+    assert attempts.wait_s("2001:db8:1::1") == 0
     for number in range(MAX_ADDRESSES + 50):
         attempts.begin(str(number))
     assert len(attempts._by_address) == MAX_ADDRESSES
+
+
+def test_a_flood_of_wrong_passwords_keeps_nobody_out():
+    now_s = 0.0
+    attempts = Attempts(lambda: now_s)
+    attempts.begin("10.0.0.1")
+    assert attempts.wait_s("10.0.0.1") == 0, "people mistype"
+    for number in range(MAX_FAILURES):
+        attempts.begin(f"10.1.{number}.1")
+    assert attempts.wait_s("10.9.9.9") == 0, "who sent no wrong one is asked at once"
+    assert attempts.wait_s("10.0.0.1") > 0, "none is free meanwhile"
+    attempts.begin("10.0.0.1")
+    assert attempts.wait_s("10.0.0.1") == 2
+    now_s += WINDOW_S
+    assert attempts.wait_s("10.0.0.1") == 0
+
+
+def test_addresses_of_the_old_kind_are_told_apart_where_the_server_listens_to_both():
+    attempts = Attempts()
+    for _ in range(FREE):
+        attempts.begin("::ffff:10.0.0.1")
+    assert attempts.wait_s("::ffff:10.0.0.1") > 0
+    assert attempts.wait_s("10.0.0.1") > 0
+    assert attempts.wait_s("::ffff:10.0.0.2") == 0
 
 
 def test_an_upload_too_large_is_refused_before_it_is_read(app):
@@ -312,10 +337,104 @@ def test_an_upload_too_large_is_refused_before_it_is_read(app):
 @pytest.mark.parametrize("path", ["queue/join", "call/classes", "run/classes", "cancel"])
 def test_a_body_that_is_no_call_is_one_line(app, path, body):
     before = app.log.read_text()
-    status, text = ask(app.address, "POST", f"/gradio_api/{path}", body, Cookie=COOKIE)
-    assert status in (400, 404, 422)
+    status, text = ask(
+        app.address, "POST", f"/gradio_api/{path}", body, Cookie=COOKIE, **{"Content-Type": "application/json"}
+    )
+    assert status in (400, 404)
     assert len(text.splitlines()) == 1
     assert app.log.read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonx"])
+def test_a_body_of_another_type_is_refused_and_not_quoted(app, kind):
+    status, text = ask(
+        app.address, "POST", "/gradio_api/call/classes", b'{"data": ["quoted"]}', **{"Content-Type": kind}
+    )
+    assert (status, "application/json" in text, "quoted" in text) == (415, True, False)
+
+
+ENDINGS = [
+    {}, {"session_hash": "q"}, {"fn_index": "x", "event_id": 5}, {"fn_index": 6, "event_id": [1]},
+    {"fn_index": float("inf"), "event_id": "x"}, {"event_id": "x" * 100},
+    {"fn_index": True, "event_id": "x"}, {"fn_index": 6, "event_id": "\ud800"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ENDINGS, ids=lambda body: f"{body!r:.40}")
+def test_what_ends_nothing_is_one_line(app, body):
+    before = app.log.read_text()
+    status, text = ask(app.address, "POST", "/gradio_api/cancel", {"session_hash": "ending"} | body, Cookie=COOKIE)
+    assert (status, "expected" in text, len(text.splitlines())) == (400, True, 1)
+    assert app.log.read_text() == before
+
+
+@pytest.mark.parametrize("path", ["call/classes/unknown", "queue/data?session_hash=unknown", "call/segment/%7f"])
+def test_an_answer_that_nobody_asked_for_is_one_line(app, path):
+    before = app.log.read_text()
+    status, text = ask(app.address, "GET", f"/gradio_api/{path}", Cookie=COOKIE)
+    assert status in (400, 404)
+    assert len(text.splitlines()) == 1
+    assert app.log.read_text() == before
+
+
+def test_the_answers_of_a_session_are_not_read_by_another_client_as_those_of_a_call(app):
+    name = uuid.uuid4().hex
+    body = {"data": [], "fn_index": 9, "session_hash": name}
+    assert ask(app.address, "POST", "/gradio_api/queue/join", body, Cookie=COOKIE)[0] == 200
+    for cookie in (OTHER_COOKIE, ""):
+        assert ask(app.address, "GET", f"/gradio_api/call/classes/{name}", Cookie=cookie)[0] == 403
+
+
+@pytest.mark.parametrize("path", ["call/..", "run/..", "run/%00", "call/nothing", "run/draw_points"])
+def test_a_call_of_nothing_is_one_line_whatever_number_it_brings(app, path):
+    before = app.log.read_text()
+    body = {"data": ["x"], "fn_index": 3, "session_hash": "nothing"}
+    status, text = ask(app.address, "POST", f"/gradio_api/{path}", body, Cookie=COOKIE)
+    assert (status, len(text.splitlines())) == (404, 1)
+    assert app.log.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["\ud800", "x" * 20_000, 5, {}], ids=["half a pair", "long", "number", "object"])
+def test_a_file_has_a_name_that_is_text(app, name):
+    (path,) = json.loads(upload(app.address)[1])
+    event, data = call(app.address, "segment", {"path": path, "orig_name": name, "meta": META})
+    assert (event, "expected a file" in data["error"]) == ("error", True)
+
+
+def test_what_a_list_of_choices_has_not_is_not_quoted(app):
+    """Neither at length nor with half of a surrogate pair, which breaks the answer off."""
+    config = json.loads(ask(app.address, "GET", "/config", Cookie=COOKIE)[1])
+    show = next(item["id"] for item in config["dependencies"] if item["api_name"] == "show")
+    for wrong in ("\ud800", "x" * 5000, "a\nb"):
+        session = uuid.uuid4().hex
+        body = {"data": ["", wrong], "fn_index": show, "session_hash": session}
+        assert ask(app.address, "POST", "/gradio_api/queue/join", body, Cookie=COOKIE)[0] == 200
+        _, text = ask(app.address, "GET", f"/gradio_api/queue/data?session_hash={session}", Cookie=COOKIE)
+        (done,) = (line for line in text.splitlines() if "process_completed" in line)
+        message = json.loads(done.removeprefix("data: "))["output"]["error"]
+        assert len(message) < 600
+        assert len(message.splitlines()) == 1
+
+
+def test_who_reads_nothing_loses_it_when_there_is_too_much():
+    queues = {name: asyncio.Queue() for name in ("page", "flood", "other flood")}
+    for name, count in (("page", 1), ("flood", MAX_UNREAD), ("other flood", 9)):
+        for _ in range(count):
+            queues[name].put_nowait("message")
+    drop_unread(queues)
+    assert [queue.qsize() for queue in queues.values()] == [1, 0, 9]
+    drop_unread(queues)
+    assert [queue.qsize() for queue in queues.values()] == [1, 0, 9]
+
+
+def test_clients_without_a_cookie_are_told_apart_by_their_address():
+    def at(host, cookie=""):
+        headers = [(b"cookie", cookie.encode())]
+        return client_of(Request({"type": "http", "client": (host, 5), "headers": headers}))
+
+    assert at("10.0.0.1") == at("10.0.0.1") != at("10.0.0.2")
+    assert at("10.0.0.1", COOKIE) == at("10.0.0.2", COOKIE) != at("10.0.0.1", OTHER_COOKIE)
+    assert at("10.0.0.1", "knnclip-client=at 10.0.0.2") == at("10.0.0.1")
 
 
 def test_a_body_without_end_is_refused(app):

@@ -41,6 +41,7 @@ def test_a_store_that_cannot_be_opened_is_one_line(tmp_path):
     assert "notes" in refused(tmp_path, "--store", "notes")
     assert "unknown preset" in refused(tmp_path, "--store", "new", "--preset", "nothing")
     assert "nowhere" in refused(tmp_path, "--store", "nowhere", "--read-only")
+    assert "too long" in refused(tmp_path, "--store", "n" * 300)
 
 
 def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path):

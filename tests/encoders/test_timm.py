@@ -1,6 +1,8 @@
 """The timm encoder on tiny networks with random weights, and on a real one."""
 
 import shutil
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,15 @@ from knnclip.parts.pooling import mask_weights
 from knnclip.structures import Mask
 
 CNN, VIT = "test_efficientnet", "test_vit"
+FIXED = "vit_tiny_patch16_224"
+"""Made for one size, unlike timm's own networks for tests."""
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Files with random weights, as timm makes them."""
     folder = tmp_path_factory.mktemp("weights")
-    for name in (CNN, VIT, "test_convnext"):
+    for name in (CNN, VIT, FIXED, "test_convnext"):
         torch.manual_seed(0)
         network = timm.create_model(name, pretrained=False)
         for parameter in network.parameters():
@@ -31,6 +35,13 @@ def weights(tmp_path_factory):
         save_file(network.state_dict(), folder / f"{name}.safetensors")
         torch.save(network.state_dict(), folder / f"{name}.pt")
     return folder
+
+
+@pytest.fixture
+def random_weights(monkeypatch):
+    """Networks with random weights in place of the published ones."""
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: create(name, **options))
 
 
 def encoder(weights, name=CNN, suffix="safetensors", **settings):
@@ -62,13 +73,31 @@ def test_vectors_are_unit_finite_and_the_same_for_every_order(weights, image, ma
     assert made.encode(image, []).shape == (0, made.fingerprint.dim)
 
 
-def test_the_whole_image_is_the_mean_of_forward_features(weights, image):
+def test_maps_of_a_vit_are_what_forward_features_says_of_its_patches(weights, image):
     made = encoder(weights, VIT)
     tokens = made.network.forward_features(torch.from_numpy(made.formats[0].prepare(image))[None])
-    patches = tokens[0, made.network.num_prefix_tokens :]
+    patches = tokens[0, made.network.num_prefix_tokens :].detach().numpy()
     maps = made.maps(image, made.formats[0])[0]
-    normed = made.network.norm(torch.from_numpy(maps.reshape(len(maps), -1).T)).numpy()
-    np.testing.assert_allclose(normed, patches.detach().numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(maps.reshape(len(maps), -1).T, patches, rtol=1e-5, atol=1e-5)
+
+
+def test_earlier_stages_of_a_vit_pass_the_final_norm_too(weights, image):
+    made = encoder(weights, VIT, stages=(0, 1))
+    batch = torch.from_numpy(made.formats[0].prepare(image))[None]
+    plain = made.network.forward_intermediates(batch, indices=[0, 1], intermediates_only=True)
+    for ours, theirs in zip(made.maps(image, made.formats[0]), plain, strict=True):
+        normed = made.network.norm(theirs[0].permute(1, 2, 0)).permute(2, 0, 1)
+        np.testing.assert_allclose(ours, normed.detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [CNN, "test_convnext", "test_resnet", "resnetv2_18"])
+@pytest.mark.usefixtures("random_weights")
+def test_maps_of_a_convolutional_network_are_as_its_stages_make_them(image, name):
+    made = TimmEncoder(TimmSettings(name, pixels=(96 * 128,)), "cpu")
+    batch = torch.from_numpy(made.formats[0].prepare(image))[None]
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    (expected,) = made.network.forward_intermediates(batch, indices=made.stages, intermediates_only=True)
+    np.testing.assert_array_equal(made.maps(image, made.formats[0])[0], expected[0].numpy())
 
 
 @pytest.mark.parametrize(("name", "layout"), [(CNN, "corners"), (VIT, "tiles"), ("test_convnext", "tiles")])
@@ -141,7 +170,7 @@ def test_with_flip_a_mirrored_image_looks_the_same(weights, image, masks, name):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"centre": 1.0}, {"stages": (1, 0)}, {"stages": (1,), "stage_weights": (1, 2)}, {"pixels": (0,)}, {"pixels": ()},
+    [{"centre": 1.0}, {"stages": (1, 0)}, {"stages": (1,), "stage_weights": (1, 2)}, {"pixels": (0,)},
      {"stages": (1,), "stage_weights": (0,)}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(settings):
@@ -170,6 +199,39 @@ def test_unknown_models_and_stages_are_errors(weights):
         encoder(weights, VIT, pad_type="same")
     with pytest.raises(UsageError, match="device 'tpu'"):
         TimmEncoder(TimmSettings(CNN), "tpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("vit_tiny_patch16_224", 224 * 224),
+        ("xcit_nano_12_p16_224", 224 * 224),
+        ("naflexvit_base_patch16_gap", 384 * 384),
+        ("swin_tiny_patch4_window7_224", 720 * 960),
+        ("sam2_hiera_tiny", 720 * 960),
+        ("resnet18", 720 * 960),
+    ],
+)
+@pytest.mark.usefixtures("random_weights")
+def test_networks_for_every_size_have_one_by_default(name, pixels, image):
+    made = TimmEncoder(TimmSettings(name), "cpu")
+    assert made.formats[0].pixels == pixels
+    small = replace(made.formats[0], pixels=96 * 128)
+    height, width = small.size((60, 80))
+    (found,) = made.maps(image, small)
+    assert found.shape == (made.fingerprint.dim, ceil(height / small.multiple), ceil(width / small.multiple))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["beit_base_patch16_224", "hiera_tiny_224", "maxvit_pico_rw_256", "coatnet_pico_rw_224", "levit_128s",
+     "efficientformerv2_s0", "cait_xxs24_224", "mvitv2_tiny"],
+)  # fmt: skip
+@pytest.mark.usefixtures("random_weights")
+def test_networks_for_one_size_are_refused_in_one_line(name):
+    with pytest.raises(UsageError, match=f"timm model {name} does not take pictures of every size") as error:
+        TimmEncoder(TimmSettings(name), "cpu")
+    assert "\n" not in str(error.value)
 
 
 def test_weights_that_cannot_be_fetched_are_one_clear_error(monkeypatch, tmp_path):
@@ -218,35 +280,38 @@ def test_a_real_network(shared_data, rng):
     assert min(similar[0, 1], similar[2, 3]) > max(similar[0, 2], similar[0, 3], similar[1, 2], similar[1, 3])
 
 
-@pytest.fixture
-def saved_for_hub(tmp_path, weights):
-    """A folder as timm saves a network for a hub."""
-    network = timm.create_model(CNN, pretrained=False)
-    network.load_state_dict(torch.load(weights / f"{CNN}.pt", weights_only=True))
+@pytest.fixture(params=[CNN, FIXED])
+def saved_for_hub(request, tmp_path, weights):
+    """A network's name, and a folder as timm saves it for a hub."""
+    network = timm.create_model(request.param, pretrained=False)
+    network.load_state_dict(torch.load(weights / f"{request.param}.pt", weights_only=True))
     save_for_hf(network, tmp_path / "saved", model_args={})
-    return tmp_path / "saved"
+    return request.param, tmp_path / "saved"
 
 
 def test_a_local_folder_is_the_same_network(saved_for_hub, weights, image, masks):
-    made = TimmEncoder(TimmSettings(f"local-dir:{saved_for_hub}", pixels=(96 * 128,)), "cpu")
-    np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
+    name, folder = saved_for_hub
+    made = TimmEncoder(TimmSettings(f"local-dir:{folder}", pixels=(96 * 128,)), "cpu")
+    np.testing.assert_array_equal(made.encode(image, masks), encoder(weights, name).encode(image, masks))
 
 
 def test_a_folder_that_moved_makes_vectors_that_can_be_compared(saved_for_hub, tmp_path):
-    made = TimmEncoder(TimmSettings(f"local-dir:{saved_for_hub}"), "cpu")
-    saved_for_hub.rename(tmp_path / "elsewhere")
+    _, folder = saved_for_hub
+    made = TimmEncoder(TimmSettings(f"local-dir:{folder}"), "cpu")
+    folder.rename(tmp_path / "elsewhere")
     assert TimmEncoder(TimmSettings(f"local-dir:{tmp_path / 'elsewhere'}"), "cpu").fingerprint == made.fingerprint
 
 
 def test_a_hub_cache_is_used_offline(saved_for_hub, weights, image, masks, monkeypatch, tmp_path):
+    name, folder = saved_for_hub
     repository = tmp_path / "hub" / "models--somebody--tiny"
-    shutil.copytree(saved_for_hub, repository / "snapshots" / "abc")
+    shutil.copytree(folder, repository / "snapshots" / "abc")
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     made = TimmEncoder(TimmSettings("hf-hub:somebody/tiny", pixels=(96 * 128,)), "cpu")
-    np.testing.assert_array_equal(made.encode(image, masks), encoder(weights).encode(image, masks))
+    np.testing.assert_array_equal(made.encode(image, masks), encoder(weights, name).encode(image, masks))
 
 
 def test_what_is_needed_is_told(weights):

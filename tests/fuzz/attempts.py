@@ -187,7 +187,7 @@ def onnx(root: Path, rng: random.Random) -> str:
         done = f"{done}, {mutate(model, rng)}"
     (root / "labels.txt").write_text(rng.choice(("a\nb\nc\n", "a\nb\n", "", ",\n,\n\n,", "\n")))
     image = np.zeros((rng.choice((1, 7, 24)), rng.choice((1, 9, 32)), 3), np.uint8)
-    expect(lambda: OnnxSegmenter(OnnxSettings(model, root / "labels.txt"), "cpu").generate(image))
+    expect(lambda: OnnxSegmenter(OnnxSettings(model, str(root / "labels.txt")), "cpu").generate(image))
     return f"onnx, {done}"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from knnclip.datasets import open_dataset
-from knnclip.errors import InputError, UsageError, WeightsError
+from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.onnx_segmenter import OnnxSegmenter, OnnxSettings
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask
@@ -16,7 +16,7 @@ LABELS = tiny.COLOURS
 
 @pytest.fixture
 def colours(tmp_path):
-    return OnnxSettings(*tiny.colours(tmp_path))
+    return settings_of(*tiny.colours(tmp_path))
 
 
 @pytest.fixture
@@ -26,6 +26,10 @@ def image():
     for channel, (y, x, size) in [(0, (2, 2, 12)), (0, (2, 40, 10)), (1, (20, 10, 14)), (2, (30, 50, 3))]:
         picture[y : y + size, x : x + size, channel] = 255
     return picture
+
+
+def settings_of(model, labels, **options):
+    return OnnxSettings(model, str(labels), **options)
 
 
 def part(settings):
@@ -89,12 +93,12 @@ def test_files_that_do_not_fit_are_errors(colours, tmp_path):
     (tmp_path / "two.txt").write_text("a\nb\n")
     (tmp_path / "cut.onnx").write_bytes((tmp_path / "colours.onnx").read_bytes()[:100])
     for settings, message in [
-        (OnnxSettings(colours.model, tmp_path / "two.txt"), "has 4 classes, .* names 2"),
+        (settings_of(colours.model, tmp_path / "two.txt"), "has 4 classes, .* names 2"),
         (OnnxSettings(tmp_path / "cut.onnx", colours.labels), "cannot be opened"),
         (OnnxSettings(tmp_path / "none.onnx", colours.labels), "does not exist"),
-        (OnnxSettings(colours.model, tmp_path / "none.txt"), "none.txt: cannot be read"),
+        (settings_of(colours.model, tmp_path / "none.txt"), "unknown file or class list .*none.txt.*coco-panoptic"),
     ]:
-        with pytest.raises((InputError, WeightsError), match=message):
+        with pytest.raises((UsageError, WeightsError), match=message):
             OnnxSegmenter(settings, "cpu")
 
 
@@ -139,10 +143,33 @@ def test_an_unknown_part_is_an_error(tmp_path):
         Segmenter.open(tmp_path / "s", masks="onnx:x.onnx")
 
 
+def test_a_published_list_names_the_labels(tmp_path, image):
+    network(tmp_path / "x.onnx", [1, 3, "h", "w"])
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    for labels, message in [
+        ("voc-21", "has 3 classes, voc-21 names 21"),
+        ("voc", "unknown file or class list 'voc'"),
+    ]:
+        with pytest.raises((UsageError, WeightsError), match=message):
+            OnnxSegmenter(settings_of(tmp_path / "x.onnx", labels), "cpu").generate(image)
+
+
+def test_a_real_network_by_a_published_list(shared_data):
+    """The list has more names than the network's own file of labels; what that says stays as it was."""
+    model = shared_data.parent / "models" / "deeplabv3_mnv2_pascal.onnx"
+    by_list = OnnxSegmenter(settings_of(model, "voc-21", multiple=16, extra=1))
+    by_file = OnnxSegmenter(settings_of(model, model.with_name(model.stem + "_labels.txt"), multiple=16, extra=1))
+    assert len(by_list.labels) == len(by_file.labels) == 21
+    row = np.arange(21, dtype=np.float32)[None] / 1000
+    asked = vocabulary("potted plant", "buses", "cow", "TV monitor")
+    np.testing.assert_array_equal(by_list.classify(row, asked), by_file.classify(row, asked))
+    assert (by_list.classify(row, asked) > 0).all()
+
+
 def test_a_real_network(shared_data):
     models = shared_data.parent / "models"
     files = [models / f"deeplabv3_mnv2_pascal{end}" for end in (".onnx", "_labels.txt")]
-    settings = OnnxSettings(*files, multiple=16, extra=1)
+    settings = settings_of(*files, multiple=16, extra=1)
     made = OnnxSegmenter(settings, "cpu")
     names = [label[0] for label in made.labels if label]
     coco = open_dataset(shared_data / "coco128_seg")
@@ -199,7 +226,7 @@ def test_a_network_of_another_form_is_refused_in_one_line(tmp_path, image, optio
     network(tmp_path / "x.onnx", **options)
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     with pytest.raises(WeightsError, match=message):
-        OnnxSegmenter(OnnxSettings(tmp_path / "x.onnx", tmp_path / "labels.txt"), "cpu").generate(image)
+        OnnxSegmenter(settings_of(tmp_path / "x.onnx", tmp_path / "labels.txt"), "cpu").generate(image)
 
 
 def test_sides_named_in_bytes_that_are_no_text_are_refused_in_one_line(tmp_path):
@@ -208,4 +235,4 @@ def test_sides_named_in_bytes_that_are_no_text_are_refused_in_one_line(tmp_path)
     file.write_bytes(file.read_bytes().replace(b"height", b"heigh\xc6"))
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     with pytest.raises(WeightsError, match="names its input or output in bytes that are no UTF-8"):
-        OnnxSegmenter(OnnxSettings(file, tmp_path / "labels.txt"), "cpu")
+        OnnxSegmenter(settings_of(file, tmp_path / "labels.txt"), "cpu")

@@ -4,15 +4,18 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image as Pil
 
 from knnclip.errors import UsageError, WeightsError
+from knnclip.networks.open_clip.loading import load
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings, masked_crop
 from knnclip.networks.texts import TextVectors, templates
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask, unit_rows
 from tests.networks import tiny
 from tests.networks.samples import some_masks, vocabulary
+from tests.progress import Listener
 
 SIDE = tiny.OPEN_CLIP_SIDE
 VISION = {
@@ -189,6 +192,23 @@ def test_texts_are_made_once_and_read_from_the_disk(models, tmp_path, monkeypatc
     assert len(asked) == 7
 
 
+def test_names_are_read_before_they_are_asked_for_and_progress_is_told_of_new_ones(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
+    weights = f"openclip:tiny-convnext,pixels={SIDE * SIDE},templates=name,weights={models / 'convnext.safetensors'}"
+    for cache in (None, tmp_path / "results"):
+        with Segmenter.open(tmp_path / "s", classifier=weights, device="cpu", cache=cache) as segmenter:
+            if cache is None:
+                segmenter.store.add_class("cat", synonyms=("kitten",))
+            else:
+                segmenter.store.add_class("dog")
+            first, again = Listener(), Listener()
+            segmenter.read_names(first)
+            segmenter.read_names(again)
+            assert first.started == ((4, 0) if cache is None else (1, 0)), "cat, kitten and two others; then a dog"
+            assert first.items == first.started[0]
+            assert again.started is None
+
+
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "file"))
@@ -211,8 +231,77 @@ def test_the_fingerprint_tells_weights_mode_and_size_apart_but_not_the_wording(m
     same = made(models, "convnext").fingerprint
     assert made(models, "convnext", suffix="pt").fingerprint == same
     assert made(models, "convnext", templates="name", others=()).fingerprint == same
-    for other in ({"mode": "crop"}, {"mode": "both"}, {"pixels": 128 * 128}):
+    for other in ({"mode": "crop"}, {"mode": "both"}, {"pixels": 128 * 128}, {"pixels": None}):
         assert made(models, "convnext", **other).fingerprint != same
+
+
+@pytest.fixture
+def published(models, monkeypatch):
+    """Tags of the tiny models in open_clip's own table, with the files that these would fetch."""
+
+    def table(name, **tags):
+        monkeypatch.setitem(open_clip.pretrained._PRETRAINED, f"tiny-{name}", tags)
+        monkeypatch.setattr(
+            open_clip.factory, "download_pretrained", lambda *_, **__: str(models / f"{name}.safetensors")
+        )
+
+    return table
+
+
+QUICK = {"url": "", "quick_gelu": True, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.3)}
+PLAIN = {"url": "", "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.3)}
+
+
+@pytest.mark.parametrize("where", ["fetched", "file"])
+@pytest.mark.parametrize("name", ["vit", "resnet"])
+def test_weights_that_were_trained_with_quick_gelu_run_with_it(models, published, name, where, image):
+    """Against open_clip's own model with the activation that its table of published weights names."""
+    published(name, openai=QUICK)
+    reference = open_clip.create_model(f"tiny-{name}", pretrained="openai", force_quick_gelu=True).eval()
+    file = models / f"{name}.safetensors" if where == "file" else None
+    ours = OpenClip(OpenClipSettings(f"tiny-{name}", pretrained="openai", weights=file, mode="crop"), "cpu")
+    texts = open_clip.get_tokenizer(f"tiny-{name}")(["a cat", "a dog on a door"])
+    preprocess = image_transform_v2(PreprocessCfg(**open_clip.get_model_preprocess_cfg(reference)), is_train=False)
+    with torch.inference_mode():
+        vector = reference.encode_image(preprocess(Pil.fromarray(image))[None], normalize=True).numpy()
+        words = reference.encode_text(texts).numpy()
+        np.testing.assert_allclose(ours.network.encode_text(texts).numpy(), words, atol=1e-6)
+    np.testing.assert_allclose(ours.encode(image, [Mask.from_dense(np.ones((SIDE, SIDE)))]), vector, atol=1e-6)
+
+
+def test_the_activation_of_every_published_tag_is_that_of_open_clip_s_table(monkeypatch):
+    asked = []
+    monkeypatch.setattr(open_clip, "create_model", lambda model, **options: asked.append((model, options)))
+    pairs = open_clip.list_pretrained()
+    for model, tag in pairs:
+        load(model, tag, None)
+    assert len(asked) == len(pairs) > 100
+    for (model, tag), (_, options) in zip(pairs, asked, strict=True):
+        trained = bool(open_clip.get_pretrained_cfg(model, tag).get("quick_gelu"))
+        assert options["force_quick_gelu"] == trained, (model, tag)
+
+
+def test_a_file_without_a_tag_is_taken_where_all_tags_agree(models, published):
+    file = models / "vit.safetensors"
+    published("vit", one=PLAIN, other=PLAIN)
+    plain = OpenClip(OpenClipSettings("tiny-vit", weights=file), "cpu")
+    assert plain.network.visual.preprocess_cfg["mean"] == PLAIN["mean"]
+    published("vit", one=QUICK)
+    quick = OpenClip(OpenClipSettings("tiny-vit", weights=file), "cpu")
+    assert quick.fingerprint != plain.fingerprint, "the same weights, another activation"
+    published("vit", one=QUICK, other=PLAIN)
+    with pytest.raises(UsageError, match=r"tiny-vit differ in activation.*add pretrained=TAG, one of one, other"):
+        OpenClip(OpenClipSettings("tiny-vit", weights=file), "cpu")
+    with pytest.raises(UsageError, match="unknown pretrained weights of tiny-vit 'on'; did you mean 'one'"):
+        OpenClip(OpenClipSettings("tiny-vit", weights=file, pretrained="on"), "cpu")
+
+
+@pytest.mark.parametrize("name", VISION)
+def test_the_input_is_as_large_as_a_vit_was_trained(models, name):
+    """Convolutional towers look at neighbourhoods, which are in larger inputs, too."""
+    expected = 720 * 960 if name in ("convnext", "convnext-mlp", "resnet") else SIDE * SIDE
+    assert made(models, name, pixels=None)._pooling.format.pixels == expected
+    assert made(models, name, pixels=96 * 96)._pooling.format.pixels == 96 * 96
 
 
 def test_wrong_models_and_files_are_errors(models, tmp_path):

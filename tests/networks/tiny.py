@@ -101,6 +101,16 @@ def sam(folder):
     return _saved(tf.SamModel(config), tf.SamProcessor(images), folder)
 
 
+def sam_as_published(folder):
+    """The first SAM's files: an older layout, in which the processor is known by what the pictures' says of it."""
+    sam(folder)
+    whole = json.loads((folder / "processor_config.json").read_text())
+    (folder / "processor_config.json").unlink()
+    images = whole["image_processor"] | {"processor_class": whole["processor_class"]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(images))
+    return str(folder)
+
+
 def sam2(folder):
     torch.manual_seed(0)
     backbone = {
@@ -122,6 +132,25 @@ def sam2(folder):
     )  # fmt: skip
     images = tf.Sam2ImageProcessor(size={"height": 64, "width": 64}, mask_size={"height": 16, "width": 16})
     return _saved(tf.Sam2Model(config), tf.Sam2Processor(images), folder)
+
+
+def sam2_video(folder):
+    """As SAM 2 and 2.1 are published: weights and processor of the model for videos, which holds that for images."""
+    images = tf.Sam2Config.from_pretrained(sam2(folder.with_name("images")))
+    torch.manual_seed(0)
+    config = tf.Sam2VideoConfig(
+        vision_config=images.vision_config.to_dict(), prompt_encoder_config=images.prompt_encoder_config.to_dict(),
+        mask_decoder_config=images.mask_decoder_config.to_dict(), image_size=64, memory_attention_hidden_size=32,
+        memory_attention_feed_forward_hidden_size=16, memory_attention_num_layers=1, memory_encoder_hidden_size=32,
+        memory_encoder_output_channels=8, mask_downsampler_embed_dim=32, memory_fuser_embed_dim=32,
+        memory_fuser_num_layers=1, memory_fuser_intermediate_dim=16,
+    )  # fmt: skip
+    processor = tf.Sam2VideoProcessor(
+        tf.Sam2ImageProcessor(size={"height": 64, "width": 64}, mask_size={"height": 16, "width": 16}),
+        tf.Sam2VideoVideoProcessor(size={"height": 64, "width": 64}),
+        target_size=64,
+    )
+    return _saved(tf.Sam2VideoModel(config), processor, folder)
 
 
 def colours(folder):

@@ -218,6 +218,12 @@ def test_a_damaged_store_is_not_exported(tmp_path, exported):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file.knnclip", "one"]
 
 
+@pytest.mark.parametrize("name", ["n" * 300, f"{'n' * 300}/x"], ids=["long", "in a long one"])
+def test_a_path_that_no_system_takes_is_one_line(tmp_path, exported, name):
+    with Store.open(tmp_path / "one" / "store") as store, pytest.raises(StoreError, match="cannot be written"):
+        store.export(tmp_path / name)
+
+
 def test_an_export_is_never_written_over_and_leaves_no_draft(tmp_path, exported):
     with Store.open(tmp_path / "one" / "store", read_only=True) as store:
         with pytest.raises(StoreError, match="exists already"):

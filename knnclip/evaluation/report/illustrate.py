@@ -83,7 +83,8 @@ def illustrate(
             labelled, answer = _answer(segmenter, dataset, sample_of[image.ref], masks)
             title = f"{image.ref}, mIoU {percent(image.miou)}% over its classes"
             save(f"{kind}_{number}.jpg", kind, title, "", _panels(palette, dataset, labelled, answer))
-    for number, confusion in enumerate(worst_confusions(folder, dataset.class_names, sample_of)):
+    confusions = worst_confusions(folder, dataset.class_names, sample_of) if len(segmenter.store) else []
+    for number, confusion in enumerate(confusions):
         labelled, answer = _answer(segmenter, dataset, sample_of[confusion.ref], masks)
         true, predicted = (dataset.class_names[c] for c in (confusion.truth, confusion.answer))
         title = f"{true} taken for {predicted}: {confusion.pixels:,} pixels"

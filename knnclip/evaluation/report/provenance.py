@@ -13,6 +13,7 @@ import numpy as np
 from knnclip.datasets import Dataset
 from knnclip.evaluation.class_matching import class_ids_of
 from knnclip.evaluation.judge import MaskSource
+from knnclip.evaluation.protocols import names_asked
 from knnclip.evaluation.splits import EncodedSplits
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
@@ -56,6 +57,7 @@ def evaluation_protocol(
         "preset": preset.name,
         "generator": str(preset.masks),
         "classifier": None if preset.classifier is None else str(preset.classifier),
+        "names": names_asked(segmenter),
         "vote": str(preset.vote),
         "fusion": str(preset.fusion),
         "compared": list(compared),

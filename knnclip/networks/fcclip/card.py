@@ -28,9 +28,12 @@ class FcClipSettings(ProposalLimits):
 
     model: Annotated[Path, "a published checkpoint, or one that `knnclip convert fcclip` wrote"]
     clip: Annotated[str, "open_clip's model, where the shapes of the checkpoint do not tell it"] = ""
-    trained: Annotated[Path | None, "a file with the names of the training's classes (else COCO panoptic's)"] = None
+    trained: Annotated[
+        Path | None, "a file with the training's classes, a line each with its names (else COCO panoptic's)"
+    ] = None
     alpha: Annotated[float, "CLIP's share where a class is one of the training's"] = ALPHA
     beta: Annotated[float, "CLIP's share where it is not"] = BETA
+    distractors: Annotated[bool, "whether a mask may be a trained class that the vocabulary lacks"] = True
     short_px: Annotated[int, "shorter side of the input"] = SHORT_PX
     long_px: Annotated[int, "longer side of the input, at most"] = LONG_PX
 

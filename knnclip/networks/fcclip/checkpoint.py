@@ -93,6 +93,13 @@ def _backbone(shapes: Mapping[str, tuple[int, ...]], source: str) -> str:
 
 
 def _clip_model(name: str) -> Any:  # noqa: ANN401 - open_clip's models share no class
+    """open_clip's model with random weights.
+
+    FC-CLIP's ResNets are OpenAI's, whose text towers were trained with QuickGELU: open_clip builds them so for their
+    published weights, but a model by its bare name with plain GELU.
+    """
+    vision = (open_clip.get_model_config(name) or {}).get("vision_cfg", {})
+    is_resnet = isinstance(vision.get("layers"), list)  # blocks of each stage; a transformer has a number
     # It warns that the weights are random; they come from the checkpoint.
     logging.disable(logging.WARNING)
     try:
@@ -101,6 +108,7 @@ def _clip_model(name: str) -> Any:  # noqa: ANN401 - open_clip's models share no
             load_weights=False,
             pretrained_image=False,
             pretrained_text=False,
+            force_quick_gelu=is_resnet,
             device=str(torch.get_default_device()),
         )
     finally:

@@ -131,8 +131,10 @@ class FcClipNetwork(nn.Module):
         )
         return embedded
 
-    def clip_embeddings(self, forward: Forward) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(Q, E)``: CLIP's own features pooled by the final masks, and ``(Q,)`` whether a mask has a cell there."""
-        dense = forward.features.clip_vis_dense[0]
-        inside = interpolate(forward.masks[-1], size=dense.shape[-2:], mode="bilinear", align_corners=False)[0] > 0
+    def clip_embeddings(self, dense: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``(Q, E)``: CLIP's own features pooled by the masks, and ``(Q,)`` whether a mask has a cell there.
+
+        ``dense``: ``(C, h, w)``, as in ``Features.clip_vis_dense``; ``masks``: ``(Q, H/4, W/4)`` logits.
+        """
+        inside = interpolate(masks[None], size=dense.shape[-2:], mode="bilinear", align_corners=False)[0] > 0
         return self.trunk.embed(dense, inside), inside.flatten(1).any(dim=1)

@@ -1,8 +1,12 @@
-"""FC-CLIP in its three roles: mask generator, zero-shot classifier and encoder, with one forward pass an image."""
+"""FC-CLIP in its three roles: mask generator, zero-shot classifier and encoder, with one forward pass an image.
+
+``segment`` is none of the roles but FC-CLIP's own inference, which its published figures were measured with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -17,17 +21,18 @@ from knnclip.files import read_text
 from knnclip.images import reduced_size
 from knnclip.networks.fcclip.card import FcClipSettings
 from knnclip.networks.fcclip.checkpoint import load_network
-from knnclip.networks.fcclip.classification import TEMPLATES, ensemble, logits, seen_in_training
+from knnclip.networks.fcclip.classification import TEMPLATES, distractors, ensemble, logits, seen_in_training
 from knnclip.networks.fcclip.pixels import padded, resized
-from knnclip.networks.fcclip.results import mask_logits
+from knnclip.networks.fcclip.results import mask_logits, semantic_map
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.pooling import mask_weights
 from knnclip.parts.proposals import best_proposals, enlarged_mask
 from knnclip.parts.weights import weights_digest
-from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals, image_shapes_agree, unit_rows
-from knnclip.vocabulary import Vocabulary
+from knnclip.progress import Progress
+from knnclip.structures import Fingerprint, Float32, Image, Int32, Mask, Proposals, image_shapes_agree, unit_rows
+from knnclip.vocabulary import Vocabulary, read_wordings
 
 WORKING_PX = 1024
 """Masks are made at most so many pixels long on the longer side; the network's own are a quarter of its input, so that
@@ -36,6 +41,10 @@ more would enlarge blur."""
 QUERIES_AT_ONCE = 25
 """Soft masks that are enlarged at a time: 25 take 105 MB at 1024 x 1024, a tenth of all 250; fewer make more and
 smaller calls."""
+
+
+LEAST = 1e-8
+"""Added to probabilities whose logarithms are the final scores, as in the original, so that none is infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +100,10 @@ class FcClip:
                 scores.append(float((1 - nothing) * soft[inside].mean()))
         return best_proposals(shape, masks, np.array(scores, dtype=np.float32), self.settings)
 
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """The names and synonyms of a vocabulary, and those of the training."""
+        self._texts.read([*(name for names in self.trained for name in names), *vocabulary.names()], progress)
+
     def encode(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, E) float32`` unit rows, see ``Encoder.encode``: CLIP's features pooled by the masks."""
         image_shapes_agree(image, masks, where=self.name)
@@ -109,10 +122,16 @@ class FcClip:
         return described
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
-        """P_base: ``(N, C) float32``, see ``ZeroShotClassifier``; what the trained head calls void is missing."""
+        """P_base: ``(N, C) float32``, see ``ZeroShotClassifier``.
+
+        What is missing is what the trained head calls void, and what is rather one of the training's classes that the
+        vocabulary does not have.
+        """
         if not len(vocabulary) or not len(descriptions):
             return np.zeros((len(descriptions), len(vocabulary)), dtype=np.float32)
-        names = [(info.name, *info.synonyms) for info in vocabulary]
+        names: list[Sequence[str]] = list(_names(vocabulary))
+        if self.settings.distractors:
+            names += distractors(names, self.trained)
         rows, synonyms = self._rows(names)
         inside, outside = torch.from_numpy(descriptions).to(self.device).chunk(2, dim=1)
         with torch.inference_mode():
@@ -123,13 +142,44 @@ class FcClip:
                 self.settings.alpha,
                 self.settings.beta,
             )
-        base: Float32 = probabilities[:, :-1].float().cpu().numpy()
+        base: Float32 = probabilities[:, : len(vocabulary)].float().cpu().numpy()
         return base
 
-    def _forward(self, image: Image) -> ImageFeatures:
+    def segment(self, image: Image, vocabulary: Vocabulary, *, resize_scores: bool) -> tuple[Int32, Float32]:
+        """FC-CLIP's own semantic inference: ``(H, W)`` columns of the vocabulary, and their scores in [0, 1].
+
+        As in its evaluation: in full precision, the masks of all queries as they are, no distractors, and every pixel
+        goes to a class. ``resize_scores`` brings the scores of the input to the image's size, as the original does for
+        sets of which it computes semantic results alone; otherwise that is done with the masks.
+        """
+        names = _names(vocabulary)
+        features = self._forward(image, exact=True)
+        with torch.inference_mode():
+            rows, synonyms = self._rows(names)
+            pooled, valid = self.network.clip_embeddings(features.dense, features.masks)
+            probabilities = ensemble(
+                logits(features.classes, rows, synonyms, self.network.class_head.logit_scale),
+                logits(pooled, rows, synonyms, self.network.clip.logit_scale),
+                seen_in_training(names, self.trained).to(self.device),
+                self.settings.alpha,
+                self.settings.beta,
+                valid if self.network.trunk.on_valid_mask else None,
+            )
+            columns, scores = semantic_map(
+                (probabilities + LEAST).log().softmax(dim=1),
+                features.masks,
+                features.padded,
+                features.unpadded,
+                (int(image.shape[0]), int(image.shape[1])),
+                resize_scores=resize_scores,
+            )
+        return columns.int().cpu().numpy(), scores.clamp(max=1).cpu().numpy()
+
+    def _forward(self, image: Image, *, exact: bool = False) -> ImageFeatures:
+        """``exact``: in full precision on every device."""
         small = resized(image, self.settings.short_px, self.settings.long_px)
         batch = padded(small).to(self.device)
-        with torch.inference_mode(), autocast(self.device):
+        with torch.inference_mode(), nullcontext() if exact else autocast(self.device):
             forward = self.network(batch)
             classes = self.network.class_embeddings(forward)
         height, width = (int(side) for side in batch.shape[-2:])
@@ -186,12 +236,16 @@ class FcClip:
         import open_clip
 
         clip: Any = self.network.clip
-        digest = weights_digest(clip)
+        # The activation is in the vectors, but not in the weights.
+        digest = f"{weights_digest(clip)} {type(clip.transformer.resblocks[0].mlp.gelu).__name__}"
         return TextVectors.of_clip(clip, open_clip.get_tokenizer(self.network.model), digest, TEMPLATES)
 
 
+def _names(vocabulary: Vocabulary) -> list[tuple[str, ...]]:
+    return [(info.name, *info.synonyms) for info in vocabulary]
+
+
 def _trained(path: Path | None) -> list[tuple[str, ...]]:
-    """The classes of the file, one a line, synonyms after commas; ``InputError`` if it cannot be read."""
-    own = files("knnclip.networks.fcclip") / "coco_panoptic.txt"
-    lines = (read_text(path) if path else own.read_text(encoding="utf-8")).splitlines()
-    return [tuple(name.strip() for name in line.split(",")) for line in lines if line.strip()]
+    """The training's classes by the names that they were trained with; see ``read_wordings`` for the file."""
+    own = files("knnclip") / "datasets" / "wordings" / "fcclip" / "coco-panoptic.txt"
+    return list(read_wordings(read_text(path) if path else own.read_text(encoding="utf-8")).values())

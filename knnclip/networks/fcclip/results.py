@@ -18,6 +18,10 @@ OBJECT_THRESHOLD = 0.0
 OVERLAP_THRESHOLD = 0.8
 """Share of its own mask that a query must win to be a segment; as in FC-CLIP's and Mask2Former's configs."""
 
+SCORES_AT_ONCE = 32_000_000
+"""Of masks and classes at pixels that are in memory at a time: 128 MB. ADE20K's 847 classes at its largest pictures
+would be 20 GB; smaller strips of a picture make more and smaller calls."""
+
 BEST_INSTANCES = 100
 """Instances of an image, at most: what COCO's AP counts."""
 
@@ -52,6 +56,55 @@ def mask_logits(
 def semantic(probabilities: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """``(C, H, W)``: the sum over queries of class probability times mask probability; void, the last, left out."""
     return torch.einsum("qc,qhw->chw", probabilities[:, :-1], masks.sigmoid())
+
+
+def semantic_map(
+    probabilities: torch.Tensor,
+    masks: torch.Tensor,
+    padded: Sequence[int],
+    unpadded: Sequence[int],
+    out: Sequence[int],
+    *,
+    resize_scores: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(H, W)`` best classes of ``semantic`` over ``mask_logits`` at the size ``out``, and their scores.
+
+    It is made in strips, so that no picture is too large for it. ``masks``: ``(Q, h, w)`` logits. With
+    ``resize_scores`` it is the scores at the input's size that are brought to the size ``out``, not the logits.
+    """
+    height, width = out
+    classes = probabilities[:, :-1]
+    rows = max(1, SCORES_AT_ONCE // (sum(probabilities.shape) * width))
+    columns, scores = [], []
+    for top in range(0, height, rows):
+        low, high, share = _between(torch.arange(top, min(top + rows, height)), unpadded[0], height)
+        first, last = int(low[0]), int(high[-1])
+        inner = _resized_rows(masks, *_between(torch.arange(first, last + 1), masks.shape[1], padded[0]), padded[1])
+        inner = inner[:, :, : unpadded[1]]
+        if resize_scores:  # a sum over masks may be resized before it is summed
+            strip = _resized_rows(inner.sigmoid(), low - first, high - first, share, width)
+        else:
+            strip = _resized_rows(inner, low - first, high - first, share, width).sigmoid()
+        best, which = torch.einsum("qc,qhw->chw", classes, strip).max(dim=0)
+        columns.append(which)
+        scores.append(best)
+    return torch.cat(columns), torch.cat(scores)
+
+
+def _between(rows: torch.Tensor, source: int, target: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """For rows of a map of ``target`` rows: the two of ``source`` that each lies between, and the second's share."""
+    place = ((rows + 0.5) * (source / target) - 0.5).clamp(min=0)
+    low = place.long()
+    return low, (low + 1).clamp(max=source - 1), place - low
+
+
+def _resized_rows(
+    maps: torch.Tensor, low: torch.Tensor, high: torch.Tensor, share: torch.Tensor, width: int
+) -> torch.Tensor:
+    """``(Q, n, width)``: n rows of ``(Q, h, w)`` maps that are enlarged or reduced, as ``interpolate`` does."""
+    low, high, share = low.to(maps.device), high.to(maps.device), share.to(maps)[:, None]
+    rows = maps[:, low] * (1 - share) + maps[:, high] * share
+    return interpolate(rows[None], size=(len(low), width), mode="bilinear", align_corners=False)[0]
 
 
 def panoptic(

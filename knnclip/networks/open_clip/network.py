@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from knnclip.errors import UsageError, WeightsError, unknown_name
+from knnclip.errors import UsageError
 from knnclip.networks.hub import is_cached
+from knnclip.networks.open_clip.loading import load, loading, without_weights
 from knnclip.networks.open_clip.towers import Tower
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors, templates
@@ -22,7 +21,8 @@ from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.inputs import InputFormat, pool_maps
 from knnclip.parts.roles import Encoder, ZeroShotClassifier
 from knnclip.parts.settings import NamedModel, name_without_folder
-from knnclip.parts.weights import Need, load_weights, network_mb, read_weights, weights_digest
+from knnclip.parts.weights import Need, network_mb, weights_digest
+from knnclip.progress import Progress
 from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 from knnclip.vocabulary import Vocabulary
 
@@ -30,26 +30,25 @@ if TYPE_CHECKING:
     import torch
 
 MODES = ("pool", "crop", "both")
-PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
-"""What the published weights of a model say of its input, and a file of weights does not."""
 
 
 @dataclass(frozen=True)
 class OpenClipSettings:
-    """The options of ``openclip:MODEL,...``.
-
-    720 x 960 pixels show a network of stride 32 an image in 22 x 30 cells; 32 crops are about as much work at once.
-    """
+    """The options of ``openclip:MODEL,...``. 32 crops are about as much work at once as one input of 720 x 960."""
 
     model: Annotated[NamedModel, "a name of open_clip, hf-hub:ID or local-dir:FOLDER"]
     pretrained: Annotated[str, "tag of the model's published weights"] = ""
-    weights: Annotated[Path | None, "a local file in place of them (also --weights)"] = None
+    weights: Annotated[
+        Path | None, "a local file in place of them, trained as those of the tag were (also --weights)"
+    ] = None
     mode: Annotated[
         str,
         "`pool` (the image is encoded once and pooled by the masks, in the space of the texts), `crop` (the crop of "
         "each mask is encoded) or `both`",
     ] = "pool"
-    pixels: Annotated[int, "of the input that is pooled"] = 720 * 960
+    pixels: Annotated[
+        int | None, "of the input that is pooled (else as a ViT was trained, 691200 for other towers)"
+    ] = None
     crops_at_once: Annotated[int, "crops in one batch"] = 32
     templates: Annotated[str, "how a class is asked for: `openai` (80 prompts), `simple` (7) or `name`"] = "openai"
     waffle: Annotated[int, "so many random descriptions in place of the templates, `16`"] = 0
@@ -59,7 +58,7 @@ class OpenClipSettings:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"mode {self.mode!r} is not one of {', '.join(MODES)}")
-        if min(self.pixels, self.crops_at_once) < 1 or self.waffle < 0:
+        if min(self.pixels or 1, self.crops_at_once) < 1 or self.pixels == 0 or self.waffle < 0:
             raise UsageError("pixels and crops_at_once are at least 1, waffle at least 0")
 
 
@@ -104,28 +103,40 @@ class OpenClip:
         from PIL import Image as Pil
 
         self.settings, self.device = settings, pick_device(device)
-        self.network: Any = _load(settings).eval().requires_grad_(False).to(self.device)
+        self.network: Any = (
+            load(settings.model, settings.pretrained, settings.weights).eval().requires_grad_(False).to(self.device)
+        )
         config = get_model_preprocess_cfg(self.network)
         self._crop_input: Any = image_transform_v2(PreprocessCfg(**config), is_train=False)
         self._mean = np.round(np.array(config["mean"]) * 255).astype(np.uint8)
         self._pooling: Pooling | None = None
         if settings.mode != "crop":
             tower = Tower(self.network.visual, settings.model)
-            self._pooling = Pooling(
-                tower,
-                InputFormat(settings.pixels, tower.multiple, "tiles", tuple(config["mean"]), tuple(config["std"])),
-                self.device,
-            )
+            pixels = settings.pixels or tower.pixels
+            form = InputFormat(pixels, tower.multiple, "tiles", tuple(config["mean"]), tuple(config["std"]))
+            self._pooling = Pooling(tower, form, self.device)
         blank = self._crop_input(Pil.fromarray(np.zeros((1, 1, 3), dtype=np.uint8)))
         dim = int(self.network.encode_image(blank[None].to(self.device)).shape[1])
         self._fingerprint = Fingerprint(
             f"openclip/{name_without_folder(settings.model)}",
             weights_digest(self.network),
-            f"{settings.mode} {self._pooling.format}" if self._pooling else settings.mode,
+            " ".join(self._processing(PreprocessCfg(**config))),
             dim * (2 if settings.mode == "both" else 1),
         )
         self._crop_vectors: Recent[dict[Mask, Float32]] = Recent(lambda _: {})
         self._wording = templates(settings.templates, settings.waffle, settings.seed)
+
+    def _processing(self, crops: object) -> Iterator[str]:
+        """What changes vectors beside the weights."""
+        from open_clip.transformer import QuickGELU
+
+        yield self.settings.mode
+        if self._pooling is not None:
+            yield str(self._pooling.format)
+        if self.settings.mode != "pool":
+            yield str(crops)
+        if any(isinstance(layer, QuickGELU) for layer in self.network.modules()):
+            yield "QuickGELU"
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -147,6 +158,10 @@ class OpenClip:
     def describe(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, D) float32``: the same vectors; they lie in the space of the texts."""
         return self.encode(image, masks)
+
+    def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
+        """The names and synonyms of a vocabulary, and ``others``."""
+        self._texts.read([*vocabulary.names(), *self.settings.others], progress)
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """P_base: ``(N, C) float32``: the softmax over the classes and ``others`` of the scaled cosine to their names.
@@ -191,7 +206,7 @@ class OpenClip:
         # Only a classifier reads texts, and some models fetch their tokenizer.
         import open_clip
 
-        with _loading(self.settings.model, "tokenizer"):
+        with loading(self.settings.model, "tokenizer"):
             tokenize = open_clip.get_tokenizer(self.settings.model)
         return TextVectors.of_clip(self.network, tokenize, self._fingerprint.weights, self._wording)
 
@@ -207,54 +222,6 @@ def masked_crop(image: Image, mask: Mask, fill: Image) -> Image:
     return square
 
 
-def _load(settings: OpenClipSettings) -> Any:  # noqa: ANN401 - open_clip's models share no class
-    import open_clip
-
-    plain = ":" not in settings.model
-    if plain and settings.model not in open_clip.list_models():
-        raise unknown_name("open_clip model", settings.model, open_clip.list_models())
-    tags = open_clip.list_pretrained_tags_by_model(settings.model) if plain else []
-    if settings.weights:
-        network = _without_weights(settings.model, "cpu")
-        load_weights(network, read_weights(settings.weights), source=str(settings.weights))
-        if tags:  # a file does not say how its images were normalised; the published weights do
-            published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained or tags[0])
-            network.visual.preprocess_cfg |= {key: published[key] for key in PREPROCESSING if key in published}
-        return network
-    if plain and settings.pretrained not in tags:
-        raise unknown_name(f"pretrained weights of {settings.model}", settings.pretrained, tags)
-    with _loading(settings.model, "weights"):
-        return open_clip.create_model(
-            settings.model, pretrained=settings.pretrained or None, require_pretrained=True, weights_only=True
-        )
-
-
-def _without_weights(model: str, device: str) -> Any:  # noqa: ANN401
-    import open_clip
-
-    # It warns that the weights are random, which is what is asked for here.
-    logging.disable(logging.WARNING)
-    try:
-        return open_clip.create_model(
-            model, load_weights=False, pretrained_image=False, pretrained_text=False, device=device
-        )
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-@contextmanager
-def _loading(model: str, what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # open_clip raises errors of many kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"the {what} of open_clip model {model} are not on this disk and cannot be fetched ({reason}); fetch its "
-            "open_clip_model.safetensors and tokenizer on another machine and name their folder as local-dir:FOLDER, "
-            "give weights=FILE, or copy that machine's Hugging Face cache here (HF_HOME says where it is)"
-        ) from error
-
-
 def needs(settings: OpenClipSettings) -> Sequence[Need]:
     """The file that holds the weights, and whether it is on this disk."""
     import open_clip
@@ -266,7 +233,7 @@ def needs(settings: OpenClipSettings) -> Sequence[Need]:
     if schema:
         return [Need(place, is_cached(place, "open_clip_model.safetensors"), None)]
     with torch.device("meta"):
-        network = _without_weights(settings.model, "meta")
+        network = without_weights(settings.model, "meta")
     home = str(open_clip.get_pretrained_cfg(settings.model, settings.pretrained).get("hf_hub", "")).strip("/")
     here = bool(home) and is_cached(home, "open_clip_model.safetensors")
     return [Need(home or f"{settings.model} {settings.pretrained}", here, network_mb(network))]

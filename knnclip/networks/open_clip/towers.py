@@ -7,7 +7,10 @@ mask instead, and the same head follows:
   and the projection. The mean over the whole image is what ``encode_image`` gives;
 * towers that attend (ViT): in the last block each token attends to itself alone, which leaves the value path, so that
   patch tokens are in the space of the class token (MaskCLIP, arXiv 2112.01071, section 3.2); then the tower's own norm
-  and projection. Position embeddings are interpolated to the size of the input;
+  and projection. The block's residual and its MLP stay, as in MaskCLIP's own code: a patch token goes the way of the
+  class token, with other weights of attention alone. Later variants leave both away (ClearCLIP, arXiv 2407.12442) for
+  cleaner borders of a map; pooled over a mask, noise between neighbours is averaged out. Position embeddings are
+  interpolated to the size of the input;
 * towers with an attention pool (SigLIP, CoCa, ModifiedResNet): the pool with equal attention to all of the mask.
 """
 
@@ -19,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from knnclip.errors import UsageError
+from knnclip.parts.inputs import LOCAL_PIXELS
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +37,8 @@ class Tower:
         self._project: Callable[[torch.Tensor], Any]
         self._visual = visual
         self._own_tokens = _OwnTokens()
+        self.multiple: int  # pixels of a side of the input that a cell of the map stands for
+        self.pixels = LOCAL_PIXELS  # of the input, unless somebody wants another size
         trunk = getattr(visual, "trunk", None)
         if hasattr(visual, "transformer") and hasattr(visual, "conv1"):
             self._setup_vit(visual)
@@ -55,6 +61,7 @@ class Tower:
         return projected
 
     def _setup_vit(self, visual: Any) -> None:  # noqa: ANN401
+        self.pixels = int(visual.image_size[0] * visual.image_size[1])
         self.multiple = int(visual.patch_size[0])
         self._own_tokens.watch(visual.transformer.resblocks[-1])
         self._maps, self._project = self._vit_maps, self._vit_project
@@ -68,6 +75,7 @@ class Tower:
             self._maps = trunk.forward_features
             return
         self._maps = self._timm_tokens
+        self.pixels = int(self._visual.image_size[0] * self._visual.image_size[1])
         if hasattr(trunk, "patch_embed"):  # as timm makes them with dynamic_img_size=True
             from timm.layers import Format
 

@@ -19,6 +19,7 @@ from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask
 from tests.networks.fcclip import tiny
 from tests.networks.samples import some_masks, vocabulary
+from tests.progress import Listener
 
 
 @pytest.fixture(scope="module", params=["convnext", "resnet"])
@@ -141,7 +142,7 @@ def test_a_mask_is_described_by_the_query_that_overlaps_it_most(checkpoint):
 
 
 def test_p_base_follows_the_formulae(checkpoint, image):
-    part = FcClip(settings(checkpoint), "cpu")
+    part = FcClip(settings(checkpoint, distractors=False), "cpu")
     described = part.describe(image, some_masks(76, 100))
     names = [("cat",), ("hound", "puppy"), ("spaceship",)]
     base = part.classify(described, vocabulary(*names))
@@ -175,3 +176,27 @@ def test_the_ensemble_without_clip_is_the_trained_head():
 def test_the_scale_of_logits_is_clamped():
     found = logits(torch.ones(1, 2), torch.eye(2), [1], torch.tensor(99.0))
     np.testing.assert_allclose(found.numpy(), 100 / np.sqrt(2), rtol=1e-5)
+
+
+def test_the_names_of_the_training_are_read_before_the_first_picture(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
+    part = FcClip(settings(checkpoint), "cpu")
+    first, again = Listener(), Listener()
+    part.read_names(vocabulary("cat", ("tree", "shrub")), first)
+    assert first.started == (6, 0), "cat, dog, hound and sky; tree and shrub"
+    assert first.items == 6
+    part.read_names(vocabulary("shrub"), again)
+    assert again.started is None
+
+
+@pytest.mark.parametrize("size", [(800, 1333), (1024, 2560)])
+def test_the_input_has_the_size_of_the_originals_evaluation(size):
+    """By detectron2's rule: the shorter side first, then both less where the longer one is too long."""
+    assert (FcClipSettings(Path("f")).short_px, FcClipSettings(Path("f")).long_px) == (800, 1333)
+    short, long = size
+    for height, width in [(480, 640), (683, 512), (256, 1024), (1024, 2048), (300, 2000), (333, 501), (64, 65)]:
+        scale = short / min(height, width)
+        sides = (short, scale * width) if height < width else (scale * height, short)
+        over = min(1.0, long / max(sides))
+        wanted = tuple(int(side * over + 0.5) for side in sides)
+        assert resized(np.zeros((height, width, 3), np.uint8), short, long).shape[:2] == wanted

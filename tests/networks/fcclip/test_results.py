@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
-from knnclip.networks.fcclip.results import instances, mask_logits, panoptic, semantic
+from knnclip.networks.fcclip.results import instances, mask_logits, panoptic, semantic, semantic_map
 
 
 @pytest.fixture
@@ -83,3 +84,20 @@ def test_padding_is_cut_off():
     masks = torch.full((1, 8, 8), -5.0)
     masks[:, :, 6:] = 5.0  # the right quarter of the padded input, which is padding
     assert (mask_logits(masks, (32, 32), (32, 22), (64, 44)) < 0).all()
+
+
+@pytest.mark.parametrize("out", [(76, 100), (150, 190), (40, 33)])
+@pytest.mark.parametrize("resize_scores", [False, True])
+def test_a_semantic_map_in_strips_is_that_of_the_whole(out, resize_scores, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    masks = 4 * torch.randn(6, 24, 32, generator=generator)
+    probabilities = torch.rand(6, 5, generator=generator)
+    if resize_scores:
+        at_input = mask_logits(masks, (96, 128), (92, 121), (92, 121))
+        whole = interpolate(semantic(probabilities, at_input)[None], size=out, mode="bilinear")[0]
+    else:
+        whole = semantic(probabilities, mask_logits(masks, (96, 128), (92, 121), out))
+    monkeypatch.setattr("knnclip.networks.fcclip.results.SCORES_AT_ONCE", 11 * out[1] * 7)  # 7 rows at a time
+    columns, scores = semantic_map(probabilities, masks, (96, 128), (92, 121), out, resize_scores=resize_scores)
+    np.testing.assert_allclose(scores.numpy(), whole.amax(dim=0).numpy(), atol=1e-5)
+    assert (columns == whole.argmax(dim=0)).float().mean() > 0.999
