@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def catalog_classes(config: Any) -> CatalogClasses:  # noqa: ANN401
     """The classes of the set that the config tests on; ``UsageError`` where the catalog has no names for it."""
     tested = tuple(config.DATASETS.TEST)
     known = CatalogClasses.of(detectron2_module("data", ASKER).MetadataCatalog.get(tested[0]) if tested else {})
+    if config.MODEL.META_ARCHITECTURE == "PanopticFPN":
+        known = replace(known, names_things=False)  # it takes value 0 for "some thing", whatever the set calls it
     if not known.names:
         raise UsageError(
             f"detectron2: the catalog knows no class names for {tested[0] if tested else 'an empty DATASETS.TEST'}; "
