@@ -4,9 +4,11 @@
 """
 
 import dataclasses
+import importlib.util
 import pickle
-import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,7 +19,15 @@ from knnclip.errors import UsageError, WeightsError
 from knnclip.networks.detectron2.config import read_config
 from knnclip.networks.detectron2.part import Detectron2Segmenter, Detectron2Settings
 from knnclip.parts.weights import weights_digest
-from tests.networks.samples import some_masks, vocabulary
+from tests.networks.detectron2_networks import (
+    config_file,
+    drawn,
+    named,
+    picture,
+    random_network,
+    whole_picture,
+    write_zoo,
+)
 
 detectron2 = pytest.importorskip(
     "detectron2", reason="detectron2 is not installed; `make test-detectron2 SRC=...` builds it and runs these"
@@ -38,50 +48,16 @@ SMALL = {
 }
 """Small input, and nothing filtered: what random weights find is unsure."""
 
-LOUDER = ("cls_score", "mask_head.predictor", "sem_seg_head.predictor.weight", "class_embed")
-"""Last layers, which start so small that every class would be as probable as any other."""
 
-
-def config_file(folder, zoo, **changes):
-    """A config on top of one of the zoo."""
-    base = Path(detectron2.__file__).parent / "model_zoo" / "configs" / zoo
-    file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump({"_BASE_": str(base), **SMALL, **changes}))
-    return file
-
-
-def random_network(file, *setup):
-    """A network of a config, built by detectron2 itself, whose features stay of ordinary size."""
-    from detectron2.config import get_cfg
-    from detectron2.modeling import build_model
-
-    config = get_cfg()
-    for add in setup:
-        add(config)
-    config.merge_from_file(str(file))
-    config.MODEL.DEVICE, config.MODEL.WEIGHTS = "cpu", ""
-    torch.manual_seed(0)
-    network = build_model(config).eval()
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            if any(part in name for part in LOUDER):
-                tensor.mul_(10)
-            if name.endswith("conv3.norm.weight"):
-                tensor.mul_(0.2)  # of residual blocks, which would double the features 16 times
-    return network
-
-
-def write_zoo(file, network, **more):
-    """Weights as the zoo's files have them."""
-    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    file.write_bytes(pickle.dumps({"model": arrays, "__author__": "Detectron2 Model Zoo", **more}))
-    return file
+def zoo(name):
+    """A config of the model zoo."""
+    return Path(detectron2.__file__).parent / "model_zoo" / "configs" / ZOO[name]
 
 
 @pytest.fixture(scope="module", params=ZOO)
 def part(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    file = config_file(folder, ZOO[request.param])
+    file = config_file(folder, zoo(request.param), **SMALL)
     network = random_network(file)
     assert type(network).__name__ == request.param
     weights = write_zoo(folder / "model_final.pkl", network)
@@ -90,46 +66,9 @@ def part(request, tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def picture():
-    rng = np.random.default_rng(0)
-    return np.kron(rng.integers(0, 256, (9, 12, 3)), np.ones((16, 16, 1))).astype(np.uint8)
-
-
-def drawn(picture, outputs, dataset):
-    """Names and masks that detectron2's visualiser draws for what a network answers."""
-    from detectron2.data import MetadataCatalog
-    from detectron2.utils.visualizer import Visualizer
-
-    found = []
-
-    class Recorder(Visualizer):
-        def draw_binary_mask(self, mask, color=None, *, text=None, **_):
-            found.append((text, np.asarray(mask, bool).tobytes()))
-
-        def overlay_instances(self, *, masks=None, labels=None, **_):
-            dense = [mask.mask if hasattr(mask, "mask") else mask for mask in masks]
-            names = [re.sub(r" \d+%$", "", label) for label in labels]
-            found.extend((name, np.asarray(mask, bool).tobytes()) for name, mask in zip(names, dense, strict=True))
-
-    recorder = Recorder(picture, MetadataCatalog.get(dataset))
-    if "panoptic_seg" in outputs:
-        recorder.draw_panoptic_seg(outputs["panoptic_seg"][0].cpu(), outputs["panoptic_seg"][1])
-    if "instances" in outputs:
-        recorder.draw_instance_predictions(outputs["instances"].to("cpu"))
-    return sorted(item for item in found if any(item[1]))
-
-
-def named(part, outputs):
-    """Names and masks that the part finds in it."""
-    found = [(", ".join(part.labels[each.label]), each.dense.tobytes()) for each in part.segments(outputs)]
-    return sorted(item for item in found if any(item[1]))
-
-
-def whole_picture(part, picture, *names):
-    """P_base of the picture as one mask for some names."""
-    mask = some_masks(*picture.shape[:2])[-1]
-    return part.classify(part.describe(picture, [mask]), vocabulary(*names))[0]
+@pytest.fixture(name="picture")
+def a_picture():
+    return picture()
 
 
 def test_segments_have_the_names_that_the_visualiser_writes(part, picture):
@@ -194,17 +133,17 @@ def test_weights_of_the_zoo_are_those_that_its_checkpointer_loads(tmp_path, part
 
 
 def test_a_set_without_names_is_an_error(tmp_path, part):
-    file = config_file(tmp_path, ZOO["GeneralizedRCNN"], DATASETS={"TEST": ["nobody_knows"]})
+    file = config_file(tmp_path, zoo("GeneralizedRCNN"), DATASETS={"TEST": ["nobody_knows"]})
     with pytest.raises(UsageError, match="the catalog knows no class names for nobody_knows"):
         Detectron2Segmenter(dataclasses.replace(part.settings, model=str(file)), "cpu")
 
 
 def test_a_set_with_other_classes_is_an_error(tmp_path, picture):
-    file = config_file(tmp_path, ZOO["SemanticSegmentor"], DATASETS={"TEST": ["cityscapes_fine_sem_seg_val"]})
+    file = config_file(tmp_path, zoo("SemanticSegmentor"), DATASETS={"TEST": ["cityscapes_fine_sem_seg_val"]})
     part = Detectron2Segmenter(
         Detectron2Settings(str(file), write_zoo(tmp_path / "w.pkl", random_network(file)), min_area=1), "cpu"
     )
-    with pytest.raises(WeightsError, match="tells 54 classes apart, the set in DATASETS.TEST of its config has 19"):
+    with pytest.raises(WeightsError, match=r"tells 54 classes apart, the set in DATASETS.TEST of its config has 19"):
         part.generate(picture)
 
 
@@ -231,8 +170,13 @@ def test_a_config_that_is_nowhere_is_an_error():
         read_config(ZOO["PanopticFPN"], "nothing:add", "cpu")
 
 
-def test_panoptic_maps_without_a_list_of_segments(tmp_path, picture):
+def test_panoptic_maps_without_a_list_of_segments(tmp_path, monkeypatch, picture):
     """Panoptic-DeepLab's answers, where a pixel tells category and instance."""
+    if importlib.util.find_spec("panopticapi") is None:  # in no package registry; only its training calls it
+        utils = ModuleType("panopticapi.utils")
+        utils.rgb2id = None
+        monkeypatch.setitem(sys.modules, "panopticapi", ModuleType("panopticapi"))
+        monkeypatch.setitem(sys.modules, "panopticapi.utils", utils)
     from detectron2.projects.panoptic_deeplab import add_panoptic_deeplab_config
 
     heads = {"IN_FEATURES": ["res2", "res3", "res5"], "PROJECT_FEATURES": ["res2", "res3"], "NORM": "BN"}
