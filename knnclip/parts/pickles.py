@@ -244,6 +244,10 @@ def _dictionary(_: Machine) -> dict[object, object]:
     return {}
 
 
+def _no_bytes(_: Machine) -> bytes:
+    return b""
+
+
 ARRAY = Name("numpy", "ndarray")
 CALLS: dict[Name, Callable[..., object]] = {
     Name("numpy.core.multiarray", "_reconstruct"): _empty_array,
@@ -251,6 +255,7 @@ CALLS: dict[Name, Callable[..., object]] = {
     Name("numpy.core.numeric", "_frombuffer"): _from_buffer,
     Name("numpy", "dtype"): _numbers,
     Name("_codecs", "encode"): _encoded,
+    Name("__builtin__", "bytes"): _no_bytes,
     Name("collections", "OrderedDict"): _dictionary,
 }
-"""What NumPy's pickles, of any version, call; what is called is here."""
+"""What the pickles of NumPy, of any version and protocol, call; what is called is here."""

@@ -1,5 +1,6 @@
 """What is made of a network's answers, on answers made by hand: detectron2 itself is not needed."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_what_scores_are_follows_from_the_architecture(bases, semantic, expected
     part = Detectron2Segmenter.__new__(Detectron2Segmenter)
     part.network, part.settings = kind(), Detectron2Settings("c.yaml", "w.pkl", semantic=semantic)
     if expected is None:
-        with pytest.raises(UsageError, match="semantic maps of MyOwn are is not known.*semantic=logits"):
+        with pytest.raises(UsageError, match=r"semantic maps of MyOwn are is not known.*semantic=logits"):
             _ = part._kind
     else:
         assert part._kind is expected
@@ -152,7 +153,7 @@ def test_the_option_semantic_has_two_values():
 
 
 def test_without_detectron2_the_error_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "detectron2.config", None)
+    monkeypatch.setitem(sys.modules, "detectron2.config", None)
     with pytest.raises(
         UsageError, match=r"the part 'detectron2' needs detectron2, .*detectron2.readthedocs.io/.*install"
     ):

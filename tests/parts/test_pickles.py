@@ -1,7 +1,5 @@
 """Pickles of arrays as detectron2's zoo publishes them; what else a pickle can do is refused before it is done."""
 
-import codecs
-import os
 import pickle
 import random
 import sys
@@ -51,8 +49,9 @@ def test_arrays_of_every_protocol(tmp_path, protocol, core):
 
 def test_text_of_python_2_as_bytes(tmp_path):
     """Python 2 wrote the bytes of an array as text."""
-    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'f4'\nI0\nI1\n"
-    array += b"tR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x00\\x00\\x80?\\x00\\x00\\x00@'\ntb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR(K\x01(K\x02t"
+    array += b"cnumpy\ndtype\n(U\x02f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    array += b"\x89U\x08\x00\x00\x80?\x00\x00\x00@tb"
     (tmp_path / "w.pkl").write_bytes(b"(dS'model'\n(dS'a'\n" + array + b"ssS'__author__'\nS'x'\ns.")
     assert read_weights(tmp_path / "w.pkl")["a"].tolist() == [1, 2]
 
@@ -98,7 +97,7 @@ HOSTILE = {
     "fields in an array": pickle.dumps(np.zeros(2, "i4,f4"), 2),
     "text in an array": pickle.dumps(np.array(["a"]), 2),
     "an array of another kind": pickle.dumps(np.ma.zeros(3), 2),
-    "a tuple so deep that its hash overflows": b"}" + nested(300_000) + b"I1\ns.",
+    "a tuple so deep that its hash overflows": b"}" + nested(100_000) + b"I1\ns.",
     "a memo of billions": b"Nr\xff\xff\xff\xff" + b"N" * 9,
     "text of terabytes": b"\x8d\xff\xff\xff\xff\xff\x0f\x00\x00abc.",
     "bytes of terabytes": b"\x8e\xff\xff\xff\xff\xff\x0f\x00\x00abc.",
@@ -118,7 +117,7 @@ HOSTILE = {
 def test_a_hostile_pickle_is_one_line_and_nothing_is_done(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     refused(tmp_path / "w.pkl", content)
-    assert sorted(os.listdir(tmp_path)) == ["w.pkl"]
+    assert [file.name for file in tmp_path.iterdir()] == ["w.pkl"]
 
 
 def refused(file, content):
@@ -151,7 +150,7 @@ def test_one_text_cannot_become_many_arrays(tmp_path):
 def test_mutated_pickles_are_read_or_refused(tmp_path):
     modules, rng = set(sys.modules), random.Random(0)
     valid = [pickle.dumps(ZOO, protocol) for protocol in (0, 2, 4, 5)]
-    refusals = 0
+    messages = []
     for _ in range(1500):
         content = bytearray(rng.choice(valid))
         for _ in range(rng.choice((1, 1, 2, 5))):
@@ -164,8 +163,7 @@ def test_mutated_pickles_are_read_or_refused(tmp_path):
         try:
             read_weights(tmp_path / "w.pkl")
         except WeightsError as error:
-            refusals += 1
-            assert "\n" not in str(error)
-    assert refusals > 500
+            messages.append(str(error))
+    assert len(messages) > 500
+    assert not any("\n" in message for message in messages)
     assert set(sys.modules) <= modules
-    assert codecs  # imported at the top, so that nothing here can be what imports it
