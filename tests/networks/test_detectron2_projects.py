@@ -94,7 +94,7 @@ def test_mask2former(tmp_path, mask2former, picture):
     network.state_dict = lambda: renamed
     published = write_zoo(tmp_path / "published.pkl", network)
     del network.state_dict
-    setup = f"{DEEPLAB}+mask2former:add_maskformer2_config"
+    setup = f"{DEEPLAB}/mask2former:add_maskformer2_config"
     for weights in (tmp_path / "own.pth", published):
         part = Detectron2Segmenter(Detectron2Settings(str(file), weights, setup=setup, min_area=1), "cpu")
         assert weights_digest(part.network) == weights_digest(network), weights.name
@@ -140,7 +140,7 @@ def test_fcclip(tmp_path, monkeypatch, picture):
     adding = (add_deeplab_config, project.add_maskformer2_config, project.add_fcclip_config)
     network = random_network(file, *adding)
     torch.save({"model": network.state_dict()}, tmp_path / "w.pth")
-    setup = f"{DEEPLAB}+fcclip:add_maskformer2_config+fcclip:add_fcclip_config"
+    setup = f"{DEEPLAB}/fcclip:add_maskformer2_config/fcclip:add_fcclip_config"
     part = Detectron2Segmenter(Detectron2Settings(str(file), tmp_path / "w.pth", setup=setup, min_area=1), "cpu")
     assert weights_digest(part.network) == weights_digest(network)
     outputs = part.outputs(picture)

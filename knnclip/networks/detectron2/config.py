@@ -16,18 +16,18 @@ ASKER = "the part 'detectron2'"
 def read_config(model: str, setup: str, device: str) -> Any:  # noqa: ANN401 - detectron2 has no types
     """The config of a network without weights; nothing in its YAML is executed.
 
-    ``model`` is a file or a name in the zoo, ``setup`` functions as ``MODULE:FUNCTION``, joined by ``+``, that are
+    ``model`` is a file or a name in the zoo, ``setup`` functions as ``MODULE:FUNCTION``, joined by ``/``, that are
     called with the config in turn. ``UsageError`` without detectron2, or for a function that cannot be called;
     ``WeightsError`` for a config that is not there or has keys that nobody added.
     """
     config = detectron2_module("config", ASKER).get_cfg()
-    for name in filter(None, setup.split("+")):
+    for name in filter(None, setup.split("/")):
         module, _, function = name.partition(":")
         try:
             getattr(import_module(module), function)(config)
         except (ImportError, AttributeError, ValueError) as error:
             raise UsageError(
-                f"detectron2: setup {name!r} cannot be called ({error}); write MODULE:FUNCTION, several joined by +"
+                f"detectron2: setup {name!r} cannot be called ({error}); write MODULE:FUNCTION, several joined by /"
             ) from error
     zoo = Path(detectron2_module("", ASKER).__file__).parent / "model_zoo" / "configs"
     file = next((file for file in (Path(model), zoo / model) if file.is_file()), None)
