@@ -1,5 +1,6 @@
 """What is made of a network's answers, on answers made by hand: detectron2 itself is not needed."""
 
+import dataclasses
 import sys
 from types import SimpleNamespace
 
@@ -113,6 +114,11 @@ def test_a_semantic_map_that_names_things_is_all_there_is():
     semantic = torch.stack([half(0.2), half(0.3)])
     maps = label_maps([Segment(np.ones((8, 8), bool), 1, 0.9)], semantic, labels, (8, 8))
     np.testing.assert_allclose(maps[:, 0, 0], [0.2, 0.3], atol=1e-6)
+
+
+def test_a_channel_of_all_things_is_no_class_even_if_it_is_called_like_one():
+    classes = CatalogClasses.of({"thing_classes": ["person"], "stuff_classes": ["person", "sky"]})
+    assert Labels.of(dataclasses.replace(classes, names_things=False)).stuff == (None, 0)
 
 
 def test_pieces_of_a_semantic_map():

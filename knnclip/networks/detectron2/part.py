@@ -55,7 +55,7 @@ class Detectron2Settings(ProposalLimits):
     model: Annotated[HubModel, "a config file (.yaml), or the name of one in detectron2's model zoo"]
     weights: Annotated[Path, "a .pkl of the model zoo, a PyTorch or a safetensors file"]
     setup: Annotated[
-        str, "`MODULE:FUNCTION` that adds a project's own keys to the config, as Mask2Former needs; several joined by /"
+        str, "`MODULE:FUNCTION` that adds a project's own keys to the config, as Mask2Former needs, several joined by /"
     ] = ""
     semantic: Annotated[
         str,
