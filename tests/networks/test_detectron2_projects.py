@@ -51,6 +51,7 @@ def own_registries(monkeypatch):
     """
     from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY, SEM_SEG_HEADS_REGISTRY
 
+    importlib.import_module("detectron2.projects.deeplab")  # registers for all, once
     for registry in (BACKBONE_REGISTRY, META_ARCH_REGISTRY, SEM_SEG_HEADS_REGISTRY):
         monkeypatch.setattr(registry, "_obj_map", dict(registry._obj_map))
     operator = "MultiScaleDeformableAttention"
