@@ -1,13 +1,15 @@
 # make demo   fresh machine to the web demo at http://127.0.0.1:7860
 # make test   every check and test
 # make lint   ruff and mypy alone
+# make test-detectron2 SRC=/path/to/detectron2 [PROJECTS=/path/to/Mask2Former:/path/to/fc-clip]
+#             builds detectron2 for once and runs the tests that need it
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint clean chromium
+.PHONY: demo test test-detectron2 lint clean chromium
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +35,9 @@ chromium:
 
 test: lint chromium
 	$(BIN)/python -m pytest --numprocesses auto
+
+test-detectron2: $(INSTALLED)
+	scripts/test_detectron2.sh $(BIN)/python "$(SRC)" "$(PROJECTS)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache before_after tests/browser/screenshots

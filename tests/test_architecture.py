@@ -11,7 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = ("errors", "rle", "structures", "vocabulary", "fields", "images", "files", "progress", "parallel", "lazy")
+GROUND = ("errors", "rle", "structures", "vocabulary", "fields", "images", "files", "progress", "parallel", "lazy",
+          "detectron2_catalog")  # fmt: skip
 ROOMS = {
     # Each room with those that it may know beside the ground. Later ones may know earlier ones, never the other way.
     "parts": (),

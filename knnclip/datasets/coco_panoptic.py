@@ -7,7 +7,7 @@ split's folder. 0 is void; crowds are neither stored nor scored.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from knnclip.datasets.base import (
-    IGNORED,
     AnnotatedMask,
     Dataset,
     LabelledImage,
     Sample,
+    paint,
     unwanted,
     without_shared_synonyms,
 )
@@ -61,31 +61,39 @@ class CocoPanoptic(Dataset):
         image = read_image(sample.image_path)
         file = self.maps[sample.ref]
         ids = fitted(ids_from_rgb(read_image(file)), (image.shape[0], image.shape[1]), file, sample.image_path)
-        masks = _masks(ids)
-        names = self.class_names
-        index = {name: i for i, name in enumerate(names)}
-        label_map = np.full(ids.shape, IGNORED, dtype=np.int32)
-        found: list[AnnotatedMask] = []
-        rejected: list[Rejection] = []
-        for position, content in enumerate(self.segments[sample.ref]):
-            place = f"segment at {position}"
-            try:
-                segment = Fields.of(content)
-                number = segment.whole("id", 1, MAX_ID)
-                place = f"segment {number}"
-                category, crowd = segment.whole("category_id"), segment.flag("iscrowd")
-                if category not in self.known:
-                    raise InputError("its category is not in categories")
-                mask = masks.pop(number, None)
-                if mask is None:
-                    raise InputError("it has no pixel, or is listed twice")
-            except InputError as error:
-                rejected.append(Rejection(str(file), place, str(error)))
-                continue
-            if category in self.names:
-                label_map[mask.slices][mask.crop] = IGNORED if crowd else index[self.names[category]]
-                found.append(AnnotatedMask(mask, self.names[category], crowd))
-        return LabelledImage(image, label_map, names, tuple(found), tuple(rejected))
+        found, rejected = read_segments(ids, self.segments[sample.ref], self.names, self.known, file)
+        label_map = paint(found, self.class_names, ids.shape)
+        return LabelledImage(image, label_map, self.class_names, found, rejected)
+
+
+def read_segments(
+    ids: Int32, segments: Iterable[object], names: Mapping[int, str], known: Collection[int], file: Path
+) -> tuple[tuple[AnnotatedMask, ...], tuple[Rejection, ...]]:
+    """The segments of a map ``(H, W)`` of ids by their ``segments_info``, and what cannot be used of them.
+
+    ``known`` are all category ids, ``names`` those of the classes that are wanted, ``file`` is where the map is from.
+    """
+    masks = _masks(ids)
+    found: list[AnnotatedMask] = []
+    rejected: list[Rejection] = []
+    for position, content in enumerate(segments):
+        place = f"segment at {position}"
+        try:
+            segment = Fields.of(content)
+            number = segment.whole("id", 1, MAX_ID)
+            place = f"segment {number}"
+            category, crowd = segment.whole("category_id"), segment.flag("iscrowd")
+            if category not in known:
+                raise InputError("its category is not in categories")
+            mask = masks.pop(number, None)
+            if mask is None:
+                raise InputError("it has no pixel, or is listed twice")
+        except InputError as error:
+            rejected.append(Rejection(str(file), place, str(error)))
+            continue
+        if category in names:
+            found.append(AnnotatedMask(mask, names[category], crowd))
+    return tuple(found), tuple(rejected)
 
 
 def is_coco_panoptic(root: Path) -> bool:

@@ -1,14 +1,15 @@
-"""Weights from files and into networks, safely: nothing is unpickled, nothing is missing or left over unsaid."""
+"""Weights from files and into networks, safely: no name in them is imported, nothing is missing or left over unsaid."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knnclip.errors import WeightsError
+from knnclip.parts.pickles import read_pickle
 
 if TYPE_CHECKING:
     import torch
@@ -30,10 +31,11 @@ class Need:
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors of a ``.safetensors`` or PyTorch file by name, on the CPU.
+    """The tensors of a ``.safetensors`` or PyTorch file, or a ``.pkl`` of detectron2's model zoo, by name, on the CPU.
 
-    PyTorch files are read with ``weights_only=True``; a checkpoint that keeps its weights under ``state_dict`` or
-    ``model`` is unwrapped. ``WeightsError`` if the file is missing, truncated, or holds anything but tensors.
+    PyTorch files are read with ``weights_only=True``, pickles of arrays by ``parts.pickles``; a checkpoint that keeps
+    its weights under ``state_dict`` or ``model`` is unwrapped. ``WeightsError`` if the file is missing, truncated, or
+    holds anything but tensors, and for a ``.pkl`` whose names are not those of a network.
     """
     import torch
 
@@ -45,20 +47,51 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             content: object = load_file(path)
+        elif path.suffix == ".pkl":
+            content = read_pickle(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise errors of many kinds for files that are damaged
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
-            f"{path} cannot be read as weights ({reason}); expected a complete .safetensors file, or a PyTorch file of "
-            "tensors alone"
+            f"{path} cannot be read as weights ({reason}); expected a complete .safetensors file, a PyTorch file of "
+            "tensors alone, or a .pkl of arrays alone"
         ) from error
+    if path.suffix == ".pkl":
+        content = _tensors_of_the_zoo(content, path)
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, torch.Tensor) for v in content.values()):
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in content.items())
+    ):
         raise WeightsError(f"{path} holds no tensors by name; expected the state_dict of a network")
-    return {str(name): tensor for name, tensor in content.items()}
+    return content  # as it is: PyTorch keeps the versions of a network's modules beside the tensors
+
+
+def _tensors_of_the_zoo(content: object, path: Path) -> dict[object, object]:
+    """The tensors of a ``.pkl`` by name, as detectron2's checkpointer tells its kinds apart."""
+    import numpy as np
+    import torch
+
+    if not isinstance(content, dict) or not {"model", "__author__"} <= content.keys():
+        found = "the names of Caffe2"
+    elif content.get("matching_heuristics"):
+        found = "names of another library, to be matched by likeness"
+    else:
+        arrays = content["model"] if isinstance(content["model"], dict) else {}
+        return {
+            name: torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))
+            if isinstance(value, np.ndarray)
+            else value
+            for name, value in arrays.items()
+        }
+    raise WeightsError(
+        f"{path} has {found}, as backbones to train from have; expected the weights of a whole trained network "
+        "(model_final_*.pkl), or load it in detectron2 and save the network's state_dict"
+    )
 
 
 def load_weights(
@@ -71,9 +104,19 @@ def load_weights(
     is missing, left over or of another shape.
     """
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    kept = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(tuple(unused))}
-    check_fits(own, {name: tuple(tensor.shape) for name, tensor in kept.items()}, source)
-    network.load_state_dict(kept, strict=False)
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+
+    def meant(names: Iterable[str]) -> list[str]:
+        return [name for name in names if name in own or not name.startswith(tuple(unused))]
+
+    try:
+        # The network looks first, for it may know older names of its own.
+        missing, left = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # shapes that differ
+        check_fits(own, {name: given[name] for name in meant(given)}, source)
+        raise WeightsError(f"{source} does not fit the network: {str(error).splitlines()[-1].strip()}") from error
+    found = {name: shape for name, shape in own.items() if name not in missing}
+    check_fits(own, found | {name: given.get(name, ()) for name in meant(left)}, source)
 
 
 def check_fits(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: str) -> None:

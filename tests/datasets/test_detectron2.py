@@ -48,7 +48,7 @@ def catalog(monkeypatch, tmp_path):
 def test_without_detectron2_the_error_says_how_to_get_it():
     if "detectron2" in sys.modules:
         pytest.skip("detectron2 is here")
-    with pytest.raises(UsageError, match=r"detectron2:roads needs detectron2, .*pip install"):
+    with pytest.raises(UsageError, match=r"detectron2:roads needs detectron2, .*detectron2.readthedocs.io/.*install"):
         open_dataset("detectron2:roads")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import string
 from collections.abc import Callable
@@ -167,9 +168,14 @@ def weights(root: Path, rng: random.Random) -> str:
             file.write_bytes(length.to_bytes(8, "little") + spoiled + content[8 + size :])
         else:
             done = mutate(file, rng)
-    else:
+    elif rng.random() < 0.4:
         file = root / "w.pth"
         torch.save(tensors, file)
+        done = mutate(file, rng)
+    else:
+        file = root / "w.pkl"
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        file.write_bytes(pickle.dumps({"model": arrays, "__author__": "zoo"}, rng.choice((0, 2, 4, 5))))
         done = mutate(file, rng)
     expect(lambda: read_weights(file))
     return f"weights, {done}"
