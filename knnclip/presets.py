@@ -88,7 +88,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             masks=PartSpec.parse(EOMT_SMALL),
             promptable=PartSpec.parse("sam:facebook/sam2.1-hiera-tiny"),
-            encoder=EncoderSpec.parse("timm:vit_small_patch16_dinov3.lvd1689m"),
+            encoder=EncoderSpec.parse("timm:vit_small_patch16_dinov3.lvd1689m,pixels=307200"),
             classifier=PartSpec.parse(EOMT_SMALL),
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
             fusion=FusionSettings(),

@@ -24,6 +24,8 @@ ROOMS = {
     "metrics": ("datasets",),
     "presets": ("parts", "decision"),
     "catalogue": ("parts", "networks", "masks", "encoders", "presets"),
+    "fetching": ("parts", "catalogue", "presets"),
+    "doctor": ("parts", "networks", "masks", "encoders", "presets", "catalogue", "datasets"),
     "analysis": ("parts", "decision"),
     "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis"),
     "history": ("store", "analysis", "segmenter"),

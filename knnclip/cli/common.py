@@ -44,6 +44,10 @@ IgnoreOption = Annotated[list[str], repeatable("Class name or index never stored
 ImagesOption = Annotated[
     list[str], repeatable("Only images whose name matches this pattern, for example '0001TP*'.", "--images")
 ]
+PARTS_HELP = "in place of the preset's; `knnclip presets parts` lists what there is."
+MasksOption = Annotated[str | None, typer.Option(help=f"Mask generator {PARTS_HELP}")]
+EncoderOption = Annotated[str | None, typer.Option(help=f"Encoder {PARTS_HELP}")]
+ClassifierOption = Annotated[str | None, typer.Option(help=f"Classifier {PARTS_HELP}")]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Local file of the networks' weights, in place of the published ones.")
 ]

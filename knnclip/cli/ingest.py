@@ -11,11 +11,14 @@ import typer
 from knnclip.cli.common import (
     DEFAULT_STORE,
     Bar,
+    ClassifierOption,
     DatasetArgument,
     DeviceOption,
+    EncoderOption,
     FormatOption,
     IgnoreOption,
     ImagesOption,
+    MasksOption,
     MaxMasksOption,
     MinAreaOption,
     StoreOption,
@@ -41,15 +44,9 @@ def ingest(
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
     preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
-    masks: Annotated[
-        str | None, typer.Option(help="Mask generator of a new store, see `knnclip presets parts --help`.")
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Encoder of a new store, see `knnclip presets parts --help`.")
-    ] = None,
-    classifier: Annotated[
-        str | None, typer.Option(help="Classifier of a new store, see `knnclip presets parts --help`.")
-    ] = None,
+    masks: MasksOption = None,
+    encoder: EncoderOption = None,
+    classifier: ClassifierOption = None,
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
