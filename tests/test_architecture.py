@@ -40,6 +40,7 @@ ROOMS = {
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
 DEMO_MAY_KNOW = {
     *GROUND,
+    "cli",  # the options that both take
     "analysis",
     "segmenter",
     "store",

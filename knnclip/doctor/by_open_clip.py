@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knnclip.doctor.finding import Finding, nearness, regions, street, timed
-from knnclip.networks.open_clip.network import PREPROCESSING, OpenClip, OpenClipSettings
+from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
 from knnclip.structures import Float32
 from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CLASSES = ("car", "house", "sky", "tree")
 """What the drawn street shows some of, in the order of a vocabulary."""
+
+INPUT = ("mean", "std", "interpolation", "resize_mode")
+"""What open_clip's table says of the input that weights were trained with; each is an option ``image_...`` of it."""
 
 TEMPLATES = "simple"
 """The 7 templates: what is wrong with texts shows in them as well as in 80, in a tenth of the time."""
@@ -61,7 +64,7 @@ def _create(settings: OpenClipSettings) -> tuple[Any, Any, Any]:
     if tags:
         published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained or tags[0])
         options["force_quick_gelu"] = bool(published.get("quick_gelu"))
-        options |= {f"image_{key}": published[key] for key in PREPROCESSING if key in published}
+        options |= {f"image_{key}": published[key] for key in INPUT if key in published}
     if settings.weights:
         source = str(settings.weights)
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ from timm.models.vision_transformer import VisionTransformer
 from knnclip.doctor import by_sam
 from knnclip.doctor.examination import COMPARISONS, examine
 from knnclip.doctor.finding import SINGLE, Finding, regions, street
-from knnclip.encoders import timm as timm_encoder
+from knnclip.encoders.timm import TimmEncoder
 from knnclip.masks import sam
 from knnclip.networks import universal
 from knnclip.networks.fcclip.part import FcClip
@@ -130,15 +130,14 @@ def test_a_missing_final_norm_is_found(parts, monkeypatch):
 
 
 def test_another_activation_of_timms_networks_is_found(parts, monkeypatch):
-    create = timm_encoder._create
+    make = TimmEncoder.__init__
 
-    def with_relu(settings):
-        network = create(settings)
-        for block in network.blocks:
+    def with_relu(part, *args):
+        make(part, *args)
+        for block in part.network.blocks:
             block.mlp.act = torch.nn.ReLU()
-        return network
 
-    monkeypatch.setattr(timm_encoder, "_create", with_relu)
+    monkeypatch.setattr(TimmEncoder, "__init__", with_relu)
     assert found_wrong(parts["vit"])
 
 
@@ -185,10 +184,13 @@ def test_labels_in_another_order_are_found(parts, name, monkeypatch):
     assert found_wrong(parts[name]) == ["labels by name, with transformers' image-segmentation pipeline"]
 
 
-@pytest.mark.parametrize(("name", "module"), [("oneformer", universal), ("sam", sam)])
-def test_another_input_of_transformers_networks_is_found(parts, name, module, monkeypatch):
-    reduce_image = module.reduce_image
-    monkeypatch.setattr(module, "reduce_image", lambda image, size: reduce_image(image, size)[::-1].copy())
+@pytest.mark.parametrize(
+    ("name", "part", "method"),
+    [("oneformer", universal.UniversalSegmenter, "probabilities"), ("sam", sam.Sam, "generate")],
+)
+def test_another_input_of_transformers_networks_is_found(parts, name, part, method, monkeypatch):
+    own = getattr(part, method)
+    monkeypatch.setattr(part, method, lambda self, image: own(self, image[::-1].copy()))
     assert found_wrong(parts[name])
 
 
