@@ -63,7 +63,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             vote=VoteSettings(k=16, tau=0.05, balance=0.8),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
-            cost=Cost(licences="none", download_mb=0, memory_mb=0, cpu_s=0, gpu_s=None),
+            cost=Cost(licences="none", download_mb=0, memory_mb=810, cpu_s=0.3, gpu_s=None),
         ),
         "light": Preset(
             name="light",
@@ -78,7 +78,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
-            cost=Cost(licences="MobileNetV2 of timm: Apache-2.0", download_mb=14, memory_mb=0, cpu_s=0, gpu_s=None),
+            cost=Cost(
+                licences="MobileNetV2 of timm: Apache-2.0", download_mb=14, memory_mb=1230, cpu_s=1.7, gpu_s=None
+            ),
         ),
         "laptop": Preset(
             name="laptop",
@@ -99,8 +101,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     "timm:vit_small_patch14_reg4_dinov2.lvd142m` is Apache-2.0); SAM 2.1 tiny: Apache-2.0"
                 ),
                 download_mb=340,
-                memory_mb=0,
-                cpu_s=0,
+                memory_mb=1680,
+                cpu_s=9,
                 gpu_s=None,
             ),
         ),
@@ -118,7 +120,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 licences="SAM 2.1 small: Apache-2.0; CLIP ConvNeXt-B of LAION: MIT",
                 download_mb=902,
                 memory_mb=0,
-                cpu_s=0,
+                cpu_s=80,
                 gpu_s=None,
             ),
         ),
@@ -138,8 +140,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             cost=Cost(
                 licences="FC-CLIP's checkpoint: as its page says; DINOv2-B: Apache-2.0",
                 download_mb=1836,
-                memory_mb=0,
-                cpu_s=0,
+                memory_mb=4600,
+                cpu_s=19,
                 gpu_s=None,
             ),
         ),

@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from knnclip.datasets import Dataset, Rejection
+    from knnclip.presets import Preset
 
 EXIT_REJECTED = 3
 STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -19,6 +20,9 @@ STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Bidirectional classes of Unicode that make text read in another order than it is in."""
+
+SLOW_S = 2.0
+"""From here on whoever waits wants to know for how long, see ``tell_time``."""
 
 DEFAULT_STORE = Path("index_store/default")
 
@@ -74,6 +78,19 @@ def printable(text: object) -> str:
         else letter
         for letter in str(text)
     )
+
+
+def tell_time(preset: Preset, device: str) -> None:
+    """Says on standard error how long a picture takes, where a preset's networks need more than ``SLOW_S`` for one."""
+    from knnclip.catalogue import roles_of
+    from knnclip.parts.device import pick_device
+    from knnclip.presets import preset_by_name
+
+    published = preset_by_name(preset.name)
+    same = [spec.name for spec, _ in roles_of(published)] == [spec.name for spec, _ in roles_of(preset)]
+    if same and published.cost.cpu_s >= SLOW_S and pick_device(device).type == "cpu":
+        took = f"about {published.cost.cpu_s:g} s on two cores for a picture of 640 x 480"
+        typer.echo(f"preset {preset.name} on the CPU: {took}, up to {published.cost.memory_mb / 1000:.1f} GB", err=True)
 
 
 class Bar:

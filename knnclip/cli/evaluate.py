@@ -26,6 +26,7 @@ from knnclip.cli.common import (
     open_data,
     repeatable,
     report_rejections,
+    tell_time,
 )
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def evaluate(
         ) as segmenter,
         Bar(f"evaluate {dataset.format}") as bar,
     ):
+        tell_time(segmenter.preset, device)
         evaluation = Evaluation(segmenter, dataset, samples, mask_source(masks), compare)
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)

@@ -27,6 +27,7 @@ from knnclip.cli.common import (
     open_data,
     repeatable,
     report_rejections,
+    tell_time,
 )
 
 
@@ -77,6 +78,7 @@ def ingest(
         ) as segmenter,
         Bar(f"ingest {dataset.format}") as bar,
     ):
+        tell_time(segmenter.preset, device)
         report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
     seconds = time.perf_counter() - start
     typer.echo(

@@ -17,6 +17,7 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     report_rejections,
+    tell_time,
 )
 
 
@@ -41,6 +42,7 @@ def segment(
         ) as segmenter,
         Bar("segment") as bar,
     ):
+        tell_time(segmenter.preset, device)
         rejected = segment_files(
             segmenter,
             images,
