@@ -119,7 +119,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             cost=Cost(
                 licences="SAM 2.1 small: Apache-2.0; CLIP ConvNeXt-B of LAION: MIT",
                 download_mb=902,
-                memory_mb=0,
+                memory_mb=3300,
                 cpu_s=80,
                 gpu_s=None,
             ),
