@@ -119,8 +119,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             cost=Cost(
                 licences="SAM 2.1 small: Apache-2.0; CLIP ConvNeXt-B of LAION: MIT",
                 download_mb=902,
-                memory_mb=3300,
-                cpu_s=80,
+                memory_mb=3400,
+                cpu_s=114,
                 gpu_s=None,
             ),
         ),
@@ -140,8 +140,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             cost=Cost(
                 licences="FC-CLIP's checkpoint: as its page says; DINOv2-B: Apache-2.0",
                 download_mb=1836,
-                memory_mb=4600,
-                cpu_s=19,
+                memory_mb=4200,
+                cpu_s=27,
                 gpu_s=None,
             ),
         ),
