@@ -7,13 +7,26 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # run as a file, not as a module
     sys.path.insert(0, str(ROOT))
+
+from knnclip.cli.common import (  # noqa: E402
+    ClassifierOption,
+    DeviceOption,
+    EncoderOption,
+    MasksOption,
+    MaxMasksOption,
+    MinAreaOption,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from demo.session import Parts
 
 SAMPLE = Path("index_store/demo")
 LISTENERS_AT_ONCE = 8
@@ -25,6 +38,13 @@ MAX_WAITING = 500
 
 def main(
     preset: Annotated[str | None, typer.Option(help="Preset of a new store; an existing one knows its own.")] = None,
+    masks: MasksOption = None,
+    encoder: EncoderOption = None,
+    classifier: ClassifierOption = None,
+    weights: WeightsOption = None,
+    min_area: MinAreaOption = None,
+    max_masks: MaxMasksOption = None,
+    device: DeviceOption = "auto",
     store: Annotated[Path | None, typer.Option(help=f"Folder of the store; without it a sample in {SAMPLE}.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 7860,
@@ -41,7 +61,16 @@ def main(
     try:
         user = _checked(host, auth, insecure)
         _check_address(host, port)
-        _serve(preset, store, host, port, user, tuple(data), tuple(allowed_host), private, read_only)
+        parts: Parts = {
+            "masks": masks,
+            "encoder": encoder,
+            "classifier": classifier,
+            "weights": weights,
+            "min_area": min_area,
+            "max_masks": max_masks,
+            "device": device,
+        }
+        _serve(preset, parts, store, host, port, user, tuple(data), tuple(allowed_host), private, read_only)
     except (KnnclipError, OSError) as error:  # a folder that may not be entered, a path that no system takes
         typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(2) from None
@@ -82,6 +111,7 @@ def _check_address(host: str, port: int) -> None:
 
 def _serve(
     preset: str | None,
+    parts: Parts,
     store: Path | None,
     host: str,
     port: int,
@@ -105,9 +135,9 @@ def _serve(
         examples: tuple[Path, ...] = ()
         if store is None:
             typer.echo(f"sample store in {SAMPLE}; its first making takes a few seconds")
-            store = make_sample(SAMPLE, preset)
+            store = make_sample(SAMPLE, preset, parts)
             examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
-        sessions = Sessions(Options(store, preset, private, read_only, examples, data), scratch)
+        sessions = Sessions(Options(store, preset, parts, private, read_only, examples, data), scratch)
         try:
             page = build(sessions)
             page.queue(default_concurrency_limit=LISTENERS_AT_ONCE, max_size=MAX_WAITING)

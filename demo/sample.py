@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from demo.session import Parts
 from knnclip.datasets import open_dataset
 from knnclip.datasets.sample_data import write_sample_data
 from knnclip.images import IMAGE_SUFFIXES
@@ -17,13 +18,13 @@ EXAMPLES = 6
 """Pictures that are offered: one line of them on a screen."""
 
 
-def make_sample(folder: Path, preset: str | None) -> Path:
+def make_sample(folder: Path, preset: str | None, parts: Parts) -> Path:
     """Draws the sample data under ``folder`` and ingests it, unless that was done; returns the store's folder."""
     store, data = folder / "store", folder / "data"
     if not (data / "val").is_dir():
         write_sample_data(data)
     train = open_dataset(data / "train")
-    with Segmenter.open(store, preset) as segmenter:
+    with Segmenter.open(store, preset, **parts) as segmenter:
         # A source that is complete is not read again, one that was interrupted is completed.
         ingest(segmenter, train, train.samples, IngestSettings(exclude=(LEFT_TO_TEACH,)))
     return store

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from knnclip.analysis import Analysis
 from knnclip.datasets import Dataset
@@ -22,12 +23,25 @@ SAME_POINT_PX = 3
 """Clicks this near to each other mean one point: a hand that clicks twice trembles, and a region is hardly smaller."""
 
 
+class Parts(TypedDict, total=False):
+    """Parts in place of the preset's, as ``Segmenter.open`` takes them."""
+
+    masks: str | None
+    encoder: str | None
+    classifier: str | None
+    weights: Path | None
+    min_area: int | None
+    max_masks: int | None
+    device: str
+
+
 @dataclass(frozen=True)
 class Options:
     """What the app was started with."""
 
     store: Path
     preset: str | None = None
+    parts: Parts = field(default_factory=Parts)
     private: bool = False  # a store for each session
     read_only: bool = False
     examples: tuple[Path, ...] = ()  # pictures to begin with

@@ -38,7 +38,7 @@ class Sessions:
         self._scratch = scratch
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._shared = Segmenter.open(options.store, options.preset, read_only=options.read_only)
+        self._shared = Segmenter.open(options.store, options.preset, read_only=options.read_only, **options.parts)
         if options.private:
             exported = scratch / "beginning.knnclip"
             self._shared.store.export(exported)

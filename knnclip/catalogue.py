@@ -114,14 +114,19 @@ def cached(parts: FrozenParts, preset: Preset, folder: str | Path) -> FrozenPart
 
 def needed_weights(preset: Preset) -> list[Need]:
     """The weights that a preset loads, each file once, and whether they are on this disk; nothing is loaded."""
-    roles = [
+    needs = [need for spec, role in roles_of(preset) for need in card_of(spec, role).needed(spec)]
+    return list({need.name: need for need in needs}.values())
+
+
+def roles_of(preset: Preset) -> list[tuple[PartSpec, type]]:
+    """The parts of a preset with the roles that they play in it, their paths absolute."""
+    preset = _with_absolute_paths(preset)
+    return [
         (preset.masks, MaskGenerator),
         (preset.promptable, PromptableGenerator),
         *((part, Encoder) for part in preset.encoder.parts),
         *([] if preset.classifier is None else [(preset.classifier, ZeroShotClassifier)]),
     ]
-    needs = [need for spec, role in roles for need in card_of(spec, role).needed(spec)]
-    return list({need.name: need for need in needs}.values())
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Named combinations of a mask generator, an encoder, a classifier and their settings. A preset is data, not code.
 
-The votes of ``builtin`` and ``light`` were chosen on CamVid, each sequence asked of the others. ``clip`` and ``paper``
-have that of ``light``; without ``balance``, as in ``paper``, classes with many instances are not held back.
+The votes of ``builtin`` and ``light`` were chosen on CamVid, each sequence asked of the others. The others have
+that of ``light``; without ``balance``, as in ``paper``, classes with many instances are not held back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,20 @@ DEFAULT_PRESET = "builtin"
 CONVNEXT_CLIP = "openclip:convnext_base_w,pretrained=laion2b_s13b_b82k_augreg"
 
 
+EOMT_SMALL = "universal:tue-mps/coco_panoptic_eomt_small_640_2x"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a preset takes, measured by ``python scripts/benchmark_gpu.py`` with random weights of the same networks."""
+
+    licences: str  # of each network and its weights
+    download_mb: int  # all files together
+    memory_mb: int  # the largest that the process was, on the CPU
+    cpu_s: float  # seconds for one picture of 640 x 480 on two cores
+    gpu_s: float | None  # the same on a GPU; None where none was there to measure on
+
+
 @dataclass(frozen=True)
 class Preset:
     """What ``Segmenter.open`` puts together. The parts are those of ``knnclip.catalogue``."""
@@ -34,6 +48,7 @@ class Preset:
     vote: VoteSettings
     fusion: FusionSettings
     assembly: AssemblySettings
+    cost: Cost
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -48,6 +63,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             vote=VoteSettings(k=16, tau=0.05, balance=0.8),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
+            cost=Cost(licences="none", download_mb=0, memory_mb=810, cpu_s=0.3, gpu_s=None),
         ),
         "light": Preset(
             name="light",
@@ -62,6 +78,33 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
+            cost=Cost(
+                licences="MobileNetV2 of timm: Apache-2.0", download_mb=14, memory_mb=1230, cpu_s=1.7, gpu_s=None
+            ),
+        ),
+        "laptop": Preset(
+            name="laptop",
+            description=(
+                "EoMT's masks and COCO classes in one pass, DINOv3 features, SAM 2 for clicks and boxes; downloads "
+                "0.3 GB, runs on the CPU"
+            ),
+            masks=PartSpec.parse(EOMT_SMALL),
+            promptable=PartSpec.parse("sam:facebook/sam2.1-hiera-tiny"),
+            encoder=EncoderSpec.parse("timm:vit_small_patch16_dinov3.lvd1689m,pixels=307200"),
+            classifier=PartSpec.parse(EOMT_SMALL),
+            vote=VoteSettings(k=16, tau=0.04, balance=1.0),
+            fusion=FusionSettings(),
+            assembly=AssemblySettings(),
+            cost=Cost(
+                licences=(
+                    "EoMT-S on DINOv2: MIT; DINOv3-S: DINOv3's own licence (`--encoder "
+                    "timm:vit_small_patch14_reg4_dinov2.lvd142m` is Apache-2.0); SAM 2.1 tiny: Apache-2.0"
+                ),
+                download_mb=340,
+                memory_mb=1680,
+                cpu_s=9,
+                gpu_s=None,
+            ),
         ),
         "clip": Preset(
             name="clip",
@@ -73,6 +116,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
+            cost=Cost(
+                licences="SAM 2.1 small: Apache-2.0; CLIP ConvNeXt-B of LAION: MIT",
+                download_mb=902,
+                memory_mb=3400,
+                cpu_s=114,
+                gpu_s=None,
+            ),
         ),
         "paper": Preset(
             name="paper",
@@ -87,6 +137,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             vote=VoteSettings(k=16, tau=0.04, balance=0.0),
             fusion=FusionSettings(kind="paper"),
             assembly=AssemblySettings(),
+            cost=Cost(
+                licences="FC-CLIP's checkpoint: as its page says; DINOv2-B: Apache-2.0",
+                download_mb=1836,
+                memory_mb=4200,
+                cpu_s=27,
+                gpu_s=None,
+            ),
         ),
     }
 )
@@ -95,3 +152,34 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 def preset_by_name(name: str) -> Preset:
     """The preset of this name; ``UsageError`` lists the known ones."""
     return lookup("preset", name, PRESETS)
+
+
+def preset_table() -> str:
+    """Markdown: what each preset takes."""
+    rows = [
+        ("preset", "licences of the networks", "download", "memory", "a picture on 2 cores", "on a GPU"),
+        ("---",) * 6,
+    ]
+    rows += [
+        (
+            f"`{preset.name}`",
+            preset.cost.licences,
+            _megabytes(preset.cost.download_mb),
+            _megabytes(preset.cost.memory_mb),
+            f"{preset.cost.cpu_s:g} s",
+            gpu_time(preset.cost),
+        )
+        for preset in PRESETS.values()
+    ]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def gpu_time(cost: Cost) -> str:
+    """Seconds of a picture on a GPU, for people."""
+    return "not measured" if cost.gpu_s is None else f"{cost.gpu_s:g} s"
+
+
+def _megabytes(size_mb: int) -> str:
+    if size_mb == 0:
+        return "none"
+    return f"{size_mb} MB" if size_mb < 1000 else f"{size_mb / 1000:.1f} GB"

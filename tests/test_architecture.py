@@ -25,6 +25,8 @@ ROOMS = {
     "metrics": ("datasets",),
     "presets": ("parts", "decision"),
     "catalogue": ("parts", "networks", "masks", "encoders", "presets"),
+    "fetching": ("parts", "catalogue", "presets"),
+    "doctor": ("parts", "networks", "masks", "encoders", "presets", "catalogue", "datasets"),
     "analysis": ("parts", "decision"),
     "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis"),
     "history": ("store", "analysis", "segmenter"),
@@ -40,6 +42,7 @@ ROOMS = {
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
 DEMO_MAY_KNOW = {
     *GROUND,
+    "cli",  # the options that both take
     "analysis",
     "segmenter",
     "store",

@@ -1,7 +1,7 @@
 """The command line ``knnclip``: one module a sub-command, and what they share about errors and exit codes.
 
-Exit codes: 0 done; 2 an error that stopped the command, told in one line (``--debug`` shows the traceback); 3 done, but
-some images or annotations were rejected.
+Exit codes: 0 done; 1 ``doctor`` found something wrong; 2 an error that stopped the command, told in one line
+(``--debug`` shows the traceback); 3 done, but some images or annotations were rejected.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from knnclip.cli import (
     continual,
     convert,
     datasets,
+    doctor,
     evaluate,
     ingest,
     presets,
@@ -42,6 +43,7 @@ app.command("ingest")(ingest.ingest)
 app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
 app.command("datasets")(datasets.datasets)
+app.command("doctor")(doctor.doctor)
 app.command("continual")(continual.continual)
 app.command("shots")(shots.shots)
 app.add_typer(classes.app, name="classes")

@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from knnclip.datasets import Dataset, Rejection
+    from knnclip.presets import Preset
     from knnclip.segmenter import Segmenter
     from knnclip.vocabulary import Vocabulary
 
@@ -21,6 +22,9 @@ STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Bidirectional classes of Unicode that make text read in another order than it is in."""
+
+SLOW_S = 2.0
+"""From here on whoever waits wants to know for how long, see ``tell_time``."""
 
 DEFAULT_STORE = Path("index_store/default")
 
@@ -46,6 +50,10 @@ IgnoreOption = Annotated[list[str], repeatable("Class name or index never stored
 ImagesOption = Annotated[
     list[str], repeatable("Only images whose name matches this pattern, for example '0001TP*'.", "--images")
 ]
+PARTS_HELP = "in place of the preset's; `knnclip presets parts` lists what there is."
+MasksOption = Annotated[str | None, typer.Option(help=f"Mask generator {PARTS_HELP}")]
+EncoderOption = Annotated[str | None, typer.Option(help=f"Encoder {PARTS_HELP}")]
+ClassifierOption = Annotated[str | None, typer.Option(help=f"Classifier {PARTS_HELP}")]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Local file of the networks' weights, in place of the published ones.")
 ]
@@ -72,6 +80,19 @@ def printable(text: object) -> str:
         else letter
         for letter in str(text)
     )
+
+
+def tell_time(preset: Preset, device: str) -> None:
+    """Says on standard error how long a picture takes, where a preset's networks need more than ``SLOW_S`` for one."""
+    from knnclip.catalogue import roles_of
+    from knnclip.parts.device import pick_device
+    from knnclip.presets import preset_by_name
+
+    published = preset_by_name(preset.name)
+    same = [spec.name for spec, _ in roles_of(published)] == [spec.name for spec, _ in roles_of(preset)]
+    if same and published.cost.cpu_s >= SLOW_S and pick_device(device).type == "cpu":
+        took = f"about {published.cost.cpu_s:g} s on two cores for a picture of 640 x 480"
+        typer.echo(f"preset {preset.name} on the CPU: {took}, up to {published.cost.memory_mb / 1000:.1f} GB", err=True)
 
 
 class Bar:

@@ -30,6 +30,7 @@ from knnclip.cli.common import (
     read_names,
     repeatable,
     report_rejections,
+    tell_time,
 )
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def evaluate(
             folder = report or Path(stack.enter_context(TemporaryDirectory()))
             segmenter = stack.enter_context(open_zero_shot(zero_shot, dataset, folder, wording, device=device))
         if not merge:
+            tell_time(segmenter.preset, device)
             read_names(segmenter)
         bar = stack.enter_context(Bar(f"evaluate {dataset.format}"))
         evaluation = Evaluation(segmenter, dataset, samples, mask_source(masks), compare)

@@ -11,11 +11,14 @@ import typer
 from knnclip.cli.common import (
     DEFAULT_STORE,
     Bar,
+    ClassifierOption,
     DatasetArgument,
     DeviceOption,
+    EncoderOption,
     FormatOption,
     IgnoreOption,
     ImagesOption,
+    MasksOption,
     MaxMasksOption,
     MinAreaOption,
     StoreOption,
@@ -25,6 +28,7 @@ from knnclip.cli.common import (
     read_names,
     repeatable,
     report_rejections,
+    tell_time,
 )
 
 
@@ -42,15 +46,9 @@ def ingest(
         int, typer.Option(min=1, help="The classes of an image take turns up to this.")
     ] = 150,
     preset: Annotated[str | None, typer.Option(help="Preset of a new store.")] = None,
-    masks: Annotated[
-        str | None, typer.Option(help="Mask generator of a new store, see `knnclip presets parts --help`.")
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Encoder of a new store, see `knnclip presets parts --help`.")
-    ] = None,
-    classifier: Annotated[
-        str | None, typer.Option(help="Classifier of a new store, see `knnclip presets parts --help`.")
-    ] = None,
+    masks: MasksOption = None,
+    encoder: EncoderOption = None,
+    classifier: ClassifierOption = None,
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
@@ -82,6 +80,7 @@ def ingest(
         ) as segmenter,
         Bar(f"ingest {dataset.format}") as bar,
     ):
+        tell_time(segmenter.preset, device)
         read_names(segmenter, Vocabulary(()))  # what the mask generator knows by itself; no class is asked for yet
         report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
     seconds = time.perf_counter() - start

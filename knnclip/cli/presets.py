@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from knnclip.cli.common import Bar
+
+if TYPE_CHECKING:
+    from knnclip.parts.weights import Need
+
+EXIT_INCOMPLETE = 2
+"""Of a fetch that leaves something to be got by hand: whoever waits for the preset has to do something."""
 
 app = typer.Typer(invoke_without_command=True, help="List presets and parts, or fetch the weights of a preset.")
 
 
 @app.callback()
 def presets(context: typer.Context) -> None:
-    """List the presets: what they are made of, and which of their weights are on this disk."""
+    """List the presets: what they are made of, what they take, and which of their weights are on this disk.
+
+    Seconds are of one picture of 640 x 480.
+    """
     if context.invoked_subcommand is not None:
         return
     from knnclip.catalogue import needed_weights
-    from knnclip.presets import DEFAULT_PRESET, PRESETS
+    from knnclip.presets import DEFAULT_PRESET, PRESETS, gpu_time
 
     for preset in PRESETS.values():
         typer.echo(f"{preset.name} (default)" if preset.name == DEFAULT_PRESET else preset.name)
@@ -22,8 +36,11 @@ def presets(context: typer.Context) -> None:
         typer.echo(f"    encoder     {preset.encoder}")
         typer.echo(f"    classifier  {preset.classifier or 'none'}")
         for need in needed_weights(preset):
-            size = f", {need.size_mb:.0f} MB" if need.size_mb is not None else ""
-            typer.echo(f"    weights     {need.name}: {'on this disk' if need.on_disk else f'not on this disk{size}'}")
+            typer.echo(f"    weights     {need.name}: {_place(need)}")
+        cost = preset.cost
+        typer.echo(f"    licences    {cost.licences}")
+        typer.echo(f"    memory      {cost.memory_mb} MB")
+        typer.echo(f"    a picture   {cost.cpu_s:g} s on two cores; on a GPU: {gpu_time(cost)}")
 
 
 @app.command()
@@ -47,10 +64,50 @@ def parts() -> None:
 
 
 @app.command()
-def fetch(name: str) -> None:
-    """Download the weights that a preset needs, unless they are here."""
-    from knnclip.catalogue import make_parts
+def fetch(
+    name: Annotated[str, typer.Argument(help="The preset.", show_default=False)],
+    file: Annotated[
+        Path | None, typer.Option(help="A file of the preset that was downloaded by hand: checked, and kept.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder where --file is kept, in place of knnclip's cache.", show_default=False)
+    ] = None,
+) -> None:
+    """Download the weights that a preset needs, unless they are here, and tell what has to be got by hand.
+
+    A file that was got by hand is handed over with --file; it is then found from every folder, and `--preset NAME`
+    needs nothing else. It is copied, unless it lies in the folder --to already.
+    """
+    from knnclip.errors import UsageError
+    from knnclip.fetching import by_hand, keep, where_to_get
+    from knnclip.fetching import fetch as fetch_all
     from knnclip.presets import preset_by_name
 
-    made = make_parts(preset_by_name(name), "cpu")
-    typer.echo(f"preset {name} is ready: {made.encoder.fingerprint}")
+    preset = preset_by_name(name)
+    if to is not None and file is None:
+        raise UsageError("--to says where --file is kept; give both")
+    if file is not None:
+        with Bar("checksum", "chunks") as bar:
+            kept = keep(preset, file, to, bar)
+        told = "has the known checksum" if kept.as_published else "has another checksum than is known"
+        typer.echo(f"{file.name} holds the network that it should and {told}; it is kept as {kept.path}")
+    missing = by_hand(preset)
+    for need in missing:
+        about = where_to_get(need.published) if need.published else need.name
+        typer.echo(f"to be got by hand: {about}\n    then: knnclip presets fetch {name} --file PATH")
+    fetch_all(preset, lambda need: typer.echo(f"fetching {need.name}{_size(need)}"))
+    if missing:
+        raise typer.Exit(EXIT_INCOMPLETE)
+    typer.echo(f"preset {name} is ready; `knnclip doctor {name}` compares its parts with the libraries they come from")
+
+
+def _size(need: Need) -> str:
+    return f", {need.size_mb:.0f} MB" if need.size_mb is not None else ""
+
+
+def _place(need: Need) -> str:
+    if need.on_disk:
+        return "on this disk"
+    if need.by_hand:
+        return f"not on this disk, to be got by hand: {need.published.page if need.published else 'a file of yours'}"
+    return f"not on this disk{_size(need)}"

@@ -18,6 +18,7 @@ from knnclip.cli.common import (
     WorkersOption,
     read_names,
     report_rejections,
+    tell_time,
 )
 
 
@@ -42,6 +43,7 @@ def segment(
         ) as segmenter,
         Bar("segment") as bar,
     ):
+        tell_time(segmenter.preset, device)
         read_names(segmenter)
         rejected = segment_files(
             segmenter,

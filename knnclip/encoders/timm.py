@@ -142,14 +142,14 @@ def needs(settings: TimmSettings) -> Sequence[Need]:
     import timm
     import torch
 
+    if settings.weights:
+        return [Need.of_file(settings.weights)]
     schema, _, place = settings.model.rpartition(":")
     size_mb, home = None, place
     if not schema:
         with torch.device("meta"):
             size_mb = network_mb(timm.create_model(settings.model.partition(".")[0]))
         home = timm.get_pretrained_cfg(settings.model).hf_hub_id or settings.model
-    if settings.weights:
-        return [Need(str(settings.weights), Path(settings.weights).is_file(), size_mb)]
     return [Need(home, is_cached(home), size_mb)]
 
 

@@ -155,7 +155,7 @@ CARD = Card(
     licence="MIT (ONNX Runtime); the network has its own",
     settings=OnnxSettings,
     make=OnnxSegmenter,
-    needs=lambda settings: [Need(str(settings.model), Path(settings.model).is_file(), None)],
+    needs=lambda settings: [Need.of_file(settings.model)],
 )
 
 

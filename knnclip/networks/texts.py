@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import string
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,10 +19,10 @@ import numpy as np
 from knnclip.errors import OutputError, UsageError
 from knnclip.files import write_atomically
 from knnclip.networks.prefix_tree import encode_texts
+from knnclip.parts.caches import cache_folder
 from knnclip.progress import Progress
 from knnclip.structures import Float32
 
-CACHE_VARIABLE = "KNNCLIP_CACHE"
 TEXTS_AT_ONCE = 256
 """Texts in one batch: the 80 prompts of three names. More take memory in proportion, fewer make smaller calls."""
 
@@ -102,14 +101,6 @@ class TextVectors:
         vector: Float32 = (mean / np.linalg.norm(mean)).astype(np.float32)
         _write(path, vector)
         return vector
-
-
-def cache_folder() -> Path:
-    """Where knnclip keeps what it can make again: ``KNNCLIP_CACHE``, or ``knnclip`` in the user's cache."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "knnclip"
 
 
 def _read(path: Path) -> Float32 | None:

@@ -14,6 +14,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from knnclip.errors import UsageError, unknown_name
+from knnclip.parts.caches import here_or_kept
 from knnclip.parts.spec import PartSpec
 
 if TYPE_CHECKING:
@@ -118,7 +119,11 @@ def read_settings(kind: type[Settings], spec: PartSpec, form: str) -> Settings:
 
 
 def made_absolute(kind: type[DataclassInstance], spec: PartSpec) -> PartSpec:
-    """The same part with every path in it absolute: what is found from this folder is then found from every other."""
+    """The same part with every path in it absolute: what is found from this folder is then found from every other.
+
+    A file that is named without a folder and is not in the current one is looked for in ``weights_folder`` of
+    ``knnclip.parts.caches``.
+    """
     known = options_of(kind)
 
     def changed() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -135,7 +140,7 @@ def _option(field: dataclasses.Field[Any], annotated: Any) -> Option:  # noqa: A
     kind, *notes = get_args(annotated) if get_origin(annotated) is Annotated else (annotated,)
     rules = [note for note in notes if callable(note)]
     if kind is Path or Path in get_args(kind):
-        rules = [lambda text: str(Path(text).absolute())]
+        rules = [here_or_kept]
     return Option(
         field.name,
         kind,

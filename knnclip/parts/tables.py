@@ -18,9 +18,6 @@ HEADS = {
 }
 """The roles, with how a part is given one."""
 
-BEGIN, END = "<!-- parts: `python scripts/update_readme.py` writes them -->\n", "<!-- end of parts -->\n"
-"""What stands before and behind the tables."""
-
 
 def part_tables(cards: Sequence[Card[Any]]) -> str:
     """Markdown: a table of the parts for each role, and one of the options and the licence of each part."""
@@ -54,8 +51,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace("|  |", "| |")
 
 
-def with_tables(text: str, tables: str) -> str:
-    """A text whose tables, between ``BEGIN`` and ``END``, are these."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+def with_section(text: str, name: str, content: str) -> str:
+    """A text whose section between its marks, ``<!-- NAME: ... -->`` and ``<!-- end of NAME -->``, is this."""
+    begin = f"<!-- {name}: `python scripts/update_readme.py` writes them -->\n"
+    end = f"<!-- end of {name} -->\n"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"

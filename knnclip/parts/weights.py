@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +22,32 @@ WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 @dataclass(frozen=True)
-class Need:
-    """A file of weights that a part loads."""
+class Published:
+    """A file of weights that only a person can download, and how it is known again."""
 
-    name: str  # its path, or the model of the hub that it is of
+    name: str  # of the file
+    page: str  # the address where it is to be had
+    size_mb: float
+    sha256: str  # as somebody says who has it
+    says_so: str  # who that is, for people
+    check: Callable[[Path], None]  # ``WeightsError`` unless a file holds the network, whole; reads it, runs nothing
+
+
+@dataclass(frozen=True)
+class Need:
+    """Weights that a part loads."""
+
+    name: str  # the path of a file, or the model of the hub that they are of
     on_disk: bool
     size_mb: float | None  # in float32; None where it is known only to the hub
+    by_hand: bool = False  # a file that no library fetches
+    published: Published | None = None  # where such a file is to be had
+
+    @classmethod
+    def of_file(cls, path: Path, published: Published | None = None) -> Need:
+        """A file of the user's, or one that is published and named as it is there."""
+        known = published if published is not None and path.name == published.name else None
+        return cls(str(path), path.is_file(), known.size_mb if known else None, by_hand=True, published=known)
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:

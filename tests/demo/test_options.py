@@ -44,6 +44,19 @@ def test_a_store_that_cannot_be_opened_is_one_line(tmp_path):
     assert "too long" in refused(tmp_path, "--store", "n" * 300)
 
 
+@pytest.mark.parametrize(
+    ("option", "wrong", "told"),
+    [
+        ("--masks", "regoins", "unknown mask generator 'regoins'; did you mean 'regions'"),
+        ("--encoder", "descriptor,x=1", "unknown option of descriptor 'x'"),
+        ("--classifier", "timm:x", "unknown classifier 'timm'"),
+        ("--weights", "w.pt", "has no part"),
+    ],
+)
+def test_parts_are_named_as_on_the_command_line(tmp_path, option, wrong, told):
+    assert told in refused(tmp_path, "--store", "new", option, wrong)
+
+
 def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         message = refused(tmp_path, "--port", str(taken.getsockname()[1]))
@@ -72,6 +85,13 @@ def test_help_answers_at_once():
     after = os.times()
     for option in (
         "preset",
+        "masks",
+        "encoder",
+        "classifier",
+        "weights",
+        "min-area",
+        "max-masks",
+        "device",
         "store",
         "host",
         "port",

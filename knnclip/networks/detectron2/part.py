@@ -172,5 +172,5 @@ CARD = Card(
     licence="Apache-2.0 (code); the model zoo's weights CC BY-SA 3.0",
     settings=Detectron2Settings,
     make=Detectron2Segmenter,
-    needs=lambda settings: [Need(str(settings.weights), Path(settings.weights).is_file(), None)],
+    needs=lambda settings: [Need.of_file(settings.weights)],
 )

@@ -10,16 +10,35 @@ from typing import Annotated
 from knnclip.parts.card import Card
 from knnclip.parts.proposals import ProposalLimits
 from knnclip.parts.roles import Encoder, MaskGenerator, ZeroShotClassifier
-from knnclip.parts.weights import Need
-
-PUBLISHED_MB = 1490
-"""Size of the published ConvNeXt-L checkpoint, the one that most people mean."""
+from knnclip.parts.weights import Need, Published
 
 ALPHA, BETA = 0.4, 0.8
 """CLIP's share in the logarithm of a class that training saw, and of one that it did not (FC-CLIP's config)."""
 
 SHORT_PX, LONG_PX = 800, 1333
 """The size of the input in FC-CLIP's own evaluation on COCO: the shorter side, but the longer at most."""
+
+
+def _check(path: Path) -> None:
+    import torch
+
+    from knnclip.networks.fcclip.checkpoint import make_network, read_checkpoint
+
+    shapes = {name: tuple(tensor.shape) for name, tensor in read_checkpoint(path).items()}
+    with torch.device("meta"):
+        make_network(shapes, source=str(path))
+
+
+CHECKPOINT = Published(
+    name="fcclip_cocopan.pth",
+    page="https://drive.google.com/file/d/1-91PIns86vyNaL3CzMmDD39zKGnPMtvj/view",
+    size_mb=1490,
+    sha256="241c141e0fec7f3be7e06915daee60807502de3b7ae8b8cbef2560d6df346257",
+    says_so="a package that uses it; FC-CLIP's own page, github.com/bytedance/fc-clip, gives none",
+    check=_check,
+)
+"""FC-CLIP with ConvNeXt-L, trained on COCO panoptic: the checkpoint that most people mean. The size is that of its
+tensors, those of the training's criterion left out."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,7 @@ def _make(settings: FcClipSettings, device: str) -> object:
 
 
 def _needs(settings: FcClipSettings) -> Sequence[Need]:
-    return [Need(str(settings.model), Path(settings.model).is_file(), PUBLISHED_MB)]
+    return [Need.of_file(settings.model, CHECKPOINT)]
 
 
 CARD = Card(

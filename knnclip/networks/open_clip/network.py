@@ -228,7 +228,7 @@ def needs(settings: OpenClipSettings) -> Sequence[Need]:
     import torch
 
     if settings.weights:
-        return [Need(str(settings.weights), Path(settings.weights).is_file(), None)]
+        return [Need.of_file(settings.weights)]
     schema, _, place = settings.model.rpartition(":")
     if schema:
         return [Need(place, is_cached(place, "open_clip_model.safetensors"), None)]
