@@ -61,7 +61,7 @@ def relabel(session: Session) -> None:
 def _label(session: Session, analysis: Analysis) -> None:
     """The one place where an answer is made, with the generation of the store that it is of."""
     teach = session.teach
-    _ = analysis.descriptions  # before the store keeps a state for the answer
+    _ = analysis.descriptions, analysis.cells  # before the store keeps a state for the answer
     with session.segmenter.store.view() as view:
         generation, segmentation = view.generation, session.segmenter.label(analysis, view)
     version = 1 if teach.picture is None else teach.picture.version + 1

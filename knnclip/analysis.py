@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from knnclip.decision.atoms import Atoms, partition
 from knnclip.images import encode_thumbnail, pixel_digest
 from knnclip.lazy import lazy
-from knnclip.parts.roles import ZeroShotClassifier
-from knnclip.structures import Float32, Image, ImageReference, Mask, Origin, Proposals
+from knnclip.parts.roles import CellEncoder, Encoder, ZeroShotClassifier
+from knnclip.structures import Cells, Float32, Image, ImageReference, Mask, Origin, Proposals
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class Analysis:
 
     What only some callers need is worked out when it is first asked for, and kept. Parts that are one network remember
     their last few images (``knnclip.networks.recent``): whoever analyses images far ahead of labelling them asks for
-    ``descriptions`` there and then, else the network works twice. ``Segmenter.segment`` needs no such care.
+    ``descriptions`` and ``cells`` there and then, else a network works twice. ``Segmenter.segment`` needs no such care.
     """
 
     image: Image  # (H, W, 3)
@@ -25,6 +25,7 @@ class Analysis:
     embeddings: Float32  # (N, D)
     ref: str | None = None  # the name under which the store shall remember the image; None for the hash of its pixels
     classifier: ZeroShotClassifier | None = field(default=None, repr=False)
+    encoder: Encoder | None = field(default=None, repr=False)
 
     @lazy
     def reference(self) -> ImageReference:
@@ -37,6 +38,11 @@ class Analysis:
     def descriptions(self) -> Float32 | None:
         """``(N, E)``: what the classifier knows of the masks, None where there is no classifier. Labelling needs it."""
         return None if self.classifier is None else self.classifier.describe(self.image, self.proposals.masks)
+
+    @lazy
+    def cells(self) -> Cells | None:
+        """What the encoder sees at each place, None where it cannot tell. Labelling needs it."""
+        return self.encoder.cells(self.image) if isinstance(self.encoder, CellEncoder) else None
 
     @lazy
     def atoms(self) -> Atoms:

@@ -15,7 +15,7 @@ from knnclip.masks import grabcut, regions, sam
 from knnclip.networks import detectron2, onnx_segmenter, universal
 from knnclip.networks.fcclip import card as fcclip
 from knnclip.networks.open_clip import network as open_clip
-from knnclip.parts.cached import CachedClassifier, CachedEncoder, CachedGenerator
+from knnclip.parts.cached import CachedClassifier, CachedGenerator, cached_encoder
 from knnclip.parts.card import ROLES, WEIGHTS, Card
 from knnclip.parts.roles import Encoder, MaskGenerator, PromptableGenerator, ZeroShotClassifier
 from knnclip.parts.spec import EncoderSpec, PartSpec
@@ -107,7 +107,7 @@ def cached(parts: FrozenParts, preset: Preset, folder: str | Path) -> FrozenPart
     return replace(
         parts,
         generator=CachedGenerator(parts.generator, str(preset.masks), folder),
-        encoder=CachedEncoder(parts.encoder, folder),
+        encoder=cached_encoder(parts.encoder, folder),
         classifier=None if classifier is None else CachedClassifier(classifier, str(preset.classifier), folder),
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from knnclip.decision.assembly import AssemblySettings
+from knnclip.decision.discriminant import DiscriminantSettings
 from knnclip.decision.fusion import FusionSettings
 from knnclip.decision.retrieval import VoteSettings
 from knnclip.errors import lookup
@@ -46,6 +47,7 @@ class Preset:
     encoder: EncoderSpec
     classifier: PartSpec | None
     vote: VoteSettings
+    discriminant: DiscriminantSettings
     fusion: FusionSettings
     assembly: AssemblySettings
     cost: Cost
@@ -61,6 +63,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             encoder=EncoderSpec.parse("descriptor"),
             classifier=None,
             vote=VoteSettings(k=16, tau=0.05, balance=0.8),
+            discriminant=DiscriminantSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
             cost=Cost(licences="none", download_mb=0, memory_mb=810, cpu_s=0.3, gpu_s=None),
@@ -76,6 +79,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             classifier=None,
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
+            discriminant=DiscriminantSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
             cost=Cost(
@@ -93,6 +97,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             encoder=EncoderSpec.parse("timm:vit_small_patch16_dinov3.lvd1689m,pixels=307200"),
             classifier=PartSpec.parse(EOMT_SMALL),
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
+            discriminant=DiscriminantSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
             cost=Cost(
@@ -114,6 +119,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             encoder=EncoderSpec.parse(CONVNEXT_CLIP),
             classifier=PartSpec.parse(CONVNEXT_CLIP),
             vote=VoteSettings(k=16, tau=0.04, balance=1.0),
+            discriminant=DiscriminantSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
             cost=Cost(
@@ -135,6 +141,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             encoder=EncoderSpec.parse("timm:vit_base_patch14_dinov2.lvd142m,pixels=357420"),
             classifier=PartSpec.parse("fcclip:fcclip_cocopan.pth"),
             vote=VoteSettings(k=16, tau=0.04, balance=0.0),
+            discriminant=DiscriminantSettings(weight=0.0, dense=0.0),
             fusion=FusionSettings(kind="paper"),
             assembly=AssemblySettings(),
             cost=Cost(

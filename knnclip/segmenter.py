@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 
 from knnclip.analysis import Analysis, LabelledMask
 from knnclip.catalogue import FrozenParts, PartOverrides, from_settings, make_parts, to_settings
 from knnclip.decision.assembly import AssemblySettings, assemble
+from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
 from knnclip.decision.explanation import explain, shown_instances
 from knnclip.decision.fusion import FusionSettings, fuse
 from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
@@ -30,6 +32,8 @@ from knnclip.structures import (
     Bool,
     Box,
     Calibration,
+    Cells,
+    DenseBeliefs,
     Float32,
     Image,
     LabelledInstance,
@@ -42,6 +46,23 @@ from knnclip.structures import (
 from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
+
+
+class Seen(Protocol):
+    """What the store is asked about: the vectors of N masks, and what else the parts know of their image."""
+
+    @property
+    def embeddings(self) -> Float32:
+        """``(N, D)`` unit rows."""
+
+    @property
+    def descriptions(self) -> Float32 | None:
+        """``(N, E)`` of the classifier."""
+
+    @property
+    def cells(self) -> Cells | None:
+        """The encoder's map."""
+
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
@@ -142,17 +163,24 @@ class Segmenter:
         self,
         *,
         vote: VoteSettings | None = None,
+        discriminant: DiscriminantSettings | None = None,
         fusion: FusionSettings | None = None,
         assembly: AssemblySettings | None = None,
     ) -> Segmenter:
         """A segmenter that decides in another way, by the same store and the same parts; what is None stays.
 
-        ``vote`` is how neighbours vote, ``fusion`` how their votes and a classifier's opinion are mixed, ``assembly``
-        what becomes a segment. An ``Analysis`` of one is good for the other. The store stays this segmenter's: closing
-        the new one closes nothing, and closing this one ends both.
+        ``vote`` is how neighbours vote, ``discriminant`` how much it says beside them, ``fusion`` how their opinion and
+        a classifier's are mixed, ``assembly`` what becomes a segment. An ``Analysis`` of one is good for the other. The
+        store stays this segmenter's: closing the new one closes nothing, and closing this one ends both.
         """
         own = self.preset
-        preset = replace(own, vote=vote or own.vote, fusion=fusion or own.fusion, assembly=assembly or own.assembly)
+        preset = replace(
+            own,
+            vote=vote or own.vote,
+            discriminant=discriminant or own.discriminant,
+            fusion=fusion or own.fusion,
+            assembly=assembly or own.assembly,
+        )
         parts = FrozenParts(self.generator, self.promptable, self.encoder, self.classifier)
         return Segmenter(self.store, preset, parts, owns_store=False)
 
@@ -214,7 +242,8 @@ class Segmenter:
             proposals = Proposals(shape, tuple(masks), np.ones(len(masks), dtype=np.float32))
         if ref is None and isinstance(image, str | Path):
             ref = str(image)
-        return Analysis(pixels, proposals, self.encoder.encode(pixels, proposals.masks), ref, self.classifier)
+        embeddings = self.encoder.encode(pixels, proposals.masks)
+        return Analysis(pixels, proposals, embeddings, ref, self.classifier, self.encoder)
 
     def label(self, analysis: Analysis, view: View | None = None) -> Segmentation:
         """The answer for an analysed image; nothing is encoded again.
@@ -228,40 +257,46 @@ class Segmenter:
         ...         answer = segmenter.label(analysis, view)
         ...         known = [view.vocabulary.find(segment.class_name) for segment in answer.segments]
         """
-        descriptions, atoms = analysis.descriptions, analysis.atoms  # before the store has to keep a state for it
+        _, _, atoms = analysis.descriptions, analysis.cells, analysis.atoms  # before the store keeps a state for it
         if view is None:
             with self.store.view() as now:
                 return self.label(analysis, now)
         neighbors = view.search(analysis.embeddings, self.preset.vote.k)
-        (beliefs,) = self._beliefs(view, neighbors, descriptions, [self.preset])
+        (beliefs,) = self._beliefs(view, neighbors, analysis, [self.preset])
         assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, self.preset.assembly)
         stored = view.evidence(shown_instances(assembly.pieces, neighbors))
         segments = explain(assembly.pieces, neighbors, stored, view.vocabulary)
         return Segmentation(assembly.semantic, assembly.panoptic, assembly.confidence, segments, view.vocabulary)
 
-    def beliefs(
-        self, view: View, embeddings: Float32, descriptions: Float32 | None, settings: Sequence[Preset]
-    ) -> list[Beliefs]:
+    def beliefs(self, view: View, seen: Seen, settings: Sequence[Preset]) -> list[Beliefs]:
         """What is believed of N masks by each of several settings: what ``label`` makes an answer of, for measuring.
 
-        ``view`` is the state of the store that is asked; its vocabulary has the C classes of the columns.
-        ``embeddings``, ``(N, D)``, and ``descriptions``, ``(N, E)``, are those of an ``Analysis``. Of the ``settings``
-        the vote and the fusion count. The store is searched once for all of them.
+        ``view`` is the state of the store that is asked; its vocabulary has the C classes of the columns. ``seen`` is
+        an ``Analysis``, or what somebody kept of one. Of the ``settings`` the vote, the discriminant and the fusion
+        count. The store is searched once for all of them.
         """
-        neighbors = view.search(embeddings, max(preset.vote.k for preset in settings))
-        return self._beliefs(view, neighbors, descriptions, settings)
+        neighbors = view.search(seen.embeddings, max(preset.vote.k for preset in settings))
+        return self._beliefs(view, neighbors, seen, settings)
 
-    def _beliefs(
-        self, view: View, neighbors: Neighbors, descriptions: Float32 | None, settings: Sequence[Preset]
-    ) -> list[Beliefs]:
+    def _beliefs(self, view: View, neighbors: Neighbors, seen: Seen, settings: Sequence[Preset]) -> list[Beliefs]:
         base = None
-        if self.classifier is not None and descriptions is not None:
-            base = self.classifier.classify(descriptions, view.vocabulary)
+        if self.classifier is not None and seen.descriptions is not None:
+            base = self.classifier.classify(seen.descriptions, view.vocabulary)
         believed = []
         for preset in settings:
             retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
-            calibration = UNTRIED if base is None else _calibration(view, preset.vote)
-            believed.append(fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion))
+            opinion, share = None, preset.discriminant
+            if share.weight:
+                opinion = _discriminant(view).posterior(seen.embeddings)
+                retrieved = replace(retrieved, probabilities=mix(retrieved.probabilities, opinion, share.weight))
+            calibration = UNTRIED if base is None else _calibration(view, preset.vote, share)
+            believed.append(
+                replace(
+                    fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion),
+                    discriminant=opinion,
+                    dense=_dense(view, seen.cells, 0.0 if preset.fusion.kind == "base" else share.dense),
+                )
+            )
         return believed
 
     def teach(self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
@@ -352,6 +387,29 @@ def _pixels(image: ImageLike | Analysis) -> Image:
     return image.image if isinstance(image, Analysis) else as_image(image)
 
 
-def _calibration(view: View, vote: VoteSettings) -> Calibration:
-    """How far the votes of one state of the store can be trusted; found once for all its views."""
-    return view.kept(vote, lambda: calibrate(*view.held_out(vote.k), view.vocabulary, view.census, vote))
+def _discriminant(view: View, without: int | None = None) -> Discriminant:
+    """The discriminant of one state of the store, without the images of a fold; found once for all its views."""
+    return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
+
+
+def _dense(view: View, cells: Cells | None, weight: float) -> DenseBeliefs | None:
+    if cells is None or not weight:
+        return None
+    return DenseBeliefs(_discriminant(view).of_cells(cells), cells.layout, weight)
+
+
+def _calibration(view: View, vote: VoteSettings, discriminant: DiscriminantSettings) -> Calibration:
+    """How far P_ret can be trusted in one state of the store; found once for all its views."""
+
+    def make() -> Calibration:
+        held = view.held_out(vote.k)
+        retrieved = posterior(held.neighbors, view.vocabulary, view.census, vote).probabilities
+        if discriminant.weight:
+            opinion = np.zeros_like(retrieved)
+            for fold in np.unique(held.fold).tolist():
+                inside = held.fold == fold
+                opinion[inside] = _discriminant(view, fold).posterior(held.vectors[inside])
+            retrieved = mix(retrieved, opinion, discriminant.weight)
+        return calibrate(retrieved, held.class_id, view.vocabulary)
+
+    return view.kept((vote, discriminant.weight), make)

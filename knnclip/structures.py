@@ -31,6 +31,9 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 
+Layout = Literal["tiles", "corners"]
+"""Where the cells of a map lie over an image, see ``knnclip.parts.pooling``."""
+
 Origin = Literal["truth", "proposal"]
 """Whether a stored mask was drawn by an annotator or cut by the mask generator and labelled by the truth under it."""
 
@@ -200,6 +203,14 @@ class Posterior:
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """An image's map in the space of its masks' vectors: what an encoder sees of each place, whatever is cut out."""
+
+    embeddings: NDArray[np.float16]  # (h, w, D) unit vectors
+    layout: Layout
+
+
+@dataclass(frozen=True, eq=False)
 class Census:
     """What a store holds of the C classes of a vocabulary."""
 
@@ -225,12 +236,43 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class ClassMoments:
+    """What the instances of the C classes of a vocabulary add up to."""
+
+    instances: NDArray[np.float64]  # (C,) how many
+    sums: NDArray[np.float64]  # (C, D) of their vectors x
+    product: NDArray[np.float64]  # (D, D) the sum of x x^T over all classes
+    images: int  # distinct ones
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Q of the store's own instances, and what it would know of them if it had never seen their images."""
+
+    neighbors: Neighbors  # of other images
+    class_id: Int64  # (Q,) the true ones
+    vectors: Float32  # (Q, D)
+    fold: Int64  # (Q,) of the image, see ``knnclip.store.moments``
+
+
+@dataclass(frozen=True, eq=False)
+class DenseBeliefs:
+    """The opinion on every cell of an image's map over C classes, whatever the masks are."""
+
+    probabilities: Float32  # (h, w, C) of classes without instances 0
+    layout: Layout
+    weight: float  # in (0, 1): its share at a pixel, see ``knnclip.decision.dense``
+
+
+@dataclass(frozen=True, eq=False)
 class Beliefs:
-    """The three opinions on N masks over C classes, rows in [0, 1] summing to at most 1; the rest is unknown."""
+    """The opinions on N masks over C classes, rows in [0, 1] summing to at most 1; the rest is unknown."""
 
     base: Float32 | None  # (N, C) P_base, None without a classifier
     retrieval: Float32  # (N, C) P_ret
     final: Float32  # (N, C) P_final
+    discriminant: Float32 | None = None  # (N, C) its opinion, of which P_ret has a part; None where it has no say
+    dense: DenseBeliefs | None = None  # what has a part in the answer at each pixel beside P_final
 
 
 @dataclass(frozen=True)
@@ -257,6 +299,7 @@ class ClassScore:
     base: float | None
     retrieval: float
     final: float
+    discriminant: float | None = None  # None where it has no say
 
 
 @dataclass(frozen=True, eq=False)

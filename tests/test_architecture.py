@@ -20,7 +20,7 @@ ROOMS = {
     "masks": ("parts", "networks"),
     "encoders": ("parts", "networks"),
     "store": (),
-    "decision": (),
+    "decision": ("parts",),
     "datasets": (),
     "metrics": ("datasets",),
     "presets": ("parts", "decision"),

@@ -2,7 +2,8 @@
 
 The score of a class at a pixel is the mean of P_final over the masks that cover it, weighted by the masks' scores (the
 semantic inference of MaskFormer, arXiv 2107.06278, section 3.4, normalised); unknown takes part as one more class. The
-best class wins the pixel. As in COCO panoptic a stuff class is one segment; a thing class has one for each connected
+best class wins the pixel, after what is believed of the place itself has had its part (``knnclip.decision.dense``).
+As in COCO panoptic a stuff class is one segment; a thing class has one for each connected
 piece. What is unknown is cut along the proposals: each region that might get a name of its own is a segment.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.decision.atoms import Atoms
+from knnclip.decision.dense import mean_over, mixed, winners
 from knnclip.structures import UNKNOWN, Beliefs, Bool, Float32, Int32, Int64, Mask, Proposals, masks_from_labels
 from knnclip.vocabulary import Vocabulary
 
@@ -60,15 +62,13 @@ def assemble(
     """
     spread = share_of_masks(atoms.covers, proposals.scores)
     with_unknown = scores_of_atoms(spread, beliefs.final)
-    winner = with_unknown.argmax(axis=1)
     ids = np.append(vocabulary.class_ids, UNKNOWN).astype(np.int32)
 
-    semantic = ids[winner][atoms.labels]
-    confidence = with_unknown.max(axis=1).clip(0, 1).astype(np.float32)[atoms.labels]
-    parts = np.where(
-        ids[winner] == UNKNOWN, ids.max() + 1 + _unknown_regions(atoms, ids[winner] == UNKNOWN), ids[winner]
-    )
-    panoptic = _segment_ids(semantic, parts[atoms.labels], vocabulary, settings)
+    column, confidence = winners(with_unknown, atoms.labels, beliefs.dense)
+    semantic = ids[column]
+    unknown = with_unknown.argmax(axis=1) == len(vocabulary)
+    regions = (ids.max() + 1 + _unknown_regions(atoms, unknown))[atoms.labels]
+    panoptic = _segment_ids(semantic, np.where(semantic == UNKNOWN, regions, semantic), vocabulary, settings)
     masks = masks_from_labels(panoptic)
     class_id = np.array([mask.select(semantic)[0] for mask in masks], dtype=np.int64)
     pieces = _pieces(proposals, atoms, spread, beliefs, class_id, masks, panoptic, vocabulary)
@@ -146,14 +146,18 @@ def _pieces(
         return averaged
 
     base = None if beliefs.base is None else mean(beliefs.base)
-    averaged = Beliefs(base, mean(beliefs.retrieval), mean(beliefs.final))
+    discriminant = None if beliefs.discriminant is None else mean(beliefs.discriminant)
+    final = mean(beliefs.final)
+    if beliefs.dense is not None:
+        final = mixed(final, mean_over(beliefs.dense, masks, proposals.shape), beliefs.dense.weight)
+    averaged = Beliefs(base, mean(beliefs.retrieval), final, discriminant)
     if len(proposals) == 0:
         return Pieces(class_id, masks, averaged, np.full(s, -1, dtype=np.int64))
 
     # The proposal that stands for a segment believes in its class, lies in it, and covers much of it.
-    final = np.concatenate([beliefs.final, 1.0 - beliefs.final.sum(axis=1, keepdims=True)], axis=1)
+    believed = np.concatenate([beliefs.final, 1.0 - beliefs.final.sum(axis=1, keepdims=True)], axis=1)
     column = np.where(class_id == UNKNOWN, len(vocabulary), vocabulary.columns(class_id))
     overlap = shared.T @ atoms.covers
     inside = overlap / np.maximum(atoms.area_px @ atoms.covers, 1)
-    fit = overlap * inside * proposals.scores * final[:, column].T
+    fit = overlap * inside * proposals.scores * believed[:, column].T
     return Pieces(class_id, masks, averaged, np.where(fit.any(axis=1), fit.argmax(axis=1), -1))

@@ -2,9 +2,9 @@
 
 A mask is one region with one answer: what is thinner than a region, or was not cut out, is lost in it. The maps that
 the encoder pooled the masks' vectors from lie in the same space as these, so the discriminant of the stored instances
-(``knnclip.decision.discriminant``) tells a class for every cell of them, Q(c), with nothing stored for it. Between cells Q^w
-is interpolated bilinearly. At a pixel under the masks' opinion P the supported classes (those with instances) share
-what P gave to all of them, m, anew:
+(``knnclip.decision.discriminant``) tells a class for every cell of them, Q(c), with nothing stored for it. Between
+cells Q^w is interpolated bilinearly. At a pixel under the masks' opinion P the supported classes (those with instances)
+share what P gave to all of them, m, anew:
 
     P'(c) = m g(c) / sum of g,   g(c) = P(c)^(1 - w) Q(c)^w,
 
@@ -17,39 +17,30 @@ thousand classes the rest would cost more than the image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.parts.pooling import interpolation, mask_weights
-from knnclip.structures import Bool, Cells, Float32, Int32, Int64, Mask
+from knnclip.structures import Bool, DenseBeliefs, Float32, Int32, Int64, Layout, Mask
 
 STRIP_NUMBERS = 2**22
 """Numbers of a strip of rows: 16 MB, whatever the image and the number of classes are."""
 
 
-@dataclass(frozen=True, eq=False)
-class DenseBeliefs:
-    """The discriminant's opinion on every cell of an encoder's map, over C classes."""
-
-    cells: Cells
-    probabilities: Float32  # (h, w, C) Q; of classes without instances 0
-    weight: float  # w, in (0, 1)
-
-    def over(self, masks: tuple[Mask, ...], shape: tuple[int, int]) -> Float32:
-        """``(S, C)``: the mean of Q over S masks of an ``(H, W)`` image, weighted as pooling does."""
-        height, width, classes = self.probabilities.shape
-        weights = mask_weights(masks, shape, (height, width), self.cells.layout)
-        mean: Float32 = (weights @ self.probabilities.reshape(height * width, classes)).astype(np.float32)
-        return mean
+def mean_over(dense: DenseBeliefs, masks: tuple[Mask, ...], shape: tuple[int, int]) -> Float32:
+    """``(S, C)``: the mean of Q over S masks of an ``(H, W)`` image, weighted as pooling does."""
+    height, width, classes = dense.probabilities.shape
+    weights = mask_weights(masks, shape, (height, width), dense.layout)
+    mean: Float32 = (weights @ dense.probabilities.reshape(height * width, classes)).astype(np.float32)
+    return mean
 
 
 def winners(scores: NDArray[np.float64], labels: Int32, dense: DenseBeliefs | None) -> tuple[Int32, Float32]:
     """The best column and its probability at each pixel, ``(H, W)`` each.
 
-    ``scores`` are the opinions P on A atoms over C classes and, last, unknown: ``(A, C + 1)``; ``labels``, ``(H, W)``, is
-    the atom of each pixel. Without a ``dense`` opinion that of its atom holds at each pixel.
+    ``scores`` are the opinions P on A atoms over C classes and, last, unknown: ``(A, C + 1)``; ``labels``, ``(H, W)``,
+    is the atom of each pixel. Without a ``dense`` opinion that of its atom holds at each pixel.
     """
     if dense is None or not len(scores):
         best = scores.argmax(axis=1).astype(np.int32)
@@ -61,7 +52,7 @@ def winners(scores: NDArray[np.float64], labels: Int32, dense: DenseBeliefs | No
     rest, rest_score = others.argmax(axis=1).astype(np.int32), others.max(axis=1).astype(np.float32)
     shared = scores[:, :-1][:, _supported(dense)].sum(axis=1).astype(np.float32)
     own = (scores[:, candidates] ** (1 - dense.weight)).astype(np.float32)
-    for rows, strip in _strips(powers, labels.shape, dense.cells):
+    for rows, strip in _strips(powers, labels.shape, dense.layout):
         atom = labels[rows]
         g = own[atom] * strip
         total, best = g.sum(axis=2), g.argmax(axis=2)
@@ -85,8 +76,7 @@ def mixed(final: Float32, dense: Float32, weight: float) -> Float32:
 
 def _supported(dense: DenseBeliefs) -> Bool:
     """``(C,)``: the classes that Q speaks of."""
-    found: Bool = dense.probabilities.any(axis=(0, 1))
-    return found
+    return np.asarray(dense.probabilities.any(axis=(0, 1)))
 
 
 def _candidates(scores: NDArray[np.float64], dense: DenseBeliefs) -> tuple[Int64, Float32]:
@@ -100,10 +90,10 @@ def _candidates(scores: NDArray[np.float64], dense: DenseBeliefs) -> tuple[Int64
     return candidates, dense.probabilities[..., candidates] ** np.float32(dense.weight)
 
 
-def _strips(powers: Float32, shape: tuple[int, int], cells: Cells) -> Iterator[tuple[slice, Float32]]:
+def _strips(powers: Float32, shape: tuple[int, int], layout: Layout) -> Iterator[tuple[slice, Float32]]:
     """``(n, W, K)`` of the map enlarged to the image, some rows of it at a time."""
-    down = interpolation(shape[0], powers.shape[0], cells.layout).astype(np.float32)
-    across = interpolation(shape[1], powers.shape[1], cells.layout).astype(np.float32)
+    down = interpolation(shape[0], powers.shape[0], layout).astype(np.float32)
+    across = interpolation(shape[1], powers.shape[1], layout).astype(np.float32)
     height, width, classes = powers.shape
     step = max(1, STRIP_NUMBERS // max(shape[1] * classes, 1))
     for first in range(0, shape[0], step):

@@ -8,8 +8,9 @@ With n instances of C classes, class means mu_c and the within-class covariance 
     score_c(x) = mu_c^T S^-1 x - mu_c^T S^-1 mu_c / 2 + ln n_c
     P(c) = softmax over c of ``SHARPNESS`` score_c(x)
 
-The more images there are, the less is shrunk: ``a = max(LEAST_SHRINKAGE, SHRINKAGE images^(-1/3))``. Nothing is trained:
-an instance more or less changes the moments by an addition, which the store keeps exactly (``knnclip.store.moments``).
+The more images there are, the less is shrunk: ``a = max(LEAST_SHRINKAGE, SHRINKAGE images^(-1/3))``. Nothing is
+trained: an instance more or less changes the moments by an addition, and the store keeps them exactly
+(``knnclip.store.moments``).
 
 Neighbours tell fine differences where there is something similar, a discriminant what separates the classes on the
 whole. Their opinions are mixed geometrically,
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import UsageError
-from knnclip.structures import Float32, Int64
+from knnclip.structures import Cells, ClassMoments, Float32, Int64
 
 SHARPNESS = 0.3
 """Of the softmax. The scores of a mask's class are far too sure of themselves, for the numbers of a vector depend on
@@ -64,13 +65,13 @@ class DiscriminantSettings:
 class Discriminant:
     """Scores of C classes that are linear in the embedding."""
 
-    weights: Float64  # (D, K) of the K classes that have instances, by name, so that the order they came in is no matter
+    weights: Float64  # (D, K) of the K classes that have instances
     bias: Float64  # (K,)
-    columns: Int64  # (K,) where these classes are among the C of the vocabulary
+    columns: Int64  # (K,) which of the C they are
     classes: int  # C
 
     def posterior(self, embeddings: NDArray[np.floating]) -> Float32:
-        """P over the C classes of each of ``(N, D)`` unit rows, ``(N, C) float32``; rows sum to 1, 0 without a class."""
+        """``(N, C) float32``: P over the classes for each of ``(N, D)`` unit rows; 0 of classes without instances."""
         probabilities = np.zeros((len(embeddings), self.classes), dtype=np.float32)
         if len(self.columns):
             scores = SHARPNESS * (embeddings.astype(np.float64) @ self.weights + self.bias)
@@ -78,28 +79,31 @@ class Discriminant:
             probabilities[:, self.columns] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
+    def of_cells(self, cells: Cells) -> Float32:
+        """``(h, w, C) float32``: P over the classes for each cell of a map."""
+        height, width, dim = cells.embeddings.shape
+        return self.posterior(cells.embeddings.reshape(height * width, dim)).reshape(height, width, self.classes)
 
-def fit(counts: Float64, sums: Float64, product: Float64, images: int, by_name: Int64) -> Discriminant:
-    """The discriminant of a store's moments.
 
-    ``counts``, ``(C,)``, and ``sums``, ``(C, D)``, are those of the vocabulary's classes, ``product``, ``(D, D)``, is the
-    sum of x x^T over all of them; ``images`` is how many these are of; ``by_name``, ``(C,)``, are the columns of the
-    classes in the order of their names.
+def fit(moments: ClassMoments) -> Discriminant:
+    """The discriminant of what the instances of C classes add up to.
+
+    A vocabulary has its classes in the order of their names, so that no bit depends on the order in which they came.
     """
     from scipy.linalg import cho_factor, cho_solve
 
-    columns = by_name[counts[by_name] > 0]
-    n, totals, dim = counts[columns], sums[columns], product.shape[0]
+    columns = np.flatnonzero(moments.instances)
+    n, totals, dim = moments.instances[columns], moments.sums[columns], moments.product.shape[0]
     if not len(columns):
-        return Discriminant(np.zeros((dim, 0)), np.zeros(0), columns, len(counts))
+        return Discriminant(np.zeros((dim, 0)), np.zeros(0), columns, len(moments.instances))
     means = totals / n[:, None]
-    within = (product - totals.T @ means) / max(n.sum() - len(n), 1.0)
-    shrinkage = max(LEAST_SHRINKAGE, SHRINKAGE * max(images, 1) ** (-1 / 3))
+    within = (moments.product - totals.T @ means) / max(n.sum() - len(n), 1.0)
+    shrinkage = max(LEAST_SHRINKAGE, SHRINKAGE * moments.images ** (-1 / 3))
     scale = max(float(np.trace(within)) / dim, LEAST_SCALE)
     shrunk = (1 - shrinkage) * within + shrinkage * scale * np.eye(dim)
     weights = cho_solve(cho_factor(shrunk), means.T)
     bias = np.log(n) - (means.T * weights).sum(axis=0) / 2
-    return Discriminant(weights, bias, columns, len(counts))
+    return Discriminant(weights, bias, columns, len(moments.instances))
 
 
 def mix(votes: Float32, discriminant: Float32, weight: float) -> Float32:

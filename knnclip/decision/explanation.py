@@ -65,6 +65,7 @@ def _decision(pieces: Pieces, s: int, vocabulary: Vocabulary) -> Decision:
 
 def _top_scores(pieces: Pieces, s: int, vocabulary: Vocabulary) -> tuple[ClassScore, ...]:
     final, retrieval, base = pieces.mean.final[s], pieces.mean.retrieval[s], pieces.mean.base
+    discriminant = pieces.mean.discriminant
     order = np.lexsort((-retrieval, -final))[:TOP_CLASSES]
     return tuple(
         ClassScore(
@@ -73,6 +74,7 @@ def _top_scores(pieces: Pieces, s: int, vocabulary: Vocabulary) -> tuple[ClassSc
             base=None if base is None else float(base[s, column]),
             retrieval=float(retrieval[column]),
             final=float(final[column]),
+            discriminant=None if discriminant is None else float(discriminant[s, column]),
         )
         for column in order.tolist()
         if final[column] > 0 or retrieval[column] > 0

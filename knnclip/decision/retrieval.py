@@ -85,21 +85,18 @@ def posterior(neighbors: Neighbors, vocabulary: Vocabulary, census: Census, sett
     )
 
 
-def calibrate(
-    neighbors: Neighbors, class_id: Int64, vocabulary: Vocabulary, census: Census, settings: VoteSettings
-) -> Calibration:
-    """How far the votes can be trusted, from Q instances' neighbours of other images and their true classes, ``(Q,)``.
+def calibrate(retrieval: Float32, class_id: Int64, vocabulary: Vocabulary) -> Calibration:
+    """How far P_ret can be trusted, from that of Q instances without their images, ``(Q, C)``, and their true classes.
 
-    ``neighbors`` and ``class_id`` are what ``View.held_out`` returns; the others are as for ``posterior``. The exponent
-    takes the mean share of the winning class to the share of instances that it is right for. Both figures are drawn
-    towards a cautious prior that counts as ``PRIOR_INSTANCES``: with one image a class nothing can be left out.
+    ``class_id``, ``(Q,)``, is that of ``View.held_out``. The exponent takes the mean share of the winning class to the
+    share of instances that it is right for. Both figures are drawn towards a cautious prior that counts as
+    ``PRIOR_INSTANCES``: with one image a class nothing can be left out.
     """
-    votes = posterior(neighbors, vocabulary, census, settings).probabilities
     n = len(class_id)
     if not len(vocabulary) or not n:
         return UNTRIED
-    share = float(np.clip(votes.max(axis=1).mean(), SURE[0], SURE[1]))
-    right = int(np.count_nonzero(vocabulary.class_ids[votes.argmax(axis=1)] == class_id))
+    share = float(np.clip(retrieval.max(axis=1).mean(), SURE[0], SURE[1]))
+    right = int(np.count_nonzero(vocabulary.class_ids[retrieval.argmax(axis=1)] == class_id))
     accuracy = (right + PRIOR_INSTANCES * share**PRIOR_EXPONENT) / (n + PRIOR_INSTANCES)
     exponent = np.log(np.clip(accuracy, *SURE)) / np.log(share)
     reliability = (right + PRIOR_INSTANCES * PRIOR_RELIABILITY) / (n + PRIOR_INSTANCES)

@@ -14,8 +14,7 @@ import numpy as np
 
 from knnclip.doctor.finding import Finding, nearness, regions, street, timed
 from knnclip.encoders.timm import TimmEncoder, TimmSettings
-from knnclip.parts.pooling import Layout
-from knnclip.structures import Float32, Image, Mask, unit_rows
+from knnclip.structures import Float32, Image, Layout, Mask, unit_rows
 
 if TYPE_CHECKING:
     import torch

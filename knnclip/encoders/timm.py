@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
+from knnclip.encoders.cells import cells_of
 from knnclip.encoders.timm_backbone import load_backbone
 from knnclip.errors import UsageError
 from knnclip.networks.hub import is_cached
+from knnclip.networks.recent import Recent
 from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
 from knnclip.parts.inputs import InputFormat, pool_maps
 from knnclip.parts.roles import Encoder
 from knnclip.parts.settings import NamedModel, name_without_folder
 from knnclip.parts.weights import Need, network_mb, weights_digest
-from knnclip.structures import Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
+from knnclip.structures import Cells, Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
 
 if TYPE_CHECKING:
     import torch
@@ -83,6 +85,7 @@ class TimmEncoder:
         self.stages = list(settings.stages) or [count - 1]
         self.weights = settings.stage_weights or (1.0,) * len(self.stages)
         self.centre, self.flip = settings.centre, settings.flip
+        self._maps = Recent(self._all_maps)
         mean = settings.mean * 3 if len(settings.mean) == 1 else settings.mean or self.backbone.mean
         std = settings.std * 3 if len(settings.std) == 1 else settings.std or self.backbone.std
         self.formats = [
@@ -108,8 +111,25 @@ class TimmEncoder:
         image_shapes_agree(image, masks, where=self._fingerprint.encoder)
         if not masks:
             return np.zeros((0, self._fingerprint.dim), dtype=np.float32)
-        views = [self._encode_at(image, masks, form) for form in self.formats]
-        return unit_rows(np.mean(views, axis=0), where=self._fingerprint.encoder)
+        where = self._fingerprint.encoder
+        views = []
+        for maps, form in zip(self._maps(image), self.formats, strict=True):
+            pooled = pool_maps(maps, masks, (int(image.shape[0]), int(image.shape[1])), form.layout)
+            views.append(
+                np.concatenate([w * unit_rows(p, where=where) for w, p in zip(self.weights, pooled, strict=True)], 1)
+            )
+        return unit_rows(np.mean(views, axis=0), where=where)
+
+    def cells(self, image: Image) -> Cells:
+        """The map of an image, see ``CellEncoder``."""
+        return cells_of(self._maps(image), self.weights, self.backbone.layout)
+
+    def _all_maps(self, image: Image) -> list[list[Float32]]:
+        """The maps of each size of the input, less their share of the image's mean."""
+        return [
+            [found - self.centre * found.mean(axis=(1, 2), keepdims=True) for found in self.maps(image, form)]
+            for form in self.formats
+        ]
 
     def maps(self, image: Image, form: InputFormat) -> list[Float32]:
         """``(C, h, w) float32`` of each stage, fine ones first, for an input of one size."""
@@ -121,14 +141,6 @@ class TimmEncoder:
             mirrored = self._forward(batch.flip(3))
             found = [(own + other.flip(3)) / 2 for own, other in zip(found, mirrored, strict=True)]
         return [plane[0].float().cpu().numpy() for plane in found]
-
-    def _encode_at(self, image: Image, masks: Sequence[Mask], form: InputFormat) -> Float32:
-        """``(N, D) float32`` unit rows from one size of the input."""
-        where = self._fingerprint.encoder
-        maps = [found - self.centre * found.mean(axis=(1, 2), keepdims=True) for found in self.maps(image, form)]
-        pooled = pool_maps(maps, masks, (int(image.shape[0]), int(image.shape[1])), form.layout)
-        stages = [weight * unit_rows(stage, where=where) for weight, stage in zip(self.weights, pooled, strict=True)]
-        return unit_rows(np.concatenate(stages, axis=1), where=where)
 
     def _forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
         import torch

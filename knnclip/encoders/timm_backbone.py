@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.parts.inputs import LOCAL_PIXELS
-from knnclip.parts.pooling import Layout
 from knnclip.parts.weights import load_weights, read_weights
+from knnclip.structures import Layout
 
 if TYPE_CHECKING:
     import torch

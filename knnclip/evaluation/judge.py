@@ -132,7 +132,10 @@ class _Judge:
             return Outcome(sample, None, (Rejection(sample.ref, None, str(error)),))
         start = time.perf_counter()
         analysis = self.segmenter.analyse(labelled.image, masks=masks_to_use(labelled, self.masks))
-        _ = analysis.descriptions  # the networks' time, and none during which the store keeps a state for this
+        _ = (
+            analysis.descriptions,
+            analysis.cells,
+        )  # networks' time, while no state of the store is kept
         encoded = time.perf_counter()
         classes = len(self.dataset.class_names)
         compared: dict[str, Int64] = {}
@@ -142,9 +145,7 @@ class _Judge:
             to_index = index_of_class(view.vocabulary, self.dataset.class_aliases)
             if self.compared:
                 case = make_case(labelled.label_map, classes, analysis)
-                beliefs_of_all = self.segmenter.beliefs(
-                    view, case.embeddings, case.descriptions, list(self.compared.values())
-                )
+                beliefs_of_all = self.segmenter.beliefs(view, case, list(self.compared.values()))
                 for name, beliefs in zip(self.compared, beliefs_of_all, strict=True):
                     compared[name] = cells_of(case.confusion(beliefs, view.vocabulary, to_index))
         prediction = to_index[answer.semantic]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from knnclip.networks.names import LabelIndex
-from knnclip.parts.pooling import Layout, mask_weights
-from knnclip.structures import Float32, Image, Mask, image_shapes_agree
+from knnclip.parts.pooling import mask_weights
+from knnclip.structures import Float32, Image, Layout, Mask, image_shapes_agree
 from knnclip.vocabulary import Vocabulary
 
 

@@ -16,11 +16,10 @@ from knnclip.networks.label_lists import LabelList, labels_of
 from knnclip.networks.label_maps import LabelMaps
 from knnclip.networks.recent import Recent
 from knnclip.parts.card import Card
-from knnclip.parts.pooling import Layout
 from knnclip.parts.proposals import ProposalLimits, best_proposals
 from knnclip.parts.roles import MaskGenerator, ZeroShotClassifier
 from knnclip.parts.weights import Need
-from knnclip.structures import Float32, Image, Int32, Mask, Proposals, masks_from_labels
+from knnclip.structures import Float32, Image, Int32, Layout, Mask, Proposals, masks_from_labels
 
 
 @dataclass(frozen=True)

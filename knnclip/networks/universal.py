@@ -22,12 +22,11 @@ from knnclip.networks.recent import Recent
 from knnclip.networks.universal_input import UniversalInput
 from knnclip.parts.card import Card
 from knnclip.parts.device import autocast, pick_device
-from knnclip.parts.pooling import Layout
 from knnclip.parts.proposals import ProposalLimits, best_proposals, enlarged_mask
 from knnclip.parts.roles import MaskGenerator, ZeroShotClassifier
 from knnclip.parts.settings import HubModel
 from knnclip.parts.weights import Need
-from knnclip.structures import Float32, Image, Mask, Proposals
+from knnclip.structures import Float32, Image, Layout, Mask, Proposals
 
 if TYPE_CHECKING:
     import torch

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from knnclip.files import write_atomically
 from knnclip.images import pixel_digest
-from knnclip.parts.roles import Encoder, MaskGenerator, ReadsNames, ZeroShotClassifier
+from knnclip.parts.roles import CellEncoder, Encoder, MaskGenerator, ReadsNames, ZeroShotClassifier
 from knnclip.progress import Progress
-from knnclip.structures import Fingerprint, Float32, Image, Mask, Proposals
+from knnclip.structures import Cells, Fingerprint, Float32, Image, Layout, Mask, Proposals
 from knnclip.vocabulary import Vocabulary
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -90,6 +90,29 @@ class CachedEncoder:
         key = str(self.encoder.fingerprint), pixel_digest(image), masks_digest(masks)
         kept = _kept(self.folder, lambda: {"rows": self.encoder.encode(image, masks)}, "encoder", *key)
         return np.asarray(kept["rows"], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class CachedCellEncoder(CachedEncoder):
+    """An encoder whose embeddings and cells are kept."""
+
+    encoder: CellEncoder
+
+    def cells(self, image: Image) -> Cells:
+        """As the encoder's."""
+
+        def make() -> Arrays:
+            found = self.encoder.cells(image)
+            return {"embeddings": found.embeddings, "layout": np.array(found.layout)}
+
+        kept = _kept(self.folder, make, "cells", str(self.encoder.fingerprint), pixel_digest(image))
+        layout: Layout = "corners" if str(kept["layout"]) == "corners" else "tiles"
+        return Cells(np.asarray(kept["embeddings"], dtype=np.float16), layout)
+
+
+def cached_encoder(encoder: Encoder, folder: Path) -> Encoder:
+    """An encoder that keeps what the other one makes."""
+    return CachedCellEncoder(encoder, folder) if isinstance(encoder, CellEncoder) else CachedEncoder(encoder, folder)
 
 
 @dataclass(frozen=True)

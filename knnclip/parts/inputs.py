@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.parts.pooling import Layout, mask_weights
-from knnclip.structures import Float32, Image, Mask
+from knnclip.parts.pooling import mask_weights
+from knnclip.structures import Float32, Image, Layout, Mask
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -13,18 +13,17 @@ as in ``torch.nn.functional.interpolate`` with ``align_corners=False``), or from
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.structures import Mask
+from knnclip.structures import Layout, Mask
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Float64 = NDArray[np.float64]
-Layout = Literal["tiles", "corners"]
 
 
 def mask_weights(
@@ -59,6 +58,17 @@ def pool_means(weights: csr_array, maps: Iterable[NDArray[np.floating]]) -> Floa
     """``(N, C)``: the mean of each of C ``(h, w)`` maps over each of N masks, by the weights of ``mask_weights``."""
     columns = [weights @ plane.ravel() for plane in maps]
     return np.stack(columns, axis=1) if columns else np.zeros((weights.shape[0], 0))
+
+
+def resampling(new: int, old: int, layout: Layout = "tiles") -> Float64:
+    """``(new, old)``: how the cells of a line become others: interpolated where there are more, else averaged."""
+    if new >= old:
+        return interpolation(new, old, layout)
+    edges = np.linspace(0, old, new + 1)
+    below, above = edges[:-1, None], edges[1:, None]
+    covered = np.clip(np.minimum(above, np.arange(1, old + 1)) - np.maximum(below, np.arange(old)), 0, None)
+    shares: Float64 = covered / covered.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _touched(weights: Float64) -> tuple[Float64, int]:

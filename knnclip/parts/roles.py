@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from knnclip.progress import Progress
-from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Int32, Mask, Proposals
+from knnclip.structures import Bool, Box, Cells, Fingerprint, Float32, Image, Int32, Mask, Proposals
 from knnclip.vocabulary import Vocabulary
 
 
@@ -50,6 +50,14 @@ class Encoder(Protocol):
         The vector of a mask depends on the image and on that mask alone, not on the other masks.
         Raises ``MaskError`` if a mask was made for another image size.
         """
+
+
+@runtime_checkable
+class CellEncoder(Encoder, Protocol):
+    """An encoder that tells what it sees at each place of an image, in the space of its masks' vectors."""
+
+    def cells(self, image: Image) -> Cells:
+        """The map of one ``(H, W, 3) uint8`` RGB image, at most some thousand cells, from the pass of ``encode``."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from knnclip.store.index import Index
-from knnclip.structures import Int64, Neighbors
+from knnclip.structures import HeldOut, Int64, Neighbors
 
 MOST_INSTANCES = 8192
 """Of the sample that is asked: the more, the nearer its neighbours are to those of the whole store, and the slower."""
@@ -14,8 +14,8 @@ MOST_QUERIES = 256
 """Of the instances that are asked: they tell the share that is right to about 3 %, in some milliseconds."""
 
 
-def held_out(index: Index, k: int) -> tuple[Neighbors, Int64]:
-    """The k nearest instances of other images for some of a sample, and the true class ids of those Q, ``(Q,)``.
+def held_out(index: Index, k: int) -> HeldOut:
+    """The k nearest instances of other images for some of a sample.
 
     The sample depends on which instances there are and on nothing else: classes take turns, each giving its own by
     their content keys. Instances whose class has no other image in the sample are not asked.
@@ -34,13 +34,15 @@ def held_out(index: Index, k: int) -> tuple[Neighbors, Int64]:
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     found = np.take_along_axis(similarity, nearest, axis=1)
     there = np.isfinite(found)
-    return Neighbors(
+    neighbors = Neighbors(
         similarity=found,
         instance_id=np.where(there, rows["instance_id"][sample][nearest], -1),
         class_id=np.where(there, class_id[nearest], 0),
         image_id=np.where(there, image_id[nearest], -1),
         purity=rows["purity"][sample][nearest].astype(np.float32),
-    ), class_id[queries]
+    )
+    fold = rows["fold"][sample][queries].astype(np.int64)
+    return HeldOut(neighbors, class_id[queries], vectors[queries], fold)
 
 
 def _seen_elsewhere(class_id: Int64, image_id: Int64) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

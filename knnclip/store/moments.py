@@ -78,9 +78,9 @@ class Moments:
         return Moments(self.products, sums)
 
     def of_classes(self, class_ids: Int64, without: int | None = None) -> tuple[Float64, Float64, Float64]:
-        """How many instances the C classes have, ``(C,)``, their sums, ``(C, D)``, and the sum of x x^T, ``(D, D)``.
+        """Of C classes: how many instances, ``(C,)``, their sums, ``(C, D)``, and the sum of x x^T of all, ``(D, D)``.
 
-        ``without`` leaves out a fold. The products are those of all classes.
+        ``without`` leaves out a fold.
         """
         folds = [fold for fold in range(FOLDS) if fold != without]
         found = np.zeros((len(class_ids), self.dim + 1))

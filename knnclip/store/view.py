@@ -15,7 +15,7 @@ from knnclip.store.held_out import held_out
 from knnclip.store.index import Index
 from knnclip.store.rows import read_evidence
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
-from knnclip.structures import Census, Evidence, Float32, Int64, Levels, Neighbors
+from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, Levels, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Found = TypeVar("Found")
@@ -52,6 +52,12 @@ class State:
     def levels(self) -> Levels:
         """How similar the instances of each class are to each other across images."""
         return self.kept("levels", lambda: levels_of(self._levels.of(self.index, self._counts), self.vocabulary))
+
+    def moments(self, without: int | None) -> ClassMoments:
+        """What the instances add up to, those of a fold left out."""
+        rows = self.index.rows
+        images = len(np.unique(rows["image_id"][rows["fold"] != (-1 if without is None else without)]))
+        return ClassMoments(*self.index.moments.of_classes(self.vocabulary.class_ids, without), images)
 
     @property
     def _counts(self) -> Counts:
@@ -122,8 +128,15 @@ class View:
         rounded = check_units(queries, self._state.index.dim, what="query").astype(np.float32)
         return self._state.index.search(rounded, k, self._state.rank)
 
-    def held_out(self, k: int) -> tuple[Neighbors, Int64]:
-        """The ``k`` nearest instances of other images for a sample of Q instances, and the true class ids, ``(Q,)``.
+    def moments(self, without: int | None = None) -> ClassMoments:
+        """What the instances of the vocabulary's classes add up to, exactly: see ``knnclip.store.moments``.
+
+        ``without`` leaves out the images of a fold.
+        """
+        return self._state.kept(("moments", without), lambda: self._state.moments(without))
+
+    def held_out(self, k: int) -> HeldOut:
+        """The ``k`` nearest instances of other images for a sample of Q instances.
 
         The sample depends on which instances there are and on nothing else: see ``knnclip.store.held_out``.
         """
