@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 
 from knnclip.analysis import Analysis, LabelledMask
 from knnclip.catalogue import FrozenParts, PartOverrides, from_settings, make_parts, to_settings
 from knnclip.decision.assembly import AssemblySettings, assemble
-from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
+from knnclip.decision.discriminant import DiscriminantSettings
 from knnclip.decision.explanation import explain, shown_instances
-from knnclip.decision.fusion import FusionSettings, fuse
-from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
+from knnclip.decision.fusion import FusionSettings
+from knnclip.decision.retrieval import VoteSettings
 from knnclip.errors import UsageError
 from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
+from knnclip.opinions import Seen, beliefs_of
 from knnclip.parts.roles import ReadsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
@@ -31,14 +31,9 @@ from knnclip.structures import (
     Beliefs,
     Bool,
     Box,
-    Calibration,
-    Cells,
-    DenseBeliefs,
-    Float32,
     Image,
     LabelledInstance,
     Mask,
-    Neighbors,
     Proposals,
     Segmentation,
     image_shapes_agree,
@@ -46,23 +41,6 @@ from knnclip.structures import (
 from knnclip.vocabulary import Vocabulary, check_name
 
 ImageLike = Image | str | Path
-
-
-class Seen(Protocol):
-    """What the store is asked about: the vectors of N masks, and what else the parts know of their image."""
-
-    @property
-    def embeddings(self) -> Float32:
-        """``(N, D)`` unit rows."""
-
-    @property
-    def descriptions(self) -> Float32 | None:
-        """``(N, E)`` of the classifier."""
-
-    @property
-    def cells(self) -> Cells | None:
-        """The encoder's map."""
-
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
@@ -262,7 +240,7 @@ class Segmenter:
             with self.store.view() as now:
                 return self.label(analysis, now)
         neighbors = view.search(analysis.embeddings, self.preset.vote.k)
-        (beliefs,) = self._beliefs(view, neighbors, analysis, [self.preset])
+        (beliefs,) = beliefs_of(view, neighbors, analysis, self.classifier, [self.preset])
         assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, self.preset.assembly)
         stored = view.evidence(shown_instances(assembly.pieces, neighbors))
         segments = explain(assembly.pieces, neighbors, stored, view.vocabulary)
@@ -276,28 +254,7 @@ class Segmenter:
         count. The store is searched once for all of them.
         """
         neighbors = view.search(seen.embeddings, max(preset.vote.k for preset in settings))
-        return self._beliefs(view, neighbors, seen, settings)
-
-    def _beliefs(self, view: View, neighbors: Neighbors, seen: Seen, settings: Sequence[Preset]) -> list[Beliefs]:
-        base = None
-        if self.classifier is not None and seen.descriptions is not None:
-            base = self.classifier.classify(seen.descriptions, view.vocabulary)
-        believed = []
-        for preset in settings:
-            retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
-            opinion, share = None, preset.discriminant
-            if share.weight:
-                opinion = _discriminant(view).posterior(seen.embeddings)
-                retrieved = replace(retrieved, probabilities=mix(retrieved.probabilities, opinion, share.weight))
-            calibration = UNTRIED if base is None else _calibration(view, preset.vote, share)
-            believed.append(
-                replace(
-                    fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion),
-                    discriminant=opinion,
-                    dense=_dense(view, seen.cells, 0.0 if preset.fusion.kind == "base" else share.dense),
-                )
-            )
-        return believed
+        return beliefs_of(view, neighbors, seen, self.classifier, settings)
 
     def teach(self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
         """Stores a mask as an instance of a class, new or known, and returns the source id that undoes it.
@@ -385,31 +342,3 @@ class Segmenter:
 
 def _pixels(image: ImageLike | Analysis) -> Image:
     return image.image if isinstance(image, Analysis) else as_image(image)
-
-
-def _discriminant(view: View, without: int | None = None) -> Discriminant:
-    """The discriminant of one state of the store, without the images of a fold; found once for all its views."""
-    return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
-
-
-def _dense(view: View, cells: Cells | None, weight: float) -> DenseBeliefs | None:
-    if cells is None or not weight:
-        return None
-    return DenseBeliefs(_discriminant(view).of_cells(cells), cells.layout, weight)
-
-
-def _calibration(view: View, vote: VoteSettings, discriminant: DiscriminantSettings) -> Calibration:
-    """How far P_ret can be trusted in one state of the store; found once for all its views."""
-
-    def make() -> Calibration:
-        held = view.held_out(vote.k)
-        retrieved = posterior(held.neighbors, view.vocabulary, view.census, vote).probabilities
-        if discriminant.weight:
-            opinion = np.zeros_like(retrieved)
-            for fold in np.unique(held.fold).tolist():
-                inside = held.fold == fold
-                opinion[inside] = _discriminant(view, fold).posterior(held.vectors[inside])
-            retrieved = mix(retrieved, opinion, discriminant.weight)
-        return calibrate(retrieved, held.class_id, view.vocabulary)
-
-    return view.kept((vote, discriminant.weight), make)

@@ -42,7 +42,7 @@ def winners(scores: NDArray[np.float64], labels: Int32, dense: DenseBeliefs | No
     ``scores`` are the opinions P on A atoms over C classes and, last, unknown: ``(A, C + 1)``; ``labels``, ``(H, W)``,
     is the atom of each pixel. Without a ``dense`` opinion that of its atom holds at each pixel.
     """
-    if dense is None or not len(scores):
+    if dense is None or not dense.probabilities.any():
         best = scores.argmax(axis=1).astype(np.int32)
         return best[labels], scores.max(axis=1, initial=0).clip(0, 1).astype(np.float32)[labels]
     candidates, powers = _candidates(scores, dense)
@@ -82,8 +82,6 @@ def _supported(dense: DenseBeliefs) -> Bool:
 def _candidates(scores: NDArray[np.float64], dense: DenseBeliefs) -> tuple[Int64, Float32]:
     """``(K,)`` columns that are best somewhere, and their Q^w, ``(h, w, K)``."""
     supported = np.flatnonzero(_supported(dense))
-    if not len(supported):
-        return supported, np.zeros((*dense.probabilities.shape[:2], 0), dtype=np.float32)
     of_atoms = supported[scores[:, supported].argmax(axis=1)]
     of_cells = supported[dense.probabilities[..., supported].argmax(axis=2)]
     candidates = np.unique(np.concatenate([of_atoms, of_cells.ravel()]))

@@ -130,19 +130,23 @@ def held_out(shares, right, n=200):
     return neighbors(rows), np.where(np.arange(n) < right * n, 1, 2)
 
 
+def voted(found):
+    census = Census(np.array([5, 5]), np.array([5, 5]))
+    return posterior(found, vocabulary(1, 2), census, VoteSettings(k=2, tau=0.1)).probabilities
+
+
 @pytest.mark.parametrize(("shares", "right"), [(0.7, 0.7), (0.7, 0.4), (0.6, 0.9), (0.9, 0.99)])
 def test_calibration_takes_the_share_of_the_votes_to_the_share_that_is_right(shares, right):
     found, truth = held_out(shares, right, 20_000)
-    census = Census(np.array([5, 5]), np.array([5, 5]))
-    got = calibrate(found, truth, vocabulary(1, 2), census, VoteSettings(k=2, tau=0.1))
+    got = calibrate(voted(found), truth, vocabulary(1, 2))
     expected = min(max(math.log(right) / math.log(shares), 0.5), 4)
     assert got.exponent == pytest.approx(expected, rel=0.02)
     assert got.reliability == pytest.approx(right, abs=0.01)
 
 
 def test_a_store_that_cannot_be_asked_is_trusted_with_caution():
-    census = Census(np.array([1, 1]), np.array([1, 1]))
-    empty = calibrate(neighbors([]), np.zeros(0, int), vocabulary(1, 2), census, VoteSettings())
+    empty = calibrate(np.zeros((0, 2), np.float32), np.zeros(0, int), vocabulary(1, 2))
     assert empty == UNTRIED
-    few = calibrate(*held_out(0.7, 1.0, 4), vocabulary(1, 2), census, VoteSettings(k=2, tau=0.1))
+    found, truth = held_out(0.7, 1.0, 4)
+    few = calibrate(voted(found), truth, vocabulary(1, 2))
     assert UNTRIED.reliability < few.reliability < 0.5

@@ -321,3 +321,20 @@ def test_what_is_needed_is_told(weights):
     (need,) = needs(TimmSettings("mobilenetv2_100.ra_in1k"))
     assert need.name == "timm/mobilenetv2_100.ra_in1k"
     assert need.size_mb == pytest.approx(14.2, abs=0.1)
+
+
+def test_cells_come_from_the_pass_of_the_masks(weights, image, masks, monkeypatch):
+    made = encoder(weights, stages=(2, 3), stage_weights=(0.5, 1.0), centre=0.5, pixels=(96 * 128, 48 * 64), flip=True)
+    passes = []
+    forward = made._forward
+    monkeypatch.setattr(made, "_forward", lambda batch: passes.append(1) or forward(batch))
+    vectors = made.encode(image, masks)
+    cells = made.cells(image)
+    assert len(passes) == 4, "two sizes, each mirrored"
+    assert cells.embeddings.shape[2] == vectors.shape[1]
+    height, width = cells.embeddings.shape[:2]
+    one = np.zeros(image.shape[:2], bool)  # the pixel in the middle of a cell
+    one[int(2.5 * image.shape[0] / height), int(3.5 * image.shape[1] / width)] = True
+    near = made.encode(image, [Mask.from_dense(one)])[0] @ cells.embeddings.reshape(-1, vectors.shape[1]).T
+    assert near.argmax() == 2 * width + 3
+    assert near.max() > 0.9

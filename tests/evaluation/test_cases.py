@@ -55,7 +55,7 @@ def test_other_settings_are_scored_as_if_they_were_the_presets(segmenter, sample
     ]
     with segmenter.store.view() as view:
         vocabulary = view.vocabulary
-        believed = segmenter.beliefs(view, case.embeddings, case.descriptions, settings)
+        believed = segmenter.beliefs(view, case, settings)
     to_index = index_of_class(vocabulary, val.class_aliases)
     found = []
     for preset, beliefs in zip(settings, believed, strict=True):

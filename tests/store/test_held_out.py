@@ -10,21 +10,28 @@ from .samples import FINGERPRINT, batch
 from .test_index import filled, make_rows, rounded
 
 
-def answer(neighbors, class_id):
+def answer(held):
     """What does not depend on ids, which are given in the order of insertion."""
     return [
         (int(true), [(round(float(s), 6), int(c)) for s, c in zip(similarity, classes, strict=True)])
-        for true, similarity, classes in zip(class_id, neighbors.similarity, neighbors.class_id, strict=True)
+        for true, similarity, classes in zip(
+            held.class_id, held.neighbors.similarity, held.neighbors.class_id, strict=True
+        )
     ]
 
 
 def test_neighbours_are_of_other_images_and_the_nearest():
     rows, vectors = make_rows(150), rounded(1, 150)
-    neighbors, class_id = leave_out(filled(rows, vectors), 5)
+    held = leave_out(filled(rows, vectors), 5)
+    neighbors, class_id = held.neighbors, held.class_id
     at = {int(row["instance_id"]): i for i, row in enumerate(rows)}
     images_of = {c: set(rows["image_id"][rows["class_id"] == c]) for c in set(rows["class_id"].tolist())}
     asked = [row for row in rows if len(images_of[int(row["class_id"])]) > 1]
     assert len(class_id) == len(asked)
+    np.testing.assert_array_equal(held.vectors.shape, (len(asked), vectors.shape[1]))
+    for vector, fold, true in zip(held.vectors, held.fold, class_id, strict=True):
+        row = rows[int((vectors @ vector).argmax())]
+        assert (row["fold"], row["class_id"]) == (fold, true)
     assert sorted(class_id.tolist()) == sorted(int(row["class_id"]) for row in asked)
     found = set()
     for q in range(len(class_id)):
@@ -44,7 +51,8 @@ def test_classes_take_turns_in_a_sample(monkeypatch):
     rows, vectors = make_rows(300), rounded(2, 300)
     rows["class_id"][:250] = 1
     rows["class_id"][250:] = 3
-    neighbors, class_id = leave_out(filled(rows, vectors), 60)
+    held = leave_out(filled(rows, vectors), 60)
+    neighbors, class_id = held.neighbors, held.class_id
     assert sorted(class_id.tolist()) == [1] * 6 + [3] * 6
     assert (neighbors.valid.sum(axis=1) < 40).all()
 
@@ -58,13 +66,14 @@ def test_the_answer_does_not_depend_on_the_order_of_insertion(tmp_path):
                 store.add_class(name)
             store.add([instances[i] for i in order], store.begin_source("ingest", "x"))
             with store.view() as view:
-                answers.append(answer(*view.held_out(4)))
+                answers.append(answer(view.held_out(4)))
     assert answers[0] == answers[1]
     assert len(answers[0]) == 60
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_store_with_nothing_to_leave_out(count):
-    neighbors, class_id = leave_out(filled(make_rows(count), rounded(1, count)), 4)
+    held = leave_out(filled(make_rows(count), rounded(1, count)), 4)
+    neighbors, class_id = held.neighbors, held.class_id
     assert len(class_id) == 0
     assert neighbors.similarity.shape[0] == 0

@@ -5,6 +5,7 @@ import pytest
 
 from knnclip.store import index as index_module
 from knnclip.store.index import ROW, Index
+from knnclip.store.moments import FOLDS
 
 from .samples import units
 
@@ -18,6 +19,7 @@ def make_rows(count, *, seed=0, first_id=1):
     rows["key"] = rng.integers(0, 2**64, count, dtype=np.uint64)
     rows["class_id"] = rng.integers(1, 5, count)
     rows["image_id"] = rng.integers(1, 9, count)
+    rows["fold"] = rows["image_id"] % FOLDS
     rows["purity"] = rng.uniform(0.5, 1, count)
     return rows
 

@@ -1,0 +1,86 @@
+"""What one state of the store, and the classifier, believe of an image's masks and places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
+from knnclip.decision.fusion import fuse
+from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
+from knnclip.parts.roles import ZeroShotClassifier
+from knnclip.presets import Preset
+from knnclip.store import View
+from knnclip.structures import Beliefs, Calibration, Cells, DenseBeliefs, Float32, Neighbors
+
+
+class Seen(Protocol):
+    """What is known of an image before the store is asked: an ``Analysis``, or what somebody kept of one."""
+
+    @property
+    def embeddings(self) -> Float32:
+        """``(N, D)``: the vectors of its masks."""
+
+    @property
+    def descriptions(self) -> Float32 | None:
+        """``(N, E)``: what the classifier knows of them, None without a classifier."""
+
+    @property
+    def cells(self) -> Cells | None:
+        """The encoder's map, None where it has none."""
+
+
+def beliefs_of(
+    view: View, neighbors: Neighbors, seen: Seen, classifier: ZeroShotClassifier | None, settings: Sequence[Preset]
+) -> list[Beliefs]:
+    """The beliefs about N masks over the C classes of a state of the store, by each of several settings.
+
+    ``neighbors`` are those of the masks, at least as many as any of the ``settings`` asks for. Of these the vote, the
+    discriminant and the fusion count.
+    """
+    base = None
+    if classifier is not None and seen.descriptions is not None:
+        base = classifier.classify(seen.descriptions, view.vocabulary)
+    believed = []
+    for preset in settings:
+        retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
+        opinion, share = None, preset.discriminant
+        if share.weight:
+            opinion = discriminant(view).posterior(seen.embeddings)
+            retrieved = replace(retrieved, probabilities=mix(retrieved.probabilities, opinion, share.weight))
+        calibration = UNTRIED if base is None else _calibration(view, preset.vote, share)
+        fused = fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion)
+        dense = _dense(view, seen.cells, 0.0 if preset.fusion.kind == "base" else share.dense)
+        believed.append(replace(fused, discriminant=opinion, dense=dense))
+    return believed
+
+
+def discriminant(view: View, without: int | None = None) -> Discriminant:
+    """The discriminant of a state of the store, found once for all its views; ``without`` leaves out a fold's images."""
+    return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
+
+
+def _dense(view: View, cells: Cells | None, weight: float) -> DenseBeliefs | None:
+    if cells is None or not weight:
+        return None
+    return DenseBeliefs(discriminant(view).of_cells(cells), cells.layout, weight)
+
+
+def _calibration(view: View, vote: VoteSettings, share: DiscriminantSettings) -> Calibration:
+    """How far P_ret can be trusted in a state of the store; found once for all its views."""
+
+    def make() -> Calibration:
+        held = view.held_out(vote.k)
+        retrieved = posterior(held.neighbors, view.vocabulary, view.census, vote).probabilities
+        if share.weight:
+            opinion = np.zeros_like(retrieved)
+            for fold in np.unique(held.fold).tolist():
+                inside = held.fold == fold
+                opinion[inside] = discriminant(view, fold).posterior(held.vectors[inside])
+            retrieved = mix(retrieved, opinion, share.weight)
+        return calibrate(retrieved, held.class_id, view.vocabulary)
+
+    return view.kept((vote, share.weight), make)
