@@ -59,7 +59,7 @@ def beliefs_of(
 
 
 def discriminant(view: View, without: int | None = None) -> Discriminant:
-    """The discriminant of a state of the store, found once for all its views; ``without`` leaves out a fold's images."""
+    """The discriminant of a state of the store, found once for all its views; ``without`` leaves out a fold."""
     return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
 
 

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from knnclip.catalogue import PartOverrides, make_parts
+from knnclip.catalogue import FrozenParts, PartOverrides, make_parts
 from knnclip.datasets import MIN_AREA_PX, open_dataset
-from knnclip.decision.fusion import FusionSettings, fuse
-from knnclip.decision.retrieval import VoteSettings, calibrate, posterior
+from knnclip.decision.discriminant import DiscriminantSettings
+from knnclip.decision.fusion import FusionSettings
+from knnclip.opinions import beliefs_of
 from knnclip.parts.roles import Encoder, ZeroShotClassifier
-from knnclip.presets import preset_by_name
+from knnclip.presets import Preset, preset_by_name
 from knnclip.store import Store
 from knnclip.structures import Float32, ImageReference, Int64, LabelledInstance, Mask
-from knnclip.vocabulary import Vocabulary
 
 SYNONYMS = {
     "airplane": "aeroplane", "couch": "sofa", "dining table": "diningtable", "motorcycle": "motorbike",
@@ -49,6 +49,7 @@ class Picture:
     names: tuple[str, ...]  # N
     embeddings: Float32  # (N, D)
     descriptions: Float32  # (N, E)
+    cells: None = None  # the true masks are asked, not places
 
 
 def read(root: Path, encoder: Encoder, classifier: ZeroShotClassifier) -> list[Picture]:
@@ -89,38 +90,32 @@ def one_fold(
     asked: Sequence[Picture],
     stored: Sequence[LabelledInstance],
     names: Sequence[str],
-    encoder: Encoder,
-    classifier: ZeroShotClassifier,
-    vote: VoteSettings,
+    made: FrozenParts,
+    preset: Preset,
 ) -> dict[str, Int64]:
     """``(C, C + 1)`` pixels of each true class by the class that each way gives; the last column is unknown."""
-    with tempfile.TemporaryDirectory() as folder, Store.create(Path(folder) / "s", encoder.fingerprint) as store:
+    ways = {
+        "base": replace(preset, fusion=FusionSettings("base")),
+        "retrieval": replace(preset, fusion=FusionSettings("retrieval")),
+        "paper": replace(preset, fusion=FusionSettings("paper"), discriminant=DiscriminantSettings(0, 0)),
+        "default": preset,
+    }
+    with tempfile.TemporaryDirectory() as folder, Store.create(Path(folder) / "s", made.encoder.fingerprint) as store:
         for name in names:
-            store.add_class(name)
+            store.add_class(name, synonyms=(SYNONYMS[name],) if name in SYNONYMS else ())
         store.add(list(stored), store.begin_source("ingest", "shots"))
-        found = store.vocabulary()
-        vocabulary = Vocabulary(
-            tuple(replace(i, synonyms=(SYNONYMS[i.name],) if i.name in SYNONYMS else ()) for i in found)
-        )
+        confusion = {way: np.zeros((len(names), len(names) + 1), dtype=np.int64) for way in WAYS}
         with store.view() as view:
-            census, levels = view.census, view.levels
-            votes = calibrate(*view.held_out(vote.k), vocabulary, census, vote)
-        column = {info.name: c for c, info in enumerate(vocabulary)}
-        confusion = {way: np.zeros((len(column), len(column) + 1), dtype=np.int64) for way in WAYS}
-        for picture in asked:
-            retrieved = posterior(store.search(picture.embeddings, vote.k), vocabulary, census, vote)
-            base = classifier.classify(picture.descriptions, vocabulary)
-            final = {
-                "base": base,
-                "retrieval": retrieved.probabilities,
-                "paper": fuse(base, retrieved, levels, census, votes, FusionSettings("paper")).final,
-                "default": fuse(base, retrieved, levels, census, votes, FusionSettings()).final,
-            }
-            truth = [column[name] for name in picture.names]
-            areas = [mask.area for mask in picture.masks]
-            for way, belief in final.items():
-                with_unknown = np.concatenate([belief, 1 - belief.sum(axis=1, keepdims=True)], axis=1)
-                np.add.at(confusion[way], (truth, with_unknown.argmax(axis=1)), areas)
+            column = {info.name: c for c, info in enumerate(view.vocabulary)}
+            for picture in asked:
+                neighbors = view.search(picture.embeddings, preset.vote.k)
+                truth = [column[name] for name in picture.names]
+                areas = [mask.area for mask in picture.masks]
+                believed = beliefs_of(view, neighbors, picture, made.classifier, list(ways.values()))
+                for way, beliefs in zip(ways, believed, strict=True):
+                    belief = beliefs.retrieval if way == "retrieval" else beliefs.final
+                    with_unknown = np.concatenate([belief, 1 - belief.sum(axis=1, keepdims=True)], axis=1)
+                    np.add.at(confusion[way], (truth, with_unknown.argmax(axis=1)), areas)
     return confusion
 
 
@@ -133,7 +128,7 @@ def miou(confusion: Int64) -> float:
 
 
 def table(
-    pictures: Sequence[Picture], encoder: Encoder, classifier: ZeroShotClassifier, vote: VoteSettings, seeds: int
+    pictures: Sequence[Picture], made: FrozenParts, preset: Preset, seeds: int
 ) -> dict[tuple[int, float], dict[str, list[float]]]:
     """mIoU by shots and share of unsupported classes, for each way and seed."""
     names = sorted({name for picture in pictures for name in picture.names})
@@ -149,7 +144,7 @@ def table(
                 asked = [pictures[i] for i in order[fold::FOLDS]]
                 others = [pictures[i] for i in np.setdiff1d(order, order[fold::FOLDS])]
                 stored = list(chosen(others, shots, without, rng))
-                for way, confusion in one_fold(asked, stored, names, encoder, classifier, vote).items():
+                for way, confusion in one_fold(asked, stored, names, made, preset).items():
                     total[way] = total[way] + confusion
             for way in WAYS:
                 cell[way].append(miou(total[way]))
@@ -175,8 +170,8 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     named = PartOverrides.read(encoder=given.encoder, classifier=given.classifier, weights=given.weights)
-    chosen = named.into(preset_by_name("light"))
-    made = make_parts(chosen, "cpu")
+    preset = named.into(preset_by_name("light"))
+    made = make_parts(preset, "cpu")
     assert made.classifier is not None, "one was named"
     pictures = read(given.data, made.encoder, made.classifier)
-    show(table(pictures, made.encoder, made.classifier, chosen.vote, given.seeds))
+    show(table(pictures, made, preset, given.seeds))

@@ -138,11 +138,21 @@ function make(tag, attributes = {}, ...children) {
 
 function replace(parent, children) { parent.replaceChildren(...children); }
 
+/** Whether the nearest instances and the discriminant are of one mind. */
+function agreement(segment, scores, evidence) {
+  const near = evidence.filter((item) => item.class === segment.class).length;
+  const known = scores.filter((score) => score.discriminant !== null);
+  if (!near || !known.length) return "";
+  const preferred = known.reduce((best, score) => (score.discriminant > best.discriminant ? score : best)).class;
+  const neighbours = `${near} of ${evidence.length} neighbours`;
+  return preferred === segment.class ? `: ${neighbours} and the discriminant agree` : `: ${neighbours}; the discriminant prefers ${preferred}`;
+}
+
 function showExplanation({ segment_id, scores, evidence }) {
   find("panel").hidden = false;
   const segment = byId.get(segment_id);
   const decider = { base: "the base classifier", retrieval: "the store" }[segment.decision];
-  find("what").textContent = decider ? `${segment.class}, ${percent(segment.confidence)}, decided by ${decider}` : "unknown: nothing stored is near enough";
+  find("what").textContent = decider ? `${segment.class}, ${percent(segment.confidence)}, decided by ${decider}${agreement(segment, scores, evidence)}` : "unknown: nothing stored is near enough";
   const probability = (value) => {
     if (value === null) return make("td", { text: "–" });
     const bar = make("span");

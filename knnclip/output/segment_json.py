@@ -34,7 +34,13 @@ def segment_json(segment: Segment, *, explained: bool = True) -> Json:
     }
     if explained:
         plain["scores"] = [
-            {"class": score.class_name, "base": score.base, "retrieval": score.retrieval, "final": score.final}
+            {
+                "class": score.class_name,
+                "base": score.base,
+                "retrieval": score.retrieval,
+                "discriminant": score.discriminant,
+                "final": score.final,
+            }
             for score in segment.scores
         ]
         plain["evidence"] = [
