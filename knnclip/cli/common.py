@@ -86,9 +86,11 @@ def tell_time(preset: Preset, device: str) -> None:
     """Says on standard error how long a picture takes, where a preset's networks need more than ``SLOW_S`` for one."""
     from knnclip.catalogue import roles_of
     from knnclip.parts.device import pick_device
-    from knnclip.presets import preset_by_name
+    from knnclip.presets import PRESETS
 
-    published = preset_by_name(preset.name)
+    published = PRESETS.get(preset.name)
+    if published is None:  # a network alone, of which nothing was measured
+        return
     same = [spec.name for spec, _ in roles_of(published)] == [spec.name for spec, _ in roles_of(preset)]
     if same and published.cost.cpu_s >= SLOW_S and pick_device(device).type == "cpu":
         took = f"about {published.cost.cpu_s:g} s on two cores for a picture of 640 x 480"
