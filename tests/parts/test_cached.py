@@ -120,7 +120,7 @@ def test_the_commands_share_a_cache(sample_data, tmp_path):
     assert first.stdout.splitlines()[-1] in again.stdout
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*.npz")} == files
     sets = (sample_data / "train", sample_data / "val", "--cache", tmp_path / "cache")
-    run("shots", *sets, "--shots", "all", "--seeds", 1)
+    run("shots", *sets, "--shots", "all", "--seeds", 1, "--preset", "builtin")
     more = len(list((tmp_path / "cache").rglob("*.npz")))
-    run("continual", *sets, "--steps", 1, "--seeds", 1)
+    run("continual", *sets, "--steps", 1, "--seeds", 1, "--preset", "builtin")
     assert len(list((tmp_path / "cache").rglob("*.npz"))) == more > 6
