@@ -140,6 +140,7 @@ def test_a_name_is_suggested_for_what_is_unknown_alone(sessions_of, sample, monk
     assert asked == []
     for info in session.segmenter.store.vocabulary():
         classes.forget(session, info.name, "all of them")
+    teaching.relabel(session)
     for class_id, shown, told in suggested():
         assert (class_id, shown) == (0, ["cone", "hat"])
         assert told == [{"name": "cone", "probability": 0.5}, {"name": "hat", "probability": 0.25}]

