@@ -64,7 +64,9 @@ CacheOption = Annotated[
     Path | None, typer.Option(help="Folder that keeps what networks make of pictures, for the next run over them.")
 ]
 MaxInstancesOption = Annotated[int, typer.Option(min=1, help="Instances that are stored of one image, at most.")]
-ProtocolPresetOption = Annotated[str, typer.Option("--preset", help="What cuts and encodes the images.")]
+ProtocolPresetOption = Annotated[
+    str | None, typer.Option("--preset", help="What cuts and encodes the images, in place of the default preset.")
+]
 ProtocolEncoderOption = Annotated[str | None, typer.Option("--encoder", help="In place of the preset's.")]
 ProtocolReportOption = Annotated[
     Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")

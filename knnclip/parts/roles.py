@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from knnclip.progress import Progress
-from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Int32, Mask, Proposals
+from knnclip.structures import Bool, Box, Fingerprint, Float32, Image, Int32, Mask, Proposals, Suggestion
 from knnclip.vocabulary import Vocabulary
 
 
@@ -50,6 +50,14 @@ class Encoder(Protocol):
         The vector of a mask depends on the image and on that mask alone, not on the other masks.
         Raises ``MaskError`` if a mask was made for another image size.
         """
+
+
+@runtime_checkable
+class SuggestsNames(Protocol):
+    """Names what a mask may show by the classes that it was trained with; an encoder may do so too."""
+
+    def suggest(self, image: Image, mask: Mask) -> list[Suggestion]:
+        """A few names for one mask of an ``(H, W, 3) uint8`` RGB image, the likeliest first; none if it knows none."""
 
 
 @runtime_checkable
