@@ -41,8 +41,13 @@ def segment(session: Session, picture: FileData) -> Json:
 
 @act()
 def explain(session: Session, segment_id: int) -> Json:
-    """A segment of the open picture with the class probabilities and the stored instances behind it."""
-    return segment_json(teaching.segment_of(session, segment_id))
+    """A segment of the open picture with the class probabilities and the stored instances behind it.
+
+    For an unknown one also what it may be called: suggestions, which no answer depends on.
+    """
+    found = teaching.segment_of(session, segment_id)
+    suggested = [{"name": one.name, "probability": one.probability} for one in teaching.suggestions(session, found)]
+    return segment_json(found) | {"suggestions": suggested}
 
 
 @act(writes=True)

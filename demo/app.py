@@ -134,7 +134,7 @@ def _serve(
 
         examples: tuple[Path, ...] = ()
         if store is None:
-            typer.echo(f"sample store in {SAMPLE}; its first making takes a few seconds")
+            typer.echo(f"sample store in {SAMPLE}; its first making takes a minute or two")
             store = make_sample(SAMPLE, preset, parts)
             examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
         sessions = Sessions(Options(store, preset, parts, private, read_only, examples, data), scratch)

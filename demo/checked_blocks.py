@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.arguments import check_arguments, check_count
-from demo.gate import client_of
+from demo.clients import client_of
 from demo.listeners import message_of
 from demo.uploads import Uploads, named_paths
 from knnclip.errors import UsageError

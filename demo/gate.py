@@ -10,11 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import secrets
-import threading
-from asyncio import Queue
-from collections import OrderedDict
-from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,35 +18,20 @@ from urllib.parse import unquote
 from gradio.route_utils import upload_fn
 from gradio.routes import file_upload_statuses
 from gradio.utils import get_upload_folder
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.attempts import Attempts, network_of
+from demo.attempts import Attempts
+from demo.clients import SESSION, RefusedError, SessionOwners, client_of, drop_unread, giving_cookie, token_of
 from demo.hosts import Hosts
 from demo.uploads import MAX_UPLOAD_BYTES, Uploads, uploads_folder
 from knnclip.errors import UsageError
 
-COOKIE = "knnclip-client"
-TOKEN = re.compile(r"[\w-]{22,64}", re.ASCII)
-"""Values of the cookie: 128 bits of chance make 22 characters."""
-
-SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
-"""Names of sessions and events; Gradio's pages and clients take some ten letters and digits, or those of a UUID."""
-
 MAX_BODY_BYTES = 4 * 2**20
 """Of a request that is no upload: a scribble of 100,000 points has some 2 MB of JSON, all else far less."""
-
-MAX_SESSION_NAMES = 20_000
-"""Names of sessions whose client is remembered, some megabytes; the one named longest ago is forgotten first."""
-
-MAX_UNREAD = 5_000
-"""Messages to sessions that have not read them, of all sessions together: most are a line on how many
-wait, answers with a picture some 30 kB to 1 MB. Pages that are open leave none.
-"""
 
 PAGE = re.compile(r"/")
 OPEN = re.compile(
@@ -75,17 +55,6 @@ ENDED = ("session_hash", "fn_index", "event_id")
 """The same of what ends one."""
 
 
-class RefusedError(Exception):
-    """A request that goes no further, with its status and one line that says why."""
-
-    def __init__(self, status: HTTPStatus, reason: str, *, wait_s: float = 0) -> None:
-        """``wait_s``: after how long it may be sent again."""
-        super().__init__(reason)
-        self.response = JSONResponse({"detail": reason}, status)
-        if wait_s > 0:
-            self.response.headers["Retry-After"] = str(math.ceil(wait_s))
-
-
 class Gate:
     """ASGI middleware of one app."""
 
@@ -104,8 +73,8 @@ class Gate:
                 await self._app(scope, receive, send)
             return  # there are no web sockets here
         request = Request(scope, receive)
-        if not _token(request) and COOKIE_PATHS.fullmatch(request.url.path):
-            send = _giving_cookie(send)
+        if not token_of(request) and COOKIE_PATHS.fullmatch(request.url.path):
+            send = giving_cookie(send)
         try:
             response = await self._answered(request, send)
         except RefusedError as refused:
@@ -240,48 +209,6 @@ class Gate:
         return json.dumps(body).encode()
 
 
-class SessionOwners:
-    """Which client named a session first; nobody else can use it, or end it."""
-
-    def __init__(self) -> None:
-        """Without any."""
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[str, str] = OrderedDict()
-
-    def check(self, session: object, client: str) -> None:
-        """``RefusedError`` unless the session is the client's, or nobody's so far, and the client's from now on."""
-        if not isinstance(session, str) or not SESSION.fullmatch(session):
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "session_hash: expected a name of letters and digits")
-        with self._lock:
-            owner = self._clients.setdefault(session, client)
-            self._clients.move_to_end(session)
-            if len(self._clients) > MAX_SESSION_NAMES:
-                self._clients.popitem(last=False)
-        if owner != client:
-            raise RefusedError(HTTPStatus.FORBIDDEN, "this session is somebody else's; load the page again")
-
-
-def client_of(request: Request) -> str:
-    """The client that a request comes from: by its cookie, or by its address if it takes none."""
-    return _token(request) or f"at {network_of(request.client.host if request.client else '')}"
-
-
-def _token(request: Request) -> str:
-    token = request.cookies.get(COOKIE, "")
-    return token if TOKEN.fullmatch(token) else ""
-
-
-def _giving_cookie(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            # Lax: a link from elsewhere opens the page as this client's, but no page elsewhere can use it.
-            cookie = f"{COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; SameSite=Lax"
-            MutableHeaders(scope=message).append("Set-Cookie", cookie)
-        await send(message)
-
-    return sending
-
-
 def _check_login(request: Request) -> None:
     """As Gradio does, for all routes: of its own some ask for no login."""
     app = request.app
@@ -317,14 +244,6 @@ def _check_end(path: str, body: dict[str, Any]) -> None:
     if "cancel" in path and (not isinstance(body.get("session_hash"), str) or type(number) is not int):
         reason = "expected session_hash, the name of a session, and fn_index, the number of an endpoint"
         raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
-
-
-def drop_unread(messages: Mapping[str, Queue[Any]]) -> None:
-    """Empties the fullest queue if all of them together hold too much: who calls without end and reads nothing."""
-    if sum(queue.qsize() for queue in messages.values()) > MAX_UNREAD:
-        fullest = max(messages.values(), key=Queue.qsize)
-        while not fullest.empty():
-            fullest.get_nowait()
 
 
 async def _read(request: Request) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from demo.session import Session
-from demo.teaching import LONGEST_PX, picture_of
+from demo.teaching import LONGEST_PX, picture_of, suggestions
 from knnclip.images import encode_jpeg, encode_png, ids_as_rgb
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import anchor, evidence_crop
@@ -61,7 +61,7 @@ def explanation(session: Session, segment: Segment) -> Json:
     for item, picture in zip(plain["evidence"], pictures, strict=True):
         item["file"] = file_name(item["image"])
         item["picture"] = None if picture is None else _data_url("jpeg", encode_jpeg(picture, EVIDENCE_PX))
-    return {"kind": "explanation", **plain}
+    return {"kind": "explanation", **plain, "suggestions": [found.name for found in suggestions(session, segment)]}
 
 
 def summary(session: Session) -> Json:

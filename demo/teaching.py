@@ -13,7 +13,7 @@ from knnclip.analysis import Analysis
 from knnclip.errors import ImageError, UsageError
 from knnclip.images import pixel_digest, read_image, reduce_image
 from knnclip.masks.strokes import Stroke
-from knnclip.structures import Box, Mask, Segment
+from knnclip.structures import UNKNOWN, Box, Mask, Segment, Suggestion
 
 LONGEST_PX = 1600
 """Pictures are reduced to this before anything else: what a screen shows, answered while one waits."""
@@ -35,6 +35,13 @@ def segment_of(session: Session, segment_id: int) -> Segment:
         if segment.segment_id == segment_id:
             return segment
     raise UsageError(f"the picture has no segment {segment_id}; select one of those it has now")
+
+
+def suggestions(session: Session, segment: Segment) -> list[Suggestion]:
+    """What an unknown segment may be called by what the encoder's network knows; none for one that has a class."""
+    if segment.class_id != UNKNOWN:
+        return []
+    return session.segmenter.suggest(picture_of(session).analysis, segment.mask)
 
 
 @act()

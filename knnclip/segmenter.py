@@ -23,7 +23,7 @@ from knnclip.errors import UsageError
 from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.opinions import Seen, beliefs_of
-from knnclip.parts.roles import ReadsNames
+from knnclip.parts.roles import ReadsNames, SuggestsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
 from knnclip.store import Store, View
@@ -36,6 +36,7 @@ from knnclip.structures import (
     Mask,
     Proposals,
     Segmentation,
+    Suggestion,
     image_shapes_agree,
 )
 from knnclip.vocabulary import Vocabulary, check_name
@@ -331,6 +332,14 @@ class Segmenter:
         shape = (int(pixels.shape[0]), int(pixels.shape[1]))
         foreground = draw_strokes(strokes, shape, width_px)
         return self.promptable.mask_from_scribble(pixels, foreground)
+
+    def suggest(self, image: ImageLike | Analysis, mask: Mask) -> list[Suggestion]:
+        """What a mask may be called that nothing stored is like: a few names, the likeliest first, or none.
+
+        They come from the classes that the encoder's network was trained with, and are no part of any answer.
+        ``MaskError`` for a mask of another size.
+        """
+        return self.encoder.suggest(_pixels(image), mask) if isinstance(self.encoder, SuggestsNames) else []
 
     def _drawn(self, image: Image, mask: Mask | Bool | Box) -> Mask:
         if isinstance(mask, tuple):

@@ -276,6 +276,14 @@ class Beliefs:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """What a thing may be called that nobody has taught: an offer to a person, which no answer depends on."""
+
+    name: str
+    probability: float  # in [0, 1], among the classes that the network knows by itself
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One stored instance behind a decision."""
 

@@ -1,4 +1,4 @@
-"""The whole path in one minute: sample data, ingest, mIoU before and after a class is added, and pictures.
+"""The whole path in a minute or two: sample data, ingest, mIoU before and after a class is added, and pictures.
 
 python scripts/before_after.py OUT
 """

@@ -112,7 +112,7 @@ def test_labelling_again_describes_nothing_again(segmenter, network, val):
 
 
 def test_without_a_classifier_there_are_no_descriptions(tmp_path, val):
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         assert segmenter.analyse(val.load(val.samples[0]).image).descriptions is None
 
 

@@ -92,8 +92,8 @@ def test_without_the_hub_it_is_said_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     before = time.perf_counter()
-    with pytest.raises(WeightsError, match=r"mobilenetv2.*127\.0\.0\.1:9 does not answer.*presets fetch light"):
-        fetch(preset_by_name("light"), lambda need: pytest.fail("nothing is begun"))
+    with pytest.raises(WeightsError, match=r"eomt_small.*127\.0\.0\.1:9 does not answer.*presets fetch laptop"):
+        fetch(preset_by_name("laptop"), lambda need: pytest.fail("nothing is begun"))
     assert time.perf_counter() - before < 2 * fetching.PROBE_S
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert hub_refusal() == "HF_HUB_OFFLINE is set"

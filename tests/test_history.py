@@ -14,7 +14,7 @@ def taught(tmp_path, sample_data):
     dataset = open_dataset(sample_data / "val")
     labelled = dataset.load(dataset.samples[0])
     cones = [item.mask for item in labelled.instances if item.class_name == "traffic cone"]
-    with Segmenter.open(tmp_path / "store") as segmenter:
+    with Segmenter.open(tmp_path / "store", "builtin") as segmenter:
         for item in labelled.instances:
             if item.class_name != "traffic cone":
                 segmenter.teach(labelled.image, item.mask, item.class_name)

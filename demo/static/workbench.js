@@ -16,6 +16,7 @@ let segments = [], byId = new Map(), selected = new Set(), hovered = 0;
 let drawn = null;                                         // the mask found for a box or scribble, as an image
 let gesture = null, cursor = null;                        // {from, to} or {points}; where the keyboard's pen is
 let version = 0;                                          // of the answer that the segment ids belong to
+let suggested = [];                                       // names for the selected region, none of them an answer
 let tinted = null, busy = false, lastSeq = -1, timer = 0, watchdog = 0, readOnly = false;
 
 const tool = () => element.querySelector("input[name=wb-tool]:checked").value;
@@ -73,6 +74,7 @@ const answers = {
     hovered = 0;
     if (!value.unasked) drawn = gesture = cursor = null;
     find("panel").hidden = true;
+    suggest([]);
     find("empty").hidden = true;
     if (value.picture) closeCamera();
     canvas.style.width = `min(100%, ${TALLEST_VH * width / height}vh)`;
@@ -84,6 +86,7 @@ const answers = {
     gesture = cursor = null;
     selected = new Set();
     find("panel").hidden = true;
+    suggest([]);
     draw();
     find("name").focus();
   },
@@ -148,8 +151,22 @@ function agreement(segment, scores, evidence) {
   return preferred === segment.class ? `: ${neighbours} and the discriminant agree` : `: ${neighbours}; the discriminant prefers ${preferred}`;
 }
 
-function showExplanation({ segment_id, scores, evidence }) {
+function suggest(names) {
+  suggested = names;
+  const offers = names.map((name, i) => make("button", { type: "button", class: "wb-button", text: `${name}?`,
+    title: i ? `key ${i + 1} in the picture` : "key 1 in the picture, arrow right in the empty field",
+    onclick: () => accept(i) }));
+  replace(find("suggestions"), offers.length ? [make("span", { text: "looks like:" }), ...offers] : []);
+}
+
+function accept(i) {
+  find("name").value = suggested[i];
+  find("name").focus();
+}
+
+function showExplanation({ segment_id, scores, evidence, suggestions }) {
   find("panel").hidden = false;
+  suggest(suggestions);
   const segment = byId.get(segment_id);
   const decider = { base: "the base classifier", retrieval: "the store" }[segment.decision];
   find("what").textContent = decider ? `${segment.class}, ${percent(segment.confidence)}, decided by ${decider}${agreement(segment, scores, evidence)}` : "unknown: nothing stored is near enough";
@@ -369,7 +386,8 @@ const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], Arro
 canvas.addEventListener("keydown", (event) => {
   if (!picture || busy) return;
   const arrow = ARROWS[event.key], enter = event.key === "Enter" || event.key === " ";
-  if (event.key === "Escape") { selected = new Set(); drawn = gesture = cursor = null; find("panel").hidden = true; draw(); say(""); }
+  if (event.key === "Escape") { selected = new Set(); drawn = gesture = cursor = null; find("panel").hidden = true; suggest([]); draw(); say(""); }
+  else if (suggested[event.key - 1]) accept(event.key - 1);
   else if (arrow && tool() === "select") stepTo(arrow[0] + arrow[1]);
   else if (arrow) moveCursor(arrow, event.shiftKey ? 2 : 12);
   else if (enter && tool() === "select") { choose(hovered, event.shiftKey); if (!event.shiftKey) find("name").focus(); }
@@ -467,6 +485,11 @@ find("teach").addEventListener("submit", (event) => {
   if (!selected.size && !drawn) say("select a region of the picture first, or draw a box around it", true);
   else if (!name.trim()) say("type a name for the selected region first", true);
   else send("submit", { name, segments: [...selected], version });
+});
+find("name").addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowRight" || find("name").value || !suggested.length) return;
+  accept(0);
+  event.preventDefault();
 });
 find("undo").addEventListener("click", () => send("undo", {}));
 find("redo").addEventListener("click", () => send("retry", {}));

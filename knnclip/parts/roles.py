@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from knnclip.progress import Progress
-from knnclip.structures import Bool, Box, Cells, Fingerprint, Float32, Image, Int32, Mask, Proposals
+from knnclip.structures import Bool, Box, Cells, Fingerprint, Float32, Image, Int32, Mask, Proposals, Suggestion
 from knnclip.vocabulary import Vocabulary
 
 
@@ -58,6 +58,14 @@ class CellEncoder(Encoder, Protocol):
 
     def cells(self, image: Image) -> Cells:
         """The map of one ``(H, W, 3) uint8`` RGB image, at most some thousand cells, from the pass of ``encode``."""
+
+
+@runtime_checkable
+class SuggestsNames(Protocol):
+    """Names what a mask may show by the classes that it was trained with; an encoder may do so too."""
+
+    def suggest(self, image: Image, mask: Mask) -> list[Suggestion]:
+        """A few names for one mask of an ``(H, W, 3) uint8`` RGB image, the likeliest first; none if it knows none."""
 
 
 @runtime_checkable

@@ -37,11 +37,12 @@ class Published:
 class Need:
     """Weights that a part loads."""
 
-    name: str  # the path of a file, or the model of the hub that they are of
+    name: str  # the path of a file, the model of the hub that they are of, or the package that holds them
     on_disk: bool
     size_mb: float | None  # in float32; None where it is known only to the hub
     by_hand: bool = False  # a file that no library fetches
     published: Published | None = None  # where such a file is to be had
+    command: str = ""  # what gets it instead, where a package holds it
 
     @classmethod
     def of_file(cls, path: Path, published: Published | None = None) -> Need:

@@ -341,8 +341,7 @@ class Store:
         with self._database.lock:
             self._newest_mirror()
             with self._database.write() as connection:
-                generation = log_event(connection, "compact")
-                facts.drop_changes(connection, before=generation)
+                facts.drop_changes(connection, before=log_event(connection, "compact"))
                 erase_cache(self.path)
             self._database.vacuum()
             self._database.truncate_log()

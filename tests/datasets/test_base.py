@@ -51,7 +51,7 @@ def test_an_ingest_stores_the_other_names_that_are_free(tmp_path):
     )
     Pil.fromarray(blocks(0, 1, 4, 14).astype(np.uint8)).save(root / "SegmentationClass" / "a.png")
     dataset = open_dataset(root)
-    with Segmenter.open(tmp_path / "store") as segmenter:
+    with Segmenter.open(tmp_path / "store", "builtin") as segmenter:
         segmenter.store.add_class("plane")
         segmenter.store.add_class("speed bike", synonyms=("motorcycle",))
         ingest(segmenter, dataset, dataset.samples, IngestSettings(kind="truth"))

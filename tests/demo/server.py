@@ -48,13 +48,16 @@ def started(folder: Path, *options: str, environment: Mapping[str, str] = {}) ->
 
 @contextmanager
 def starting(folder: Path, *options: str, environment: Mapping[str, str] = {}) -> Iterator[Server]:
-    """The same without waiting for it to have started; it has no address yet."""
+    """The same without waiting for it to have started; it has no address yet.
+
+    Its preset is the one that takes no time for a network, unless ``options`` name another.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log, temporary = folder / "app.log", folder / "temporary"
     temporary.mkdir()
-    command = [sys.executable, "-u", str(APP), "--port", str(port), *map(str, options)]
+    command = [sys.executable, "-u", str(APP), "--port", str(port), "--preset", "builtin", *map(str, options)]
     variables = os.environ | {"TMPDIR": str(temporary)} | environment
     with log.open("w") as sink:
         process = subprocess.Popen(

@@ -17,6 +17,7 @@ from demo.acts import Act, act
 from demo.listeners import FAILED, Listeners, message_of
 from demo.picker import open_folder, open_zip
 from knnclip.errors import StoreError, UsageError
+from knnclip.structures import Suggestion
 from tests.progress import Listener
 
 READ_ONLY = "without --read-only"
@@ -114,6 +115,36 @@ def test_a_private_store_that_is_only_shown_is_opened_so(sessions_of):
         session.segmenter.store.rename("car", "auto")
     teaching.open_picture(session, next((session.options.data_roots[0] / "val" / "images").iterdir()), "a.png")
     assert payload.summary(session)["segments"]
+
+
+def test_a_name_is_suggested_for_what_is_unknown_alone(sessions_of, sample, monkeypatch):
+    session = sessions_of().of("one")
+    picture = next((sample / "data" / "val" / "images").iterdir())
+    teaching.open_picture(session, picture, picture.name)
+    asked = []
+    monkeypatch.setattr(
+        session.segmenter.encoder,
+        "suggest",
+        lambda image, mask: asked.append(mask) or [Suggestion("cone", 0.5), Suggestion("hat", 0.25)],
+        raising=False,
+    )
+
+    def suggested():
+        """What the page and a client are told of each segment."""
+        for segment in teaching.picture_of(session).segmentation.segments:
+            shown = canvas.select(session, {"segment": segment.segment_id, "version": session.teach.picture.version})
+            yield segment.class_id, shown["suggestions"], api.explain(session, segment.segment_id)["suggestions"]
+
+    for class_id, shown, told in suggested():
+        assert (class_id > 0, shown, told) == (True, [], [])
+    assert asked == []
+    for info in session.segmenter.store.vocabulary():
+        classes.forget(session, info.name, "all of them")
+    teaching.relabel(session)
+    for class_id, shown, told in suggested():
+        assert (class_id, shown) == (0, ["cone", "hat"])
+        assert told == [{"name": "cone", "probability": 0.5}, {"name": "hat", "probability": 0.25}]
+    assert len(asked) == 2 * len(teaching.picture_of(session).segmentation.segments)
 
 
 def test_what_reads_works_where_the_app_only_shows(sessions_of, sample):

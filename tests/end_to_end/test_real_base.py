@@ -27,7 +27,7 @@ def drive(shared_data, base, tmp_path_factory):
     frames = [sample for sample in dataset.samples if sample.image_path.name.startswith("0016E5")]
     settings = IngestSettings(exclude=("Building",), max_instances_per_image=150)
     path = tmp_path_factory.mktemp("drive") / "store"
-    with Segmenter.open(path, classifier=base, device="cpu") as segmenter:
+    with Segmenter.open(path, "builtin", classifier=base, device="cpu") as segmenter:
         ingest(segmenter, dataset, frames[:40], settings)
         assert len(segmenter.store) >= ROWS
         yield segmenter, [dataset.load(sample) for sample in frames[60:62]]

@@ -10,7 +10,7 @@ from PIL import Image as Pil
 
 from knnclip import Store
 
-from .command import run
+from .command import ingest, run
 
 
 def table_of(folder):
@@ -29,14 +29,14 @@ def roads(shared_data, tmp_path_factory):
                 (root / split / kind).mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, root / split / kind)
     shutil.copy(shared_data / "camvid" / "classes.txt", root)
-    run("ingest", root / "train", "--store", root / "store", "--exclude", "Car")
+    ingest(root / "train", "--store", root / "store", "--exclude", "Car")
     return root
 
 
 def test_camvid_learns_car_on_the_fly(roads, tmp_path):
     run("evaluate", roads / "val", "--store", roads / "store", "--report", tmp_path / "before")
     before = table_of(tmp_path / "before")
-    run("ingest", roads / "train", "--store", roads / "store", "--only", "Car")
+    ingest(roads / "train", "--store", roads / "store", "--only", "Car")
     run("evaluate", roads / "val", "--store", roads / "store", "--report", tmp_path / "after")
     after = table_of(tmp_path / "after")
     assert before.pop("Car") == 0
@@ -63,7 +63,7 @@ def test_coco_in_both_layouts(shared_data, layout, tmp_path):
         shutil.copy(source / "classes.txt", root)
         shutil.copytree(source / "labels", root / "labels")
     store = tmp_path / "store"
-    run("ingest", root, "--store", store, "--kind", "truth")
+    ingest(root, "--store", store, "--kind", "truth")
     names = {category["id"]: category["name"] for category in wanted["categories"]}
     large = [names[a["category_id"]] for a in annotations if a["area"] > 40]
     with Store.open(store, read_only=True) as opened:

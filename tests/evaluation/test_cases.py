@@ -17,7 +17,7 @@ from knnclip.structures import Mask
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory, sample_data):
     train = open_dataset(sample_data / "train")
-    with Segmenter.open(tmp_path_factory.mktemp("cases") / "store") as opened:
+    with Segmenter.open(tmp_path_factory.mktemp("cases") / "store", "builtin") as opened:
         ingest(opened, train, train.samples[:6], IngestSettings())
         yield opened
 

@@ -101,7 +101,7 @@ def test_the_last_step_does_not_depend_on_the_order(encoded):
 
 def test_the_command(sample_data, tmp_path):
     done = run_command("continual", sample_data / "train", sample_data / "val", "--steps", 2, "--seeds", 2,
-                       "--report", tmp_path)  # fmt: skip
+                       "--preset", "builtin", "--report", tmp_path)  # fmt: skip
     content = json.loads((tmp_path / "continual.json").read_text())
     assert [len(steps) for steps in content["seeds"]] == [2, 2]
     assert content["seeds"][0][0]["old"] is None
@@ -133,10 +133,11 @@ def test_wrong_steps_are_refused_before_anything_is_encoded(sample_data):
 def test_the_commands_other_orders(sample_data, tmp_path):
     sets = (sample_data / "train", sample_data / "val")
     run_command("continual", *sets, "--step", "sky,grass,road", "--step", "house,tree,car, traffic cone",
-                "--report", tmp_path)  # fmt: skip
+                "--preset", "builtin", "--report", tmp_path)  # fmt: skip
     (steps,) = json.loads((tmp_path / "continual.json").read_text())["seeds"]
     assert [step["classes"] for step in steps] == [["sky", "grass", "road"], ["house", "tree", "car", "traffic cone"]]
-    run_command("continual", *sets, "--then", sample_data / "val", "--seeds", 0, "--report", tmp_path)
+    run_command("continual", *sets, "--then", sample_data / "val", "--seeds", 0, "--preset", "builtin",
+                "--report", tmp_path)  # fmt: skip
     (steps,) = json.loads((tmp_path / "continual.json").read_text())["seeds"]
     assert [len(step["classes"]) for step in steps] == [7, 0]
     assert steps[1]["instances"] > steps[0]["instances"]

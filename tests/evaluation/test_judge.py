@@ -18,7 +18,7 @@ from knnclip.segmenter import Segmenter
 def store(tmp_path_factory, sample_data):
     path = tmp_path_factory.mktemp("evaluate") / "store"
     train = open_dataset(sample_data / "train")
-    with Segmenter.open(path) as segmenter:
+    with Segmenter.open(path, "builtin") as segmenter:
         ingest(segmenter, train, train.samples[:8], IngestSettings())
     return path
 
@@ -110,7 +110,7 @@ def overlapping(tmp_path):
 
 
 def test_small_instances_lie_on_large_ones_and_crowds_below_all(overlapping, tmp_path):
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
         (outcome,) = judge_images(segmenter, overlapping, overlapping.samples, masks="oracle")
         record = outcome.record
@@ -122,7 +122,7 @@ def test_small_instances_lie_on_large_ones_and_crowds_below_all(overlapping, tmp
 def test_what_is_too_small_to_be_described_is_scored_but_not_stored(overlapping, tmp_path):
     (sample,) = overlapping.samples
     assert sorted(item.mask.area for item in overlapping.load(sample).instances)[0] < 30
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         ingest(segmenter, overlapping, overlapping.samples, IngestSettings("truth"))
         assert {item.class_name for item in segmenter.store.instances()} == {"car"}
         (outcome,) = judge_images(segmenter, overlapping, overlapping.samples, masks="oracle")
@@ -156,7 +156,7 @@ def test_shapes_that_lie_on_each_other_by_their_order(tmp_path, rng):
         '<box label="box" xtl="10" ytl="10" xbr="70" ybr="50" z_order="1"/></image></annotations>'
     )
     dataset = open_dataset(tmp_path)
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         ingest(segmenter, dataset, dataset.samples, IngestSettings("truth"))
         (outcome,) = judge_images(segmenter, dataset, dataset.samples, masks="oracle")
     place = {name: i for i, name in enumerate(dataset.class_names)}

@@ -52,7 +52,8 @@ def test_classes_are_asked_for_by_the_names_of_the_set_that_they_meet():
 
 
 def test_the_base_of_a_store_goes_by_the_names(fcclip, voc, tmp_path):
-    with Segmenter.open(tmp_path / "s", masks=fcclip, encoder=fcclip, classifier=fcclip, device="cpu") as segmenter:
+    parts = {"masks": fcclip, "encoder": fcclip, "classifier": fcclip}
+    with Segmenter.open(tmp_path / "s", "builtin", **parts, device="cpu") as segmenter:
         for label in voc.classes:
             segmenter.store.add_class(label.name, label.is_thing, label.synonyms)
         wording = wording_of(voc, "fcclip")

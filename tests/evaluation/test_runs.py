@@ -37,7 +37,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate_miou.py"
 def store(tmp_path_factory, sample_data):
     path = tmp_path_factory.mktemp("runs") / "store"
     train = open_dataset(sample_data / "train")
-    with Segmenter.open(path) as segmenter:
+    with Segmenter.open(path, "builtin") as segmenter:
         ingest(segmenter, train, train.samples[:8], IngestSettings())
     return path
 
@@ -128,7 +128,7 @@ def test_another_protocol_needs_another_folder_or_a_restart(asked, tmp_path):
 def test_a_store_that_changes_meanwhile_is_no_store_to_be_quoted(store, sample_data, tmp_path):
     shutil.copytree(store, tmp_path / "store")
     val = open_dataset(sample_data / "val")
-    with Segmenter.open(tmp_path / "store") as segmenter:
+    with Segmenter.open(tmp_path / "store", "builtin") as segmenter:
         evaluation = Evaluation(segmenter, val, val.samples[:5])
         with pytest.raises(StoreError, match="changed while it was evaluated"):
             score_images(

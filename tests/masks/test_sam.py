@@ -129,7 +129,7 @@ def test_a_large_image_is_worked_on_small(folder, rng):
 
 def test_a_segmenter_takes_it_for_proposals_and_prompts(folder, image, tmp_path):
     part = f"sam:{folder},points=4,min_score=-99,min_stability=-1,min_area=1"
-    with Segmenter.open(tmp_path / "s", masks=part, max_masks=2, device="cpu") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin", masks=part, max_masks=2, device="cpu") as segmenter:
         assert segmenter.promptable is segmenter.generator, "loaded once"
         analysis = segmenter.analyse(image)
         assert len(analysis.proposals) <= 2

@@ -104,7 +104,7 @@ def test_files_that_do_not_fit_are_errors(colours, tmp_path):
 
 def test_base_and_store_work_together(colours, image, tmp_path):
     text = part(colours)
-    with Segmenter.open(tmp_path / "s", masks=text, classifier=text, device="cpu") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin", masks=text, classifier=text, device="cpu") as segmenter:
         assert segmenter.classifier is segmenter.generator, "made once"
         for name in ("red", "green"):
             segmenter.store.add_class(name)
@@ -138,9 +138,9 @@ def test_limits_and_weights_leave_one_part_one(colours, tmp_path):
 
 def test_an_unknown_part_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="unknown classifier 'regions'"):
-        Segmenter.open(tmp_path / "s", classifier="regions")
+        Segmenter.open(tmp_path / "s", "builtin", classifier="regions")
     with pytest.raises(UsageError, match=r"onnx needs labels; write onnx:FILE,labels=NAMES\.txt"):
-        Segmenter.open(tmp_path / "s", masks="onnx:x.onnx")
+        Segmenter.open(tmp_path / "s", "builtin", masks="onnx:x.onnx")
 
 
 def test_a_published_list_names_the_labels(tmp_path, image):

@@ -196,7 +196,7 @@ def test_names_are_read_before_they_are_asked_for_and_progress_is_told_of_new_on
     monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path / "cache"))
     weights = f"openclip:tiny-convnext,pixels={SIDE * SIDE},templates=name,weights={models / 'convnext.safetensors'}"
     for cache in (None, tmp_path / "results"):
-        with Segmenter.open(tmp_path / "s", classifier=weights, device="cpu", cache=cache) as segmenter:
+        with Segmenter.open(tmp_path / "s", "builtin", classifier=weights, device="cpu", cache=cache) as segmenter:
             if cache is None:
                 segmenter.store.add_class("cat", synonyms=("kitten",))
             else:
@@ -347,7 +347,8 @@ def test_a_local_folder_as_save_for_hf_writes_it(models, tmp_path, image):
 def test_a_segmenter_with_it_for_both_roles(models, image, tmp_path):
     text = f"openclip:tiny-convnext,pixels={SIDE * SIDE},templates=name"
     weights = models / "convnext.safetensors"
-    with Segmenter.open(tmp_path / "s", encoder=text, classifier=text, weights=weights, device="cpu") as segmenter:
+    parts = {"encoder": text, "classifier": text, "weights": weights}
+    with Segmenter.open(tmp_path / "s", "builtin", **parts, device="cpu") as segmenter:
         assert segmenter.encoder is segmenter.classifier, "made once"
         forwards = []
         segmenter.encoder.network.visual.trunk.register_forward_hook(lambda *_: forwards.append(1))

@@ -174,7 +174,7 @@ def test_p_base_over_names_and_synonyms(folder, image):
 
 def test_one_forward_pass_for_both_roles(folder, image, tmp_path):
     text = f"universal:{folder},min_area=1"
-    with Segmenter.open(tmp_path / "s", masks=text, classifier=text, device="cpu") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin", masks=text, classifier=text, device="cpu") as segmenter:
         assert segmenter.classifier is segmenter.generator
         runs = []
         segmenter.generator.network.register_forward_hook(lambda *_: runs.append(1))

@@ -77,7 +77,7 @@ def test_the_panoptic_picture_and_its_list_agree():
 
 def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
     image = next((sample_data / "val" / "images").iterdir())
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         for i in range(300):
             segmenter.store.add_class(f"class {i}")
         segmenter.teach(image, (0, 0, 320, 60), "../<sky>")
@@ -96,7 +96,7 @@ def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
 def test_a_class_that_is_taught_meanwhile_is_drawn_and_listed(tmp_path, sample_data):
     val, masks = open_dataset(sample_data / "val"), open_dataset(sample_data / "train")
     files = [sample.image_path for sample in val.samples[:6]]
-    with Segmenter.open(tmp_path / "s") as segmenter:
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
         ingest(segmenter, masks, masks.samples[:2], IngestSettings(only=("sky",)))
         teach = Listener(lambda: segmenter.teach(files[-1], (5, 200, 300, 235), "ground"))
         segment_files(segmenter, files, tmp_path / "out", workers=1, progress=teach)

@@ -10,7 +10,7 @@ from knnclip.evaluation.splits import scratch_segmenter
 from knnclip.parts.cached import masks_digest
 from knnclip.presets import preset_by_name
 from knnclip.structures import Mask
-from tests.end_to_end.command import run
+from tests.end_to_end.command import ingest, run
 
 
 class Counted:
@@ -111,7 +111,7 @@ def test_masks_that_differ_have_another_digest():
 
 
 def test_the_commands_share_a_cache(sample_data, tmp_path):
-    run("ingest", sample_data / "train", "--store", tmp_path / "s", "--images", "train_00*")
+    ingest(sample_data / "train", "--store", tmp_path / "s", "--images", "train_00*")
     options = ("--store", tmp_path / "s", "--images", "val_00[0-2]*", "--cache", tmp_path / "cache")
     first = run("evaluate", sample_data / "val", *options)
     files = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*.npz")}
@@ -120,7 +120,7 @@ def test_the_commands_share_a_cache(sample_data, tmp_path):
     assert first.stdout.splitlines()[-1] in again.stdout
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*.npz")} == files
     sets = (sample_data / "train", sample_data / "val", "--cache", tmp_path / "cache")
-    run("shots", *sets, "--shots", "all", "--seeds", 1)
+    run("shots", *sets, "--shots", "all", "--seeds", 1, "--preset", "builtin")
     more = len(list((tmp_path / "cache").rglob("*.npz")))
-    run("continual", *sets, "--steps", 1, "--seeds", 1)
+    run("continual", *sets, "--steps", 1, "--seeds", 1, "--preset", "builtin")
     assert len(list((tmp_path / "cache").rglob("*.npz"))) == more > 6

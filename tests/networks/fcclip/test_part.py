@@ -94,7 +94,8 @@ def test_proposals_are_the_masks_of_the_queries(checkpoint, image):
 def test_one_forward_pass_serves_three_roles_without_gradients(checkpoint, image, tmp_path):
     chosen = settings(checkpoint)
     text = f"fcclip:{chosen.model},clip={chosen.clip},short_px=96,long_px=160,min_area=1,trained={chosen.trained}"
-    with Segmenter.open(tmp_path / "s", masks=text, encoder=text, classifier=text, device="cpu") as segmenter:
+    parts = {"masks": text, "encoder": text, "classifier": text}
+    with Segmenter.open(tmp_path / "s", "builtin", **parts, device="cpu") as segmenter:
         assert segmenter.generator is segmenter.encoder is segmenter.classifier
         assert not any(parameter.requires_grad for parameter in segmenter.encoder.network.parameters())
         runs = []
