@@ -61,7 +61,7 @@ def adjacency(labels: NDArray[np.integer], lab: Float32) -> Adjacency:
     flat, count = labels.ravel(), int(labels.max()) + 1
     squares = (lab * lab).sum(axis=2)
     planes = [*np.moveaxis(lab, 2, 0), squares]
-    sums = np.stack([np.bincount(flat, weights=plane.ravel(), minlength=count) for plane in planes], axis=1)
+    sums: Float64 = np.stack([np.bincount(flat, weights=plane.ravel(), minlength=count) for plane in planes], axis=1)
     one, other, steps = (
         np.concatenate([across.ravel(), down.ravel()])
         for across, down in (
@@ -154,8 +154,9 @@ def _pairs(
     differ = one != other
     one, other = one[differ], other[differ]
     keys, inverse = np.unique(np.minimum(one, other) * count + np.maximum(one, other), return_inverse=True)
-    border, sums = (np.bincount(inverse, weights=of[differ], minlength=len(keys)) for of in (border_px, steps))
-    return keys // count, keys % count, border.astype(np.int64), sums
+    border: Float64 = np.bincount(inverse, weights=border_px[differ], minlength=len(keys))
+    total: Float64 = np.bincount(inverse, weights=steps[differ], minlength=len(keys))
+    return keys // count, keys % count, border.astype(np.int64), total
 
 
 def _lengths(vectors: Float32) -> Float32:

@@ -9,8 +9,11 @@ is spent along borders alone.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knnclip.structures import Bool, Image, Int32
+
+Int16 = NDArray[np.int16]
 
 REACH_PX = 2
 """Of a border at each size: the pixel and a half by which doubling moves it at most, rounded up."""
@@ -36,18 +39,38 @@ def refined(labels: Int32, image: Image) -> Int32:
     return found.astype(np.int32)
 
 
-def _along_edges(labels: np.ndarray, picture: Image) -> np.ndarray:
-    """``(h, w) int16``: the labels with what lies near a border decided anew."""
+def _along_edges(labels: Int16, picture: Image) -> Int16:
+    """``(h, w)``: the labels with what lies near a border decided anew."""
     import cv2
 
-    markers = np.where(_sure(labels), labels + 1, 0).astype(np.int32)
     # OpenCV floods by the difference of neighbouring pixels, in which the camera's noise would be as good as an edge.
-    cv2.watershed(cv2.GaussianBlur(picture, (5, 5), 0), markers)
-    # It draws lines between the floods and a frame, which belong to nobody: they stay what they were.
-    return np.where(markers > 0, markers - 1, labels).astype(np.int16)
+    smooth = cv2.GaussianBlur(picture, (5, 5), 0)
+    floods = np.where(_sure(labels), labels + np.int16(1), np.int16(0)).astype(np.int32)
+    cv2.watershed(smooth, floods)
+    return _without_lines(floods, smooth, labels)
 
 
-def _sure(labels: np.ndarray) -> Bool:
+def _without_lines(floods: Int32, picture: Image, labels: Int16) -> Int16:
+    """``(h, w)``: the floods, less one, with the lines between them and the frame that OpenCV draws given away.
+
+    A pixel goes to that of its four neighbours whose colour is nearest, and stays what it was where none is flooded.
+    """
+    height, width = floods.shape
+    found = (floods - 1).astype(np.int16)
+    ys, xs = np.nonzero(floods <= 0)
+    own, chosen = picture[ys, xs].astype(np.int32), labels[ys, xs]
+    least = np.full(len(ys), np.iinfo(np.int32).max)
+    for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+        v, u = (ys + dy).clip(0, height - 1), (xs + dx).clip(0, width - 1)
+        difference = np.abs(picture[v, u] - own).sum(axis=1)
+        nearer = (floods[v, u] > 0) & (difference < least)
+        least = np.where(nearer, difference, least)
+        chosen = np.where(nearer, found[v, u], chosen)
+    found[ys, xs] = chosen
+    return found
+
+
+def _sure(labels: Int16) -> Bool:
     """``(h, w)``: the pixels that keep their label: all far from a border, and where a region is thin, all of it."""
     import cv2
 

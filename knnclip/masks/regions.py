@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from knnclip.errors import UsageError
 from knnclip.masks.merging import adjacency, fragment_costs, merge, region_costs, with_cells
 from knnclip.masks.refinement import refined
 from knnclip.masks.superpixels import superpixels
@@ -34,6 +35,9 @@ proportion."""
 PIECES = 1200
 """Regions left when merging goes over from the edges between fragments to the colours of regions: four times the
 leaves, so that it has a choice. 900 to 1600 differ by half a point of mIoU with perfect labels."""
+
+MAX_LEAVES = 30_000
+"""Borders are refined in 16 bits; a working copy has some 5,000 fragments."""
 
 SEEN_DIM = 64
 """Cells are projected at random to so many numbers, which keeps distances to about a tenth (Johnson and Lindenstrauss,
@@ -55,6 +59,13 @@ class RegionSettings(ProposalLimits):
     leaves: Annotated[int, "regions of the fine level, at most"] = 290
     parents: Annotated[int, "regions of the coarse level, at most"] = 110
     parent_score: Annotated[float, "trust in a coarse region, where a fine one has 1"] = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.leaves <= MAX_LEAVES:
+            raise UsageError(f"leaves is between 1 and {MAX_LEAVES}, found {self.leaves}; leave it out for its default")
+        if self.sigma_px <= 0:
+            raise UsageError(f"sigma_px is above 0, found {self.sigma_px:g}; leave it out for its default")
 
 
 class RegionGenerator:
@@ -116,7 +127,7 @@ CARD = Card(
     name="regions",
     form="regions",
     summary="class-agnostic regions of two sizes, along the edges of the image",
-    roles={MaskGenerator: "regions between edges, joined by colour and by what the encoder sees; no weights"},
+    roles={MaskGenerator: "regions between the edges of the image; no weights"},
     licence="Apache-2.0 (part of knnclip)",
     settings=RegionSettings,
     make=lambda settings, device: RegionGenerator(settings),  # noqa: ARG005 - it is no network
