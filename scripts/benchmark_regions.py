@@ -41,10 +41,9 @@ Generate = Callable[[Image], Proposals]
 def perfect(proposals: Proposals, truth: Int32, classes: int) -> Int32:
     """``(H, W)``: the class of most pixels of each atom; those without a truth do not count."""
     labels = partition(proposals).labels
-    counts = np.bincount(
-        labels.ravel().astype(np.int64) * (classes + 1) + truth.ravel() + 1,
-        minlength=(labels.max() + 1) * (classes + 1),
-    ).reshape(-1, classes + 1)
+    side = classes + 1  # 0 is what has no truth
+    pairs = labels.ravel().astype(np.int64) * side + truth.ravel() + 1
+    counts = np.bincount(pairs, minlength=(int(labels.max()) + 1) * side).reshape(-1, side)
     best: Int32 = counts[:, 1:].argmax(axis=1).astype(np.int32)
     return best[labels]
 

@@ -154,9 +154,9 @@ def _pairs(
     differ = one != other
     one, other = one[differ], other[differ]
     keys, inverse = np.unique(np.minimum(one, other) * count + np.maximum(one, other), return_inverse=True)
-    border: Float64 = np.bincount(inverse, weights=border_px[differ], minlength=len(keys))
-    total: Float64 = np.bincount(inverse, weights=steps[differ], minlength=len(keys))
-    return keys // count, keys % count, border.astype(np.int64), total
+    border = np.bincount(inverse, weights=border_px[differ], minlength=len(keys)).astype(np.int64)
+    total = np.bincount(inverse, weights=steps[differ], minlength=len(keys)).astype(np.float64)
+    return keys // count, keys % count, border, total
 
 
 def _lengths(vectors: Float32) -> Float32:
