@@ -29,11 +29,12 @@ from knnclip.structures import Float32, Int64
 
 NOISE = 30.0
 """Variance, in Lab units squared summed over the channels, that is added to that within two regions: a camera's noise
-and soft shading, below which a smaller variance says nothing. 10 to 100 give the same regions within half a point."""
+and soft shading, below which a smaller variance says nothing. 60 gives up to 0.8 points less of mIoU with perfect labels
+without a network, and about the same with one."""
 
 NETWORK = 3.0
-"""Weight of cells, unit vectors, beside colours: two classes of a street differ by about 0.5. 1.5 to 6 are within half
-a point; more loses poles, which are thinner than a cell."""
+"""Weight of cells, unit vectors, beside colours: 1.5 to 6 are within 0.6 points of mIoU with perfect labels; from 6 on
+poles, which are thinner than a cell, are lost again."""
 
 Float64 = NDArray[np.float64]
 

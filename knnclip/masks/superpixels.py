@@ -11,8 +11,8 @@ import numpy as np
 from knnclip.structures import Float32, Image, Int64
 
 MINIMA_SIGMA_PX = 0.7
-"""Blur of the gradient before its minima are sought: about a pixel, for each basin costs time. Without it there are
-half as many again; at 1.2 px poles of two pixels are lost."""
+"""Blur of the gradient before its minima are sought: about a pixel. At 1.2 px there are less than half as many basins, and
+perfect labels on them reach an IoU of 47 instead of 58 on the poles of a dusky street."""
 
 
 def superpixels(image: Image, sigma_px: float) -> Int64:
