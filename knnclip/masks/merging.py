@@ -29,7 +29,7 @@ from knnclip.structures import Float32, Int64
 
 NOISE = 30.0
 """Variance, in Lab units squared summed over the channels, that is added to that within two regions: a camera's noise
-and soft shading, below which a smaller variance says nothing. 60 gives up to 0.8 points less of mIoU with perfect labels
+and soft shading, below which a smaller variance says nothing. 60 gives up to 0.8 points less mIoU with perfect labels
 without a network, and about the same with one."""
 
 NETWORK = 3.0

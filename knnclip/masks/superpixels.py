@@ -11,7 +11,7 @@ import numpy as np
 from knnclip.structures import Float32, Image, Int64
 
 MINIMA_SIGMA_PX = 0.7
-"""Blur of the gradient before its minima are sought: about a pixel. At 1.2 px there are less than half as many basins, and
+"""Blur of the gradient before its minima are sought: about a pixel. At 1.2 px there are less than half as many basins;
 perfect labels on them reach an IoU of 47 instead of 58 on the poles of a dusky street."""
 
 
