@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from knnclip.parts.pooling import Layout
 from knnclip.progress import Progress
 from knnclip.structures import Bool, Box, Cells, Fingerprint, Float32, Image, Int32, Mask, Proposals, Suggestion
 from knnclip.vocabulary import Vocabulary
@@ -20,6 +24,17 @@ class MaskGenerator(Protocol):
 
     def generate(self, image: Image) -> Proposals:
         """The masks of one ``(H, W, 3) uint8`` RGB image; none for an image in which nothing can be told apart."""
+
+
+@runtime_checkable
+class GuidedGenerator(MaskGenerator, Protocol):
+    """A generator that cuts along what a network sees where somebody gives it that."""
+
+    def generate_by(self, image: Image, cells: NDArray[np.floating], layout: Layout) -> Proposals:
+        """As ``generate``, with the ``(h, w, D)`` unit vectors that an encoder has of the places of the image.
+
+        ``layout`` says where the cells lie, see ``knnclip.parts.pooling``.
+        """
 
 
 @runtime_checkable
