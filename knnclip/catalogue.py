@@ -15,7 +15,7 @@ from knnclip.masks import grabcut, regions, sam
 from knnclip.networks import detectron2, onnx_segmenter, universal
 from knnclip.networks.fcclip import card as fcclip
 from knnclip.networks.open_clip import network as open_clip
-from knnclip.parts.cached import CachedClassifier, CachedGenerator, cached_encoder
+from knnclip.parts.cached import CachedClassifier, cached_encoder, cached_generator
 from knnclip.parts.card import ROLES, WEIGHTS, Card
 from knnclip.parts.roles import Encoder, MaskGenerator, PromptableGenerator, ZeroShotClassifier
 from knnclip.parts.spec import EncoderSpec, PartSpec
@@ -106,7 +106,7 @@ def cached(parts: FrozenParts, preset: Preset, folder: str | Path) -> FrozenPart
     classifier = parts.classifier
     return replace(
         parts,
-        generator=CachedGenerator(parts.generator, str(preset.masks), folder),
+        generator=cached_generator(parts.generator, str(preset.masks), folder),
         encoder=cached_encoder(parts.encoder, folder),
         classifier=None if classifier is None else CachedClassifier(classifier, str(preset.classifier), folder),
     )

@@ -131,7 +131,7 @@ def labelled_instances(
             if not item.is_crowd and item.mask.area >= MIN_AREA_PX
         ]
     if settings.kind != "truth":
-        for mask in segmenter.generator.generate(labelled.image).masks:
+        for mask in segmenter.propose(labelled.image).masks:
             name, purity = majority(mask, labelled)
             if name is not None and purity >= MIN_PURITY:
                 kept.append(LabelledMask(mask, name, purity, "proposal"))

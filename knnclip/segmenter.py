@@ -23,7 +23,7 @@ from knnclip.errors import UsageError
 from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.opinions import Seen, beliefs_of
-from knnclip.parts.roles import ReadsNames, SuggestsNames
+from knnclip.parts.roles import CellEncoder, GuidedGenerator, ReadsNames, SuggestsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
 from knnclip.store import Store, View
@@ -214,7 +214,7 @@ class Segmenter:
         """
         pixels = as_image(image)
         if masks is None:
-            proposals = self.generator.generate(pixels)
+            proposals = self.propose(pixels)
         else:
             image_shapes_agree(pixels, masks, where="analyse")
             shape = (int(pixels.shape[0]), int(pixels.shape[1]))
@@ -223,6 +223,12 @@ class Segmenter:
             ref = str(image)
         embeddings = self.encoder.encode(pixels, proposals.masks)
         return Analysis(pixels, proposals, embeddings, ref, self.classifier, self.encoder)
+
+    def propose(self, image: Image) -> Proposals:
+        """The masks of an image: by what the encoder sees of its places as well, where both parts can do that."""
+        if isinstance(self.generator, GuidedGenerator) and isinstance(self.encoder, CellEncoder):
+            return self.generator.generate_by(image, self.encoder.cells(image))
+        return self.generator.generate(image)
 
     def label(self, analysis: Analysis, view: View | None = None) -> Segmentation:
         """The answer for an analysed image; nothing is encoded again.

@@ -76,7 +76,7 @@ def camvid(root: Path, every: int, *, cells: bool) -> None:
 
         def guided(image: Image) -> Proposals:
             found = encoder.cells(image)
-            return RegionGenerator().generate_by(image, found.embeddings, found.layout)
+            return RegionGenerator().generate_by(image, found)
 
         ways[" guided"] = guided
     for sequence in SEQUENCES:

@@ -88,6 +88,7 @@ class TimmEncoder:
         self.weights = settings.stage_weights or (1.0,) * len(self.stages)
         self.centre, self.flip = settings.centre, settings.flip
         self._maps = Recent(self._all_maps)
+        self._cells = Recent(lambda image: cells_of(self._maps(image), self.weights, self.backbone.layout))
         mean = settings.mean * 3 if len(settings.mean) == 1 else settings.mean or self.backbone.mean
         std = settings.std * 3 if len(settings.std) == 1 else settings.std or self.backbone.std
         self.formats = [
@@ -126,7 +127,7 @@ class TimmEncoder:
 
     def cells(self, image: Image) -> Cells:
         """The map of an image, see ``CellEncoder``."""
-        return cells_of(self._maps(image), self.weights, self.backbone.layout)
+        return self._cells(image)
 
     def _all_maps(self, image: Image) -> list[list[Float32]]:
         """The maps of each size of the input, less their share of the image's mean."""

@@ -21,10 +21,10 @@ from knnclip.masks.merging import adjacency, fragment_costs, merge, region_costs
 from knnclip.masks.refinement import refined
 from knnclip.masks.superpixels import superpixels
 from knnclip.parts.card import Card
-from knnclip.parts.pooling import Layout, interpolation
+from knnclip.parts.pooling import interpolation
 from knnclip.parts.proposals import ProposalLimits, best_proposals
 from knnclip.parts.roles import MaskGenerator
-from knnclip.structures import Image, Int32, Int64, Proposals, masks_from_labels
+from knnclip.structures import Cells, Image, Int32, Int64, Proposals, masks_from_labels
 
 WORKING_PX = 480 * 360
 """Pixels of the working copy: a larger image is scaled down to about this many, its labels scaled up again.
@@ -86,13 +86,11 @@ class RegionGenerator:
         """
         return self._proposals(*self.levels(image))
 
-    def generate_by(self, image: Image, cells: NDArray[np.floating], layout: Layout) -> Proposals:
+    def generate_by(self, image: Image, cells: Cells) -> Proposals:
         """As ``generate``, with what a network sees beside the colours: see ``GuidedGenerator``."""
-        return self._proposals(*self.levels(image, cells, layout))
+        return self._proposals(*self.levels(image, cells))
 
-    def levels(
-        self, image: Image, cells: NDArray[np.floating] | None = None, layout: Layout = "tiles"
-    ) -> tuple[Int32, Int64]:
+    def levels(self, image: Image, cells: Cells | None = None) -> tuple[Int32, Int64]:
         """``(H, W)`` leaf of each pixel, numbered in reading order from 0, and ``(leaves,)`` the parent of each."""
         import cv2
 
@@ -106,7 +104,7 @@ class RegionGenerator:
         to_piece, graph = merge(graph, max(PIECES, self.settings.leaves), fragment_costs)
         pieces = to_piece[fragments]
         if cells is not None:
-            graph = with_cells(graph, _mean_cells(pieces, cells, layout))
+            graph = with_cells(graph, _mean_cells(pieces, cells))
         to_leaf, graph = merge(graph, self.settings.leaves, region_costs)
         to_parent, _ = merge(graph, self.settings.parents, region_costs)
         leaves = to_leaf[pieces].astype(np.int32)
@@ -134,16 +132,16 @@ CARD = Card(
 )
 
 
-def _mean_cells(labels: Int64, cells: NDArray[np.floating], layout: Layout) -> NDArray[np.float64]:
-    """``(R, F)``: the mean over each region of ``(h, w, D)`` cells, each pixel having the one nearest to it."""
+def _mean_cells(labels: Int64, cells: Cells) -> NDArray[np.float64]:
+    """``(R, F)``: the mean of the cells over each region, each pixel having the one nearest to it."""
     from scipy.sparse import coo_array
 
-    height, width, dim = cells.shape
-    seen = cells.reshape(height * width, dim).astype(np.float64)
+    height, width, dim = cells.embeddings.shape
+    seen = cells.embeddings.reshape(height * width, dim).astype(np.float64)
     if dim > SEEN_DIM:
         seen = seen @ np.random.default_rng(0).normal(scale=SEEN_DIM**-0.5, size=(dim, SEEN_DIM))
     rows, columns = (
-        interpolation(pixels, count, layout).argmax(axis=1)
+        interpolation(pixels, count, cells.layout).argmax(axis=1)
         for pixels, count in zip(labels.shape, (height, width), strict=True)
     )
     nearest = rows[:, None] * width + columns

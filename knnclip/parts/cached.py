@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from knnclip.files import write_atomically
 from knnclip.images import pixel_digest
-from knnclip.parts.roles import CellEncoder, Encoder, MaskGenerator, ReadsNames, SuggestsNames, ZeroShotClassifier
+from knnclip.parts.roles import (
+    CellEncoder,
+    Encoder,
+    GuidedGenerator,
+    MaskGenerator,
+    ReadsNames,
+    SuggestsNames,
+    ZeroShotClassifier,
+)
 from knnclip.progress import Progress
 from knnclip.structures import Cells, Fingerprint, Float32, Image, Layout, Mask, Proposals, Suggestion
 from knnclip.vocabulary import Vocabulary
@@ -44,9 +52,11 @@ class CachedGenerator:
 
     def generate(self, image: Image) -> Proposals:
         """As the generator's."""
+        return self._kept(image, lambda: self.generator.generate(image))
 
+    def _kept(self, image: Image, propose: Callable[[], Proposals], *key: str) -> Proposals:
         def make() -> Arrays:
-            proposals = self.generator.generate(image)
+            proposals = propose()
             counts = [mask.encode() for mask in proposals.masks]
             return {
                 "boxes": np.array([mask.box_xyxy for mask in proposals.masks], dtype=np.int32).reshape(-1, 4),
@@ -55,7 +65,7 @@ class CachedGenerator:
                 "scores": proposals.scores,
             }
 
-        kept = _kept(self.folder, make, "masks", self.part, pixel_digest(image))
+        kept = _kept(self.folder, make, "masks", self.part, pixel_digest(image), *key)
         shape = (int(image.shape[0]), int(image.shape[1]))
         ends = np.cumsum(kept["lengths"]).tolist()
         counts = kept["counts"].tobytes()
@@ -71,6 +81,25 @@ class CachedGenerator:
         """As the generator's, if it reads names."""
         if isinstance(self.generator, ReadsNames):
             self.generator.read_names(vocabulary, progress)
+
+
+@dataclass(frozen=True)
+class CachedGuidedGenerator(CachedGenerator):
+    """A generator whose proposals are kept for what it was guided by."""
+
+    generator: GuidedGenerator
+
+    def generate_by(self, image: Image, cells: Cells) -> Proposals:
+        """As the generator's."""
+        digest = hashlib.sha256(cells.layout.encode() + cells.embeddings.tobytes()).hexdigest()
+        return self._kept(image, lambda: self.generator.generate_by(image, cells), digest)
+
+
+def cached_generator(generator: MaskGenerator, part: str, folder: Path) -> MaskGenerator:
+    """A generator that keeps what the other one makes; ``part`` is its text."""
+    if isinstance(generator, GuidedGenerator):
+        return CachedGuidedGenerator(generator, part, folder)
+    return CachedGenerator(generator, part, folder)
 
 
 @dataclass(frozen=True)

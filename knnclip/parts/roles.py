@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from knnclip.parts.pooling import Layout
 from knnclip.progress import Progress
 from knnclip.structures import Bool, Box, Cells, Fingerprint, Float32, Image, Int32, Mask, Proposals, Suggestion
 from knnclip.vocabulary import Vocabulary
@@ -30,11 +26,8 @@ class MaskGenerator(Protocol):
 class GuidedGenerator(MaskGenerator, Protocol):
     """A generator that cuts along what a network sees where somebody gives it that."""
 
-    def generate_by(self, image: Image, cells: NDArray[np.floating], layout: Layout) -> Proposals:
-        """As ``generate``, with the ``(h, w, D)`` unit vectors that an encoder has of the places of the image.
-
-        ``layout`` says where the cells lie, see ``knnclip.parts.pooling``.
-        """
+    def generate_by(self, image: Image, cells: Cells) -> Proposals:
+        """As ``generate``, with what an encoder sees at the places of the image."""
 
 
 @runtime_checkable

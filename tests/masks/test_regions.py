@@ -121,11 +121,11 @@ def test_what_a_network_sees_tells_apart_what_has_one_colour():
     cells[:, :4, 0] = cells[:, 4:, 1] = 1
     generator = RegionGenerator(RegionSettings(leaves=2, parents=1))
     assert isinstance(generator, GuidedGenerator)
-    proposals = generator.generate_by(image, cells, "tiles")
+    proposals = generator.generate_by(image, Cells(cells, "tiles"))
     for mask in proposals.masks[:2]:
         share = mask.to_dense()[:, :40].sum() / mask.area
         assert min(share, 1 - share) < 0.1  # fragments lie across the cells' border
-    assert same(proposals, generator.generate_by(image.copy(), cells.copy(), "tiles"))
+    assert same(proposals, generator.generate_by(image.copy(), Cells(cells.copy(), "tiles")))
     alone = generator.generate(image).masks[0]
     assert 0.1 < alone.to_dense()[:, :40].sum() / alone.area < 0.9
 
@@ -135,7 +135,9 @@ def test_many_numbers_a_cell_are_as_good_as_few():
     few = np.zeros((6, 8, 2), np.float32)
     few[:, :4, 0] = few[:, 4:, 1] = 1
     turned = few @ np.linalg.qr(np.random.default_rng(1).normal(size=(300, 2)))[0].T
-    one, other = (RegionGenerator(RegionSettings(leaves=2)).levels(image, cells)[0] for cells in (few, turned))
+    one, other = (
+        RegionGenerator(RegionSettings(leaves=2)).levels(image, Cells(cells, "tiles"))[0] for cells in (few, turned)
+    )
     agree = (one == other).mean()
     assert max(agree, 1 - agree) > 0.95
 
