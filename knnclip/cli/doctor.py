@@ -59,7 +59,8 @@ def doctor(
         _tell("part", str(part))
         for finding in examine(part, device):
             verdict = "well" if finding.passed else "WRONG"
-            _tell(f"  {verdict}", f"{finding.what}: {finding.found} ({finding.seconds:.1f} s)")
+            took = f" ({finding.seconds:.1f} s)" if finding.seconds else ""
+            _tell(f"  {verdict}", f"{finding.what}: {finding.found}{took}")
             well = well and finding.passed
     _tell("verdict", "all is well" if well else "something is wrong or missing, see above")
     if not well:

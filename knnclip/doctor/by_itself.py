@@ -10,15 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from knnclip.doctor.finding import Finding, regions, street, timed
+from knnclip.doctor.finding import CLASSES, Finding, regions, street, timed, vocabulary
 from knnclip.networks.fcclip.card import FcClipSettings
-from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 HEIGHT_PX, WIDTH_PX = 480, 640
 """Of the picture: the size that most pictures of COCO have, which the checkpoint was trained on."""
-
-CLASSES = ("car", "house", "sky", "tree")
-"""What the drawn street shows some of, in the order of a vocabulary."""
 
 MOST_UNIT_ERROR = 1e-3
 """Of the length of a vector in single precision."""
@@ -37,7 +33,6 @@ def compare(settings: FcClipSettings, device: str) -> Iterator[Finding]:
     lengths = np.linalg.norm(vectors, axis=1)
     unit = bool(np.isfinite(vectors).all() and np.abs(lengths - 1).max() <= MOST_UNIT_ERROR)
     yield Finding("vectors, without a library", f"{vectors.shape[1]} numbers each, of length 1", seconds, unit)
-    vocabulary = Vocabulary.of(ClassInfo(i + 1, name, False, default_color(name)) for i, name in enumerate(CLASSES))
-    base, seconds = timed(lambda: part.classify(part.describe(image, masks), vocabulary))
+    base, seconds = timed(lambda: part.classify(part.describe(image, masks), vocabulary(*CLASSES)))
     probable = bool(np.isfinite(base).all() and (base >= 0).all() and (base.sum(axis=1) <= 1 + MOST_UNIT_ERROR).all())
     yield Finding("classes, without a library", f"at most {base.max():.2f} for one", seconds, probable)

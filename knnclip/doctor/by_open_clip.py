@@ -14,16 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knnclip.doctor.finding import Finding, nearness, regions, street, timed
+from knnclip.doctor.finding import CLASSES, Finding, nearness, regions, street, timed, vocabulary
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
 from knnclip.structures import Float32
-from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 if TYPE_CHECKING:
     import torch
-
-CLASSES = ("car", "house", "sky", "tree")
-"""What the drawn street shows some of, in the order of a vocabulary."""
 
 INPUT = ("mean", "std", "interpolation", "resize_mode")
 """What open_clip's table says of the input that weights were trained with; each is an option ``image_...`` of it."""
@@ -47,8 +43,7 @@ def compare(settings: OpenClipSettings, device: str) -> Iterator[Finding]:
         pooled = OpenClip(replace(settings, mode="pool", pixels=side * side), device)
         vectors, seconds = timed(lambda: pooled.encode(image, everything))
         yield Finding.cosine("pooled vector, with open_clip's encode_image", vectors, expected, seconds, near)
-    vocabulary = Vocabulary.of(ClassInfo(i + 1, name, False, default_color(name)) for i, name in enumerate(CLASSES))
-    base, seconds = timed(lambda: part.classify(part.describe(image, everything), vocabulary))
+    base, seconds = timed(lambda: part.classify(part.describe(image, everything), vocabulary(*CLASSES)))
     far = float(np.abs(np.log(base) - np.log(_zero_shot(own, tokenize, expected, settings))).max())
     found = f"log probabilities differ by {far:.5f}, at most {near.log_probability}"
     yield Finding("classes, with open_clip's zero-shot classifier", found, seconds, far <= near.log_probability)
