@@ -32,6 +32,8 @@ def compare(settings: TimmSettings, device: str) -> Iterator[Finding]:
     config = timm.data.resolve_model_data_config(own)
     side = int(config["input_size"][1])
     encoder = TimmEncoder(replace(settings, pixels=(side * side,), centre=0.0, flip=False), device)
+    if not settings.pixels and hasattr(own, "num_prefix_tokens"):
+        yield Finding.size(TimmEncoder(settings, device).formats[0].pixels, side * side)
     form = encoder.formats[0]
     height, width = form.size((side, side))
     image, masks = street(height, width), regions(height, width)

@@ -80,8 +80,8 @@ def names(labels: Sequence[tuple[str, ...]]) -> Finding:
     if any(NAMELESS.fullmatch(name) for label in labels for name in label):
         return Finding("names of the labels", f"{labels[0][0]}, ...: no class will ever meet them", 0.0, False)
     index = LabelIndex.of(tuple(labels))
-    met = [name for name in CLASSES if index.meeting([name])]
-    found = f"{len(labels)} labels; {', '.join(met) or 'none'} of {', '.join(CLASSES)} meet one"
+    met = [name for (name,) in CLASSES if index.meeting([name])]
+    found = f"{len(labels)} labels; {', '.join(met) or 'none'} of {', '.join(name for (name,) in CLASSES)} meet one"
     return Finding("names of the labels", found, 0.0, len(met) == len(CLASSES) or len(labels) != COCO_PANOPTIC)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -12,18 +13,23 @@ import torch
 import transformers
 from open_clip.pretrained import _PRETRAINED
 from safetensors.torch import load_file, save_file
+from timm.models import save_for_hf
 from timm.models.vision_transformer import VisionTransformer
 
+import knnclip.encoders.timm
 from knnclip.doctor import by_sam, by_transformers
 from knnclip.doctor.examination import COMPARISONS, examine
 from knnclip.doctor.finding import SINGLE, Finding, regions, street
 from knnclip.encoders.timm import TimmEncoder
 from knnclip.masks import sam
 from knnclip.networks import universal, universal_input
+from knnclip.networks.fcclip import checkpoint
+from knnclip.networks.fcclip import part as fcclip_part
 from knnclip.networks.fcclip.part import FcClip
 from knnclip.networks.names import LabelIndex
+from knnclip.networks.open_clip import network as open_clip_network
 from knnclip.networks.open_clip.network import OpenClip
-from knnclip.parts.inputs import InputFormat
+from knnclip.parts.inputs import LOCAL_PIXELS, InputFormat
 from knnclip.parts.spec import PartSpec
 from tests.networks import tiny
 from tests.networks.fcclip import tiny as tiny_fcclip
@@ -62,6 +68,13 @@ def parts(tmp_path_factory):
         (folder / "names.txt").write_text("cat\ndog, hound\nsky\n")
         file, clip = tiny_fcclip.write(folder, "convnext")
         made["fcclip"] = f"fcclip:{file},clip={clip},trained={folder}/names.txt,short_px=96,long_px=160,min_area=1"
+        made["fcclip-published"] = f"fcclip:{file},clip={clip},short_px=96,long_px=160,min_area=1"
+        file, clip = tiny_fcclip.write(folder, "resnet")
+        made["fcclip-resnet"] = f"fcclip:{file},clip={clip},trained={folder}/names.txt,short_px=96,long_px=160"
+        made["clip-listed"] = made["clip-convnext"] + ",others=coco-panoptic"
+        _far_from_zero(file)
+        save_for_hf(timm.create_model(TIMM["vit"], num_classes=0), folder / "vit", model_args={})
+        made["folder"] = f"timm:local-dir:{folder / 'vit'}"
         yield made
 
 
@@ -79,8 +92,12 @@ def _timm_weights(folder, model):
 
 def _far_from_zero(file):
     """Makes what goes into the activations as large as in trained networks: near zero all of them are lines."""
-    weights = load_file(file)
-    save_file({name: tensor * (8 if "c_fc.weight" in name else 1) for name, tensor in weights.items()}, file)
+    weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, weights_only=True)["model"]
+    weights = {name: tensor * (8 if "c_fc.weight" in name else 1) for name, tensor in weights.items()}
+    if file.suffix == ".safetensors":
+        save_file(weights, file)
+    else:
+        torch.save({"model": weights}, file)
 
 
 def _outspoken(folder):
@@ -123,8 +140,9 @@ def found_wrong(part):
 @pytest.mark.parametrize(
     ("name", "compared"),
     [
-        ("vit", 1), ("convnext", 1), ("mobilenet", 1), ("stages", 1), ("clip-convnext", 3), ("clip-vit", 2), ("sam", 2),
-        ("mask2former", 4), ("oneformer", 4), ("eomt", 4), ("windows", 4), ("fcclip", 3),
+        ("vit", 2), ("convnext", 1), ("mobilenet", 1), ("stages", 1), ("folder", 2), ("clip-convnext", 3),
+        ("clip-vit", 2), ("clip-listed", 4), ("sam", 2), ("mask2former", 4), ("oneformer", 4), ("eomt", 4),
+        ("windows", 4), ("fcclip", 5), ("fcclip-published", 6),
     ],
 )  # fmt: skip
 def test_parts_give_what_their_libraries_give(parts, name, compared):
@@ -251,6 +269,57 @@ def test_labels_without_names_and_names_that_do_not_meet_are_found(parts, monkey
     exactly = lambda index, names: [i for i, label in enumerate(published) if label[0] in names]  # noqa: E731
     monkeypatch.setattr(LabelIndex, "meeting", exactly)
     assert not by_transformers.names(published).passed
+
+
+def test_masks_that_end_in_half_precision_are_found(parts, monkeypatch):
+    """As under autocast on a GPU, where nothing makes them whole again."""
+    assert found_wrong(parts["sam"]) == []
+
+    def halved(network, inputs, answer):
+        answer.pred_masks, answer.iou_scores = answer.pred_masks.bfloat16(), answer.iou_scores.bfloat16()
+        return answer
+
+    monkeypatch.setattr(sam, "_in_single_precision", halved)
+    assert found_wrong(parts["sam"])
+
+
+def test_a_vit_of_a_folder_that_takes_one_size_alone_is_found(parts, monkeypatch):
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda *args, dynamic_img_size=False, **named: create(*args, **named))
+    assert found_wrong(parts["folder"]) == ["runs"]
+
+
+def test_another_size_than_a_vit_was_trained_at_is_found(parts, monkeypatch):
+    load = knnclip.encoders.timm.load_backbone
+    monkeypatch.setattr(knnclip.encoders.timm, "load_backbone", lambda *args: replace(load(*args), pixels=LOCAL_PIXELS))
+    assert found_wrong(parts["folder"]) == ["size of the input"]
+
+
+@pytest.mark.parametrize(("name", "module"), [("fcclip", fcclip_part), ("clip-listed", open_clip_network)])
+def test_one_class_that_floods_a_picture_is_found(parts, name, module, monkeypatch):
+    monkeypatch.setattr(module, "distractors", lambda classes, others: [])
+    assert [what for what in found_wrong(parts[name]) if "as the only class" in what]
+
+
+def test_other_names_than_fcclip_was_trained_with_are_found(parts, monkeypatch):
+    trained = fcclip_part._trained
+    monkeypatch.setattr(fcclip_part, "_trained", lambda path: [(names[0],) for names in trained(path)])
+    assert found_wrong(parts["fcclip-published"]) == ["names of the training"]
+
+
+def test_another_activation_than_fcclips_resnet_was_trained_with_is_found(parts, monkeypatch):
+    monkeypatch.setitem(_PRETRAINED, "tiny-fcclip-resnet", {"openai": {"url": "", "quick_gelu": True}})
+    assert found_wrong(parts["fcclip-resnet"]) == []
+    own = checkpoint._clip_model
+    create = open_clip.create_model
+
+    def with_gelu(name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(open_clip, "create_model", lambda *args, force_quick_gelu, **named: create(*args, **named))
+            return own(name)
+
+    monkeypatch.setattr(checkpoint, "_clip_model", with_gelu)
+    assert found_wrong(parts["fcclip-resnet"]) == ["vector of a text, with open_clip's encode_text"]
 
 
 def test_what_is_raised_is_a_finding(parts, monkeypatch):
