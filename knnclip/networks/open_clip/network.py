@@ -57,8 +57,8 @@ class OpenClipSettings:
     seed: Annotated[int, "of the random descriptions"] = 0
     others: Annotated[
         tuple[str, ...],
-        "names that stand for none of the classes, `background+sky`, or a published list of classes, `coco-panoptic`; "
-        "those that the vocabulary has are left out",
+        "names that stand for none of the classes, `background+sky`, or the classes of a published list that the "
+        "vocabulary lacks, `coco-panoptic`",
     ] = ("background", "something else")
 
     def __post_init__(self) -> None:
