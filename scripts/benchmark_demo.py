@@ -165,7 +165,7 @@ def main() -> None:
     table = Table("what", "p50", "p95")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        store = make_sample(folder, None)
+        store = make_sample(folder, None, {})
         shutil.copy(example_pictures(folder)[0], folder / "picture.png")
         fill(store, options.rows)
         in_the_browser(folder, table)

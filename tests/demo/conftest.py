@@ -13,7 +13,7 @@ from demo.sessions import Sessions
 def sample(tmp_path_factory):
     """The folder of the sample that the app begins with."""
     folder = tmp_path_factory.mktemp("sample-store")
-    make_sample(folder, None)
+    make_sample(folder, None, {})
     return folder
 
 
