@@ -17,6 +17,7 @@ from knnclip.doctor.finding import CLASSES, Finding, nearness, regions, street, 
 from knnclip.networks.fcclip.card import FcClipSettings
 from knnclip.networks.open_clip.loading import without_weights
 from knnclip.networks.prefix_tree import encode_texts
+from knnclip.progress import Progress
 
 if TYPE_CHECKING:
     from knnclip.networks.fcclip.part import FcClip
@@ -33,11 +34,12 @@ MOST_UNIT_ERROR = 1e-3
 """Of the length of a vector in single precision."""
 
 
-def compare(settings: FcClipSettings, device: str) -> Iterator[Finding]:
+def compare(settings: FcClipSettings, device: str, progress: Progress) -> Iterator[Finding]:
     """That it loads, finds masks, and gives vectors and probabilities that are some."""
     from knnclip.networks.fcclip.part import FcClip
 
     part = FcClip(settings, device)
+    part.read_names(vocabulary(*CLASSES), progress)
     image, masks = street(HEIGHT_PX, WIDTH_PX), regions(HEIGHT_PX, WIDTH_PX)
     proposals, seconds = timed(lambda: part.generate(image))
     about = f"{len(proposals.masks)} masks; every layer of {part.network.model} is in the checkpoint"

@@ -17,6 +17,7 @@ import numpy as np
 from knnclip.doctor.finding import CLASSES, Finding, nearness, regions, street, timed, vocabulary
 from knnclip.networks.label_lists import classes_of
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
+from knnclip.progress import Progress
 from knnclip.structures import Float32
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ OTHERS = ("background", "something else")
 """What stands for none of the classes where probabilities are compared: open_clip takes long for many names."""
 
 
-def compare(settings: OpenClipSettings, device: str) -> Iterator[Finding]:
+def compare(settings: OpenClipSettings, device: str, progress: Progress) -> Iterator[Finding]:
     """The vector of a picture, and the probabilities of a few classes."""
     near = nearness(device)
     own, prepare, tokenize = _create(settings)
@@ -55,6 +56,7 @@ def compare(settings: OpenClipSettings, device: str) -> Iterator[Finding]:
     yield Finding("classes, with open_clip's zero-shot classifier", found, seconds, far <= near.log_probability)
     listed = [names[:1] for names in classes_of(settings.others)]
     if len(listed) > len(settings.others):
+        part.read_names(vocabulary(*listed), progress)
         yield Finding.one_class(part, part.describe(image, everything), listed)
 
 

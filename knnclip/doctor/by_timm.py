@@ -15,6 +15,7 @@ import numpy as np
 from knnclip.doctor.finding import Finding, nearness, regions, street, timed
 from knnclip.encoders.timm import TimmEncoder, TimmSettings
 from knnclip.parts.pooling import Layout
+from knnclip.progress import Progress
 from knnclip.structures import Float32, Image, Mask, unit_rows
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ CHANNELS_AT_ONCE = 64
 """Maps that are enlarged to the picture at a time: 64 of 518 x 518 are 70 MB."""
 
 
-def compare(settings: TimmSettings, device: str) -> Iterator[Finding]:
+def compare(settings: TimmSettings, device: str, _: Progress) -> Iterator[Finding]:
     """The vectors of a few masks."""
     import timm
 

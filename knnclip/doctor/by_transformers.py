@@ -19,6 +19,7 @@ from knnclip.networks.label_lists import NAMELESS
 from knnclip.networks.names import LabelIndex
 from knnclip.networks.universal import UniversalSegmenter, UniversalSettings
 from knnclip.networks.universal_input import PADDED_TO_PX, TRAINED_PX, UniversalInput
+from knnclip.progress import Progress
 from knnclip.structures import Float32
 
 SAME_LABEL = 0.97
@@ -41,7 +42,7 @@ LONGEST_PX = 704
 processor, and that half of the largest usual input, 800 x 1333, is not made smaller still."""
 
 
-def compare(settings: UniversalSettings, device: str) -> Iterator[Finding]:
+def compare(settings: UniversalSettings, device: str, _: Progress) -> Iterator[Finding]:
     """The size of the input, the names of the labels, the label of each cell by its name, and that there are masks.
 
     The scores of the labels are sums over the masks of the queries, so that these are in the comparison; transformers'

@@ -33,6 +33,7 @@ from knnclip.parts.inputs import LOCAL_PIXELS, InputFormat
 from knnclip.parts.spec import PartSpec
 from tests.networks import tiny
 from tests.networks.fcclip import tiny as tiny_fcclip
+from tests.progress import Listener
 
 TIMM = {
     "vit": "deit_tiny_patch16_224",
@@ -150,6 +151,14 @@ def test_parts_give_what_their_libraries_give(parts, name, compared):
     assert len(found) == compared
     assert [finding for finding in found if not finding.passed] == []
     assert any(finding.seconds > 0 for finding in found)
+
+
+def test_reading_names_is_told(parts, monkeypatch, tmp_path):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path))
+    for part in ("fcclip", "clip-listed"):
+        listener = Listener()
+        list(examine(PartSpec.parse(parts[part]), "cpu", listener))
+        assert listener.items == listener.started[0] > 0
 
 
 def swapped(form):
