@@ -15,7 +15,8 @@ from starlette.requests import Request
 
 from demo.api import ENDPOINTS
 from demo.attempts import FREE, LONGEST_WAIT_S, MAX_ADDRESSES, MAX_FAILURES, WINDOW_S, Attempts
-from demo.gate import MAX_UNREAD, client_of, drop_unread
+from demo.calls import MAX_UNREAD, drop_unread
+from demo.gate import client_of
 from demo.hosts import Hosts
 from tests.demo.server import served, started
 
