@@ -23,6 +23,8 @@ from knnclip.cli.common import (  # noqa: E402
     MaxMasksOption,
     MinAreaOption,
     WeightsOption,
+    read_names,
+    tell_time,
 )
 
 if TYPE_CHECKING:
@@ -139,6 +141,9 @@ def _serve(
             examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
         sessions = Sessions(Options(store, preset, parts, private, read_only, examples, data), scratch)
         try:
+            if not examples:  # what the sample takes was told when it was made
+                tell_time(sessions.shared.preset, parts.get("device", "auto"))
+            read_names(sessions.shared)  # now and with a bar, rather than at somebody's first picture
             page = build(sessions)
             page.queue(default_concurrency_limit=LISTENERS_AT_ONCE, max_size=MAX_WAITING)
             _, url, _ = page.launch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from demo.session import Parts
+from knnclip.cli.common import Bar, tell_time
 from knnclip.datasets import open_dataset
 from knnclip.datasets.sample_data import write_sample_data
 from knnclip.images import IMAGE_SUFFIXES
@@ -19,14 +20,18 @@ EXAMPLES = 6
 
 
 def make_sample(folder: Path, preset: str | None, parts: Parts) -> Path:
-    """Draws the sample data under ``folder`` and ingests it, unless that was done; returns the store's folder."""
+    """Draws the sample data under ``folder`` and ingests it, unless that was done; returns the store's folder.
+
+    How long that takes is told on standard error.
+    """
     store, data = folder / "store", folder / "data"
     if not (data / "val").is_dir():
         write_sample_data(data)
     train = open_dataset(data / "train")
-    with Segmenter.open(store, preset, **parts) as segmenter:
+    with Segmenter.open(store, preset, **parts) as segmenter, Bar("sample store") as bar:
+        tell_time(segmenter.preset, parts.get("device", "auto"))
         # A source that is complete is not read again, one that was interrupted is completed.
-        ingest(segmenter, train, train.samples, IngestSettings(exclude=(LEFT_TO_TEACH,)))
+        ingest(segmenter, train, train.samples, IngestSettings(exclude=(LEFT_TO_TEACH,)), progress=bar)
     return store
 
 

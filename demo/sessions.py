@@ -38,10 +38,10 @@ class Sessions:
         self._scratch = scratch
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._shared = Segmenter.open(options.store, options.preset, read_only=options.read_only, **options.parts)
+        self.shared = Segmenter.open(options.store, options.preset, read_only=options.read_only, **options.parts)
         if options.private:
             exported = scratch / "beginning.knnclip"
-            self._shared.store.export(exported)
+            self.shared.store.export(exported)
             Store.import_file(self._beginning, exported, options.store.name)  # checked once, for all sessions
             exported.unlink()
 
@@ -79,7 +79,7 @@ class Sessions:
         """Closes all of them and the shared store."""
         for key in list(self._sessions):
             self.drop(key)
-        self._shared.close()
+        self.shared.close()
 
     @property
     def _beginning(self) -> Path:
@@ -92,8 +92,8 @@ class Sessions:
         # Gradio serves what lies in its own folder without copying it, so nothing is left elsewhere.
         Path(get_upload_folder()).mkdir(parents=True, exist_ok=True)
         downloads = Path(tempfile.mkdtemp(dir=get_upload_folder(), prefix="downloads-"))
-        segmenter = self._shared
+        segmenter = self.shared
         if options.private:
             shutil.copytree(self._beginning, folder / "store")
-            segmenter = self._shared.over(Store.open(folder / "store", read_only=options.read_only))
+            segmenter = self.shared.over(Store.open(folder / "store", read_only=options.read_only))
         return Session(segmenter, History(segmenter.store), folder, downloads, options)

@@ -19,8 +19,8 @@ from knnclip.parts.spec import EncoderSpec, PartSpec
 
 DEFAULT_PRESET = "light"
 
-CONVNEXT_CLIP = "openclip:convnext_base_w,pretrained=laion2b_s13b_b82k_augreg"
-
+CONVNEXT_CLIP = "openclip:convnext_base_w,pretrained=laion2b_s13b_b82k_augreg,others=coco-panoptic"
+"""Beside a few taught classes stand COCO's, so that a mask of something else is not theirs."""
 
 EOMT_SMALL = "universal:tue-mps/coco_panoptic_eomt_small_640_2x"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import knnclip.opinions as opinions
 import knnclip.segmenter as segmenter_module
 from knnclip.datasets import open_dataset
 from knnclip.decision.assembly import AssemblySettings
@@ -224,15 +225,16 @@ def test_what_another_process_writes_during_an_answer_is_not_in_it(taught, monke
     segmenter, analysis = taught
     before = segmenter.label(analysis)
     assert any(segment.class_name == "traffic cone" for segment in before.segments)
-    original = getattr(segmenter_module, step)
+    place = opinions if hasattr(opinions, step) else segmenter_module
+    original = getattr(place, step)
 
     def interrupted(*given):
-        monkeypatch.setattr(segmenter_module, step, original)
+        monkeypatch.setattr(place, step, original)
         with Store.open(segmenter.store.path, busy_timeout_s=0.05) as other:
             write(other)
         return original(*given)
 
-    monkeypatch.setattr(segmenter_module, step, interrupted)
+    monkeypatch.setattr(place, step, interrupted)
     during = segmenter.label(analysis)
     assert answers(during) == answers(before)
     assert names_of(during) == names_of(before)
@@ -256,17 +258,17 @@ def test_a_calibration_belongs_to_the_state_that_it_was_made_from(tmp_path, cone
         teach_all(segmenter, pictures)
         segmenter.classifier = Base()
         analysis = segmenter.analyse(pictures[0].image)
-        original = segmenter_module.posterior
+        original = opinions.posterior
 
         def interrupted(*given):
-            monkeypatch.setattr(segmenter_module, "posterior", original)
+            monkeypatch.setattr(opinions, "posterior", original)
             with Store.open(segmenter.store.path, busy_timeout_s=0.05) as other:
                 (known, *_) = other.labelled(source_id=1).values()
                 source = other.begin_source("teach", "one class in more images")
                 other.add([replace(known, image=replace(known.image, ref=f"{i}")) for i in range(9)], source)
             return original(*given)
 
-        monkeypatch.setattr(segmenter_module, "posterior", interrupted)
+        monkeypatch.setattr(opinions, "posterior", interrupted)
         segmenter.label(analysis)
         kept = answers(segmenter.label(analysis))
         segmenter.store.set_setting("nothing", "that an answer depends on")

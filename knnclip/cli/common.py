@@ -90,11 +90,11 @@ def tell_time(preset: Preset, device: str) -> None:
     from knnclip.parts.device import pick_device
     from knnclip.presets import PRESETS
 
-    published = PRESETS.get(preset.name)
-    if published is None:  # a network alone, of which nothing was measured
+    published = PRESETS.get(preset.name)  # a network that answers alone is no preset
+    if published is None or published.cost.cpu_s < SLOW_S:
         return
     same = [spec.name for spec, _ in roles_of(published)] == [spec.name for spec, _ in roles_of(preset)]
-    if same and published.cost.cpu_s >= SLOW_S and pick_device(device).type == "cpu":
+    if same and pick_device(device).type == "cpu":
         took = f"about {published.cost.cpu_s:g} s on two cores for a picture of 640 x 480"
         typer.echo(f"preset {preset.name} on the CPU: {took}, up to {published.cost.memory_mb / 1000:.1f} GB", err=True)
 

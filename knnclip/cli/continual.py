@@ -26,6 +26,7 @@ from knnclip.cli.common import (
     open_data,
     repeatable,
     report_rejections,
+    tell_time,
 )
 
 
@@ -83,6 +84,7 @@ def continual(
     elif not then:
         orders = [in_steps(splits.class_names, steps, seed) for seed in order_of_seed]
     chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset or DEFAULT_PRESET))
+    tell_time(chosen, device)
     with Bar("encode") as bar:
         encoded = encode_splits(splits, chosen, device=device, cache=cache, workers=workers, progress=bar)
     arrivals = [by_class(encoded, order) for order in orders] or [by_data_set(encoded, s) for s in order_of_seed]

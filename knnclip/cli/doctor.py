@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from knnclip.cli.common import (
+    Bar,
     ClassifierOption,
     DeviceOption,
     EncoderOption,
@@ -57,10 +58,12 @@ def doctor(
         if not all(need.on_disk for need in needs):
             continue
         _tell("part", str(part))
-        for finding in examine(part, device):
-            verdict = "well" if finding.passed else "WRONG"
-            _tell(f"  {verdict}", f"{finding.what}: {finding.found} ({finding.seconds:.1f} s)")
-            well = well and finding.passed
+        with Bar("class names", "names") as bar:
+            for finding in examine(part, device, bar):
+                verdict = "well" if finding.passed else "WRONG"
+                took = f" ({finding.seconds:.1f} s)" if finding.seconds else ""
+                _tell(f"  {verdict}", f"{finding.what}: {finding.found}{took}")
+                well = well and finding.passed
     _tell("verdict", "all is well" if well else "something is wrong or missing, see above")
     if not well:
         raise typer.Exit(EXIT_ILL)

@@ -32,7 +32,7 @@ def presets(context: typer.Context) -> None:
     for preset in PRESETS.values():
         typer.echo(f"{preset.name} (default)" if preset.name == DEFAULT_PRESET else preset.name)
         typer.echo(f"    {preset.description}")
-        typer.echo(f"    masks       {preset.masks}, {preset.promptable}")
+        typer.echo(f"    masks       {', '.join(dict.fromkeys((str(preset.masks), str(preset.promptable))))}")
         typer.echo(f"    encoder     {preset.encoder}")
         typer.echo(f"    classifier  {preset.classifier or 'none'}")
         for need in needed_weights(preset):

@@ -25,6 +25,7 @@ from knnclip.cli.common import (
     WorkersOption,
     open_data,
     report_rejections,
+    tell_time,
 )
 
 
@@ -59,6 +60,7 @@ def shots(
     train, scored = (open_data(folder, format, ignore) for folder in (directory, val))
     splits = Splits((train,), scored, IngestSettings(max_instances_per_image=max_instances_per_image))
     chosen = PartOverrides.read(encoder=encoder, weights=weights).into(preset_by_name(preset or DEFAULT_PRESET))
+    tell_time(chosen, device)
     with Bar("encode") as bar:
         encoded = encode_splits(splits, chosen, device=device, cache=cache, workers=workers, progress=bar)
     with Bar("steps", "steps") as bar:

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knnclip.doctor.finding import Finding, nearness, regions, street, timed
+from knnclip.doctor.finding import CLASSES, Finding, nearness, regions, street, timed, vocabulary
+from knnclip.networks.label_lists import classes_of
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings
+from knnclip.progress import Progress
 from knnclip.structures import Float32
-from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 if TYPE_CHECKING:
     import torch
-
-CLASSES = ("car", "house", "sky", "tree")
-"""What the drawn street shows some of, in the order of a vocabulary."""
 
 INPUT = ("mean", "std", "interpolation", "resize_mode")
 """What open_clip's table says of the input that weights were trained with; each is an option ``image_...`` of it."""
@@ -32,7 +30,11 @@ TEMPLATES = "simple"
 """The 7 templates: what is wrong with texts shows in them as well as in 80, in a tenth of the time."""
 
 
-def compare(settings: OpenClipSettings, device: str) -> Iterator[Finding]:
+OTHERS = ("background", "something else")
+"""What stands for none of the classes where probabilities are compared: open_clip takes long for many names."""
+
+
+def compare(settings: OpenClipSettings, device: str, progress: Progress) -> Iterator[Finding]:
     """The vector of a picture, and the probabilities of a few classes."""
     near = nearness(device)
     own, prepare, tokenize = _create(settings)
@@ -47,30 +49,40 @@ def compare(settings: OpenClipSettings, device: str) -> Iterator[Finding]:
         pooled = OpenClip(replace(settings, mode="pool", pixels=side * side), device)
         vectors, seconds = timed(lambda: pooled.encode(image, everything))
         yield Finding.cosine("pooled vector, with open_clip's encode_image", vectors, expected, seconds, near)
-    vocabulary = Vocabulary.of(ClassInfo(i + 1, name, False, default_color(name)) for i, name in enumerate(CLASSES))
-    base, seconds = timed(lambda: part.classify(part.describe(image, everything), vocabulary))
-    far = float(np.abs(np.log(base) - np.log(_zero_shot(own, tokenize, expected, settings))).max())
+    few = OpenClip(replace(settings, mode="crop", templates=TEMPLATES, waffle=0, others=OTHERS), device)
+    base, seconds = timed(lambda: few.classify(few.describe(image, everything), vocabulary(*CLASSES)))
+    far = float(np.abs(np.log(base) - np.log(_zero_shot(own, tokenize, expected))).max())
     found = f"log probabilities differ by {far:.5f}, at most {near.log_probability}"
     yield Finding("classes, with open_clip's zero-shot classifier", found, seconds, far <= near.log_probability)
+    listed = [names[:1] for names in classes_of(settings.others)]
+    if len(listed) > len(settings.others):
+        part.read_names(vocabulary(*listed), progress)
+        yield Finding.one_class(part, part.describe(image, everything), listed)
 
 
 def _create(settings: OpenClipSettings) -> tuple[Any, Any, Any]:
     """open_clip's model with the activation that its weights were trained with, its preprocessing and its tokenizer."""
     import open_clip
 
-    options: dict[str, Any] = {}
-    source: str | None = settings.pretrained or None
-    tags = open_clip.list_pretrained_tags_by_model(settings.model) if ":" not in settings.model else []
-    if tags:
-        published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained or tags[0])
+    published = published_config(settings.model, settings.pretrained)
+    options: dict[str, Any] = {f"image_{key}": published[key] for key in INPUT if key in published}
+    if published:
         options["force_quick_gelu"] = bool(published.get("quick_gelu"))
-        options |= {f"image_{key}": published[key] for key in INPUT if key in published}
+    source: str | None = settings.pretrained or None
     if settings.weights:
         source = str(settings.weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an activation that it forces
         own, _, prepare = open_clip.create_model_and_transforms(settings.model, pretrained=source, **options)
     return own.eval(), prepare, open_clip.get_tokenizer(settings.model)
+
+
+def published_config(model: str, tag: str) -> dict[str, Any]:
+    """What open_clip's table says of the published weights of this tag, or of the first; nothing where it has none."""
+    import open_clip
+
+    tags = [] if ":" in model else open_clip.list_pretrained_tags_by_model(model)
+    return dict(open_clip.get_pretrained_cfg(model, tag or tags[0])) if tags else {}
 
 
 def _averages(visual: Any) -> bool:  # noqa: ANN401 - open_clip's towers share no class
@@ -88,12 +100,12 @@ def _vectors(own: Any, prepare: Any, image: Any) -> Float32:  # noqa: ANN401
     return found
 
 
-def _zero_shot(own: Any, tokenize: Any, vectors: Float32, settings: OpenClipSettings) -> Float32:  # noqa: ANN401
-    """``(1, C)``: open_clip's probabilities of ``CLASSES`` among these and the names that stand for none of them."""
+def _zero_shot(own: Any, tokenize: Any, vectors: Float32) -> Float32:  # noqa: ANN401
+    """``(1, C)``: open_clip's probabilities of ``CLASSES`` among these and ``OTHERS``."""
     import open_clip
     import torch
 
-    names = [*CLASSES, *(name for name in settings.others if name not in CLASSES)]
+    names = [*(name for (name,) in CLASSES), *OTHERS]
     with torch.inference_mode():
         weights = open_clip.build_zero_shot_classifier(own, tokenize, names, open_clip.SIMPLE_IMAGENET_TEMPLATES)
         logits: torch.Tensor = own.logit_scale.exp() * (torch.from_numpy(vectors) @ weights)

@@ -9,6 +9,7 @@ import numpy as np
 
 from knnclip.doctor.finding import Finding, nearness, street, timed
 from knnclip.masks.sam import Sam, SamSettings
+from knnclip.progress import Progress
 from knnclip.structures import Box, Image, Mask
 
 HEIGHT_PX, WIDTH_PX = 480, 640
@@ -21,7 +22,7 @@ BOX: Box = (200, 120, 420, 360)
 """A drawn box in the middle of the picture."""
 
 
-def compare(settings: SamSettings, device: str) -> Iterator[Finding]:
+def compare(settings: SamSettings, device: str, _: Progress) -> Iterator[Finding]:
     """The masks of a grid, and that of a box."""
     near = nearness(device)
     image = street(HEIGHT_PX, WIDTH_PX)

@@ -15,7 +15,13 @@ import numpy as np
 from knnclip.doctor.finding import Finding, nearness, regions, street, timed
 from knnclip.encoders.timm import TimmEncoder, TimmSettings
 from knnclip.encoders.wheels import wheel_of
+<<<<<<< HEAD
 from knnclip.structures import Float32, Image, Layout, Mask, unit_rows
+=======
+from knnclip.parts.pooling import Layout
+from knnclip.progress import Progress
+from knnclip.structures import Float32, Image, Mask, unit_rows
+>>>>>>> main
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +30,7 @@ CHANNELS_AT_ONCE = 64
 """Maps that are enlarged to the picture at a time: 64 of 518 x 518 are 70 MB."""
 
 
-def compare(settings: TimmSettings, device: str) -> Iterator[Finding]:
+def compare(settings: TimmSettings, device: str, _: Progress) -> Iterator[Finding]:
     """The vectors of a few masks."""
     import timm
 
@@ -32,6 +38,8 @@ def compare(settings: TimmSettings, device: str) -> Iterator[Finding]:
     config = timm.data.resolve_model_data_config(own)
     side = int(config["input_size"][1])
     encoder = TimmEncoder(replace(settings, pixels=(side * side,), centre=0.0, flip=False), device)
+    if not settings.pixels and hasattr(own, "num_prefix_tokens"):
+        yield Finding.size(TimmEncoder(settings, device).formats[0].pixels, side * side)
     form = encoder.formats[0]
     height, width = form.size((side, side))
     image, masks = street(height, width), regions(height, width)

@@ -12,8 +12,9 @@ from knnclip.doctor.finding import Finding
 from knnclip.parts.spec import PartSpec
 from knnclip.parts.weights import Need
 from knnclip.presets import Preset
+from knnclip.progress import SILENT, Progress
 
-Compare = Callable[[Any, str], Iterator[Finding]]
+Compare = Callable[[Any, str, Progress], Iterator[Finding]]
 
 COMPARISONS: Mapping[str, Compare] = MappingProxyType(
     {
@@ -24,7 +25,7 @@ COMPARISONS: Mapping[str, Compare] = MappingProxyType(
         "fcclip": by_itself.compare,
     }
 )
-"""By the name of the part: its settings and a device -> what was found."""
+"""By the name of the part: its settings, a device, who is told of names that are read -> what was found."""
 
 
 def networks(presets: Iterable[Preset]) -> dict[PartSpec, list[Need]]:
@@ -33,14 +34,14 @@ def networks(presets: Iterable[Preset]) -> dict[PartSpec, list[Need]]:
     return {spec: needs for spec, needs in parts.items() if needs}
 
 
-def examine(part: PartSpec, device: str) -> Iterator[Finding]:
+def examine(part: PartSpec, device: str, progress: Progress = SILENT) -> Iterator[Finding]:
     """What is found of a part whose weights are here; what it raises is a finding as well."""
     if part.name not in COMPARISONS:
         yield Finding("not compared", f"{part.name} has no library of its own to compare it with", 0.0, True)
         return
     try:
         settings = _settings(part)
-        yield from COMPARISONS[part.name](settings, device)
+        yield from COMPARISONS[part.name](settings, device, progress)
     except Exception as error:  # whatever a library raises: that it does is what was to be found
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "without a message"
         yield Finding("runs", f"{type(error).__name__}: {reason}", 0.0, False)

@@ -9,13 +9,23 @@ from typing import TypeVar
 
 import numpy as np
 
+from knnclip.parts.roles import ZeroShotClassifier
 from knnclip.structures import Float32, Image, Mask
+from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 Made = TypeVar("Made")
 
 SEED = 1
 """Of the drawn street that everything is tried on: it has houses, trees, cars and cones, and its sky is not grey, so
 that channels in the wrong order show."""
+
+
+ONE_CLASS = 0.01
+"""Most that the probability of a class may change when classes are taught beside it: that of rounding, generously."""
+
+CLASSES = (("car",), ("house",), ("sky",), ("tree",))
+"""What the drawn street shows some of; all of them are classes of COCO panoptic, by their
+names."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Finding:
 
     what: str  # was compared with what
     found: str  # the figure, and what it has to be
-    seconds: float  # the part took, without loading
+    seconds: float  # the part took, without loading; 0 where nothing had to run
     passed: bool
 
     @classmethod
@@ -69,6 +79,29 @@ class Finding:
         best = [max((iou(mask, other) for other in expected), default=0.0) for mask in own]
         found = f"IoU {np.mean(best):.4f}, at least {near.iou}; {len(own)} masks of the library's {len(expected)}"
         return cls(what, found, seconds, bool(np.mean(best) >= near.iou))
+
+    @classmethod
+    def size(cls, pixels: int, trained: int) -> Finding:
+        """What a ViT is shown where nobody asks for another size: an area in pixels, that of its training."""
+        return cls("size of the input", f"{pixels} px, trained at {trained}", 0.0, pixels == trained)
+
+    @classmethod
+    def one_class(
+        cls,
+        part: ZeroShotClassifier,
+        descriptions: Float32,
+        listed: Sequence[Sequence[str]],
+    ) -> Finding:
+        """P_base of the first class of a list where it is the only one that was taught, and beside all of the list.
+
+        A softmax over one class alone would give it everything.
+        """
+        alone, seconds = timed(lambda: part.classify(descriptions, vocabulary(*listed[:1])))
+        all_of_them = vocabulary(*listed)
+        beside = part.classify(descriptions, all_of_them)[:, [info.name for info in all_of_them].index(listed[0][0])]
+        far = float(np.abs(alone[:, 0] - beside).max())
+        found = f"{alone.max():.3f} at most; beside {len(listed)} classes it differs by {far:.3f}, at most {ONE_CLASS}"
+        return cls(f"P_base of {listed[0][0]!r} as the only class", found, seconds, far <= ONE_CLASS)
 
 
 def iou(one: Mask, other: Mask) -> float:
@@ -99,3 +132,10 @@ def regions(height: int, width: int) -> list[Mask]:
     rows, columns = np.mgrid[:height, :width]
     disc = (rows - 0.3 * height) ** 2 + (columns - 0.7 * width) ** 2 < (0.2 * height) ** 2
     return [Mask.from_dense(dense) for dense in (np.ones((height, width), dtype=bool), columns < width / 3, disc)]
+
+
+def vocabulary(*classes: Sequence[str]) -> Vocabulary:
+    """Of classes that have these names; the others of a class are its synonyms."""
+    return Vocabulary.of(
+        ClassInfo(i + 1, name, False, default_color(name), tuple(others)) for i, (name, *others) in enumerate(classes)
+    )

@@ -6,7 +6,7 @@ A part with labels has an option ``labels`` of the type ``LabelList`` and takes 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -55,6 +55,11 @@ def labels_of(source: str, count: int | None, given: str, own: Sequence[str] = (
 def class_lists() -> list[str]:
     """The names of the published class lists."""
     return sorted(file.name.removesuffix(".txt") for file in FOLDER.iterdir())
+
+
+def classes_of(items: Iterable[str]) -> Labels:
+    """Each item as a class, but for names of published class lists: these are all their classes."""
+    return [labels for item in items for labels in (_class_list(item)[0] if item in class_lists() else [(item,)])]
 
 
 def _file(path: Path) -> list[Labels]:

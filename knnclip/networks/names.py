@@ -78,6 +78,23 @@ class LabelIndex:
         return ()
 
 
+def distractors(classes: Iterable[Sequence[str]], others: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    """Of ``others`` those that share no name with these and answer to none: what an object may be that is none of them.
+
+    Each class is a tuple of names that mean the same. A softmax over few classes knows nothing else that a mask could
+    be, and gives it to the nearest of them however far that is; but no class must compete with itself.
+    """
+    others = tuple(tuple(names) for names in others)
+    asked = [name for names in classes for name in names]
+    met = set(LabelIndex.of(others).meeting(asked))
+    spelt = {_spellings(name)[0] for name in asked}
+    return [
+        names
+        for i, names in enumerate(others)
+        if i not in met and spelt.isdisjoint(_spellings(name)[0] for name in names)
+    ]
+
+
 def _spellings(name: str) -> tuple[str, str, str]:
     """A name as words between single spaces, without spaces, and without spaces and what COCO adds."""
     text = unicodedata.normalize("NFKC", name).casefold().strip()

@@ -73,7 +73,8 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise errors of many kinds for files that are damaged
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        said = str(error).strip().splitlines()
+        reason = said[0] if said and not said[0].isdecimal() else type(error).__name__  # of a KeyError only the key
         raise WeightsError(
             f"{path} cannot be read as weights ({reason}); expected a complete .safetensors file, a PyTorch file of "
             "tensors alone, or a .pkl of arrays alone"

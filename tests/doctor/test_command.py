@@ -1,5 +1,7 @@
 """The command: the environment, what is missing, a verdict, an exit code."""
 
+from dataclasses import replace
+
 import pytest
 from huggingface_hub import constants
 from typer.testing import CliRunner
@@ -63,6 +65,7 @@ def test_a_slow_preset_says_how_long_a_picture_takes(capsys):
     tell_time(preset_by_name("clip"), "cpu")
     assert f"about {PRESETS['clip'].cost.cpu_s:g} s on two cores" in capsys.readouterr().err
     tell_time(preset_by_name("builtin"), "cpu")
+    tell_time(replace(preset_by_name("clip"), name="zero-shot"), "cpu")
     assert capsys.readouterr().err == ""
 
 

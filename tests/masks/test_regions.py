@@ -8,6 +8,7 @@ import pytest
 from knnclip.errors import UsageError
 from knnclip.masks.regions import RegionGenerator, RegionSettings
 from knnclip.parts.roles import GuidedGenerator
+from knnclip.structures import Cells
 
 CAMVID = Path(__file__).parents[2] / "../shared/data/camvid/val/images"
 

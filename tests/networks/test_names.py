@@ -5,7 +5,7 @@ import pytest
 
 from knnclip.networks.label_lists import class_lists, labels_of
 from knnclip.networks.label_maps import LabelMaps
-from knnclip.networks.names import LabelIndex, split_names
+from knnclip.networks.names import LabelIndex, distractors, split_names
 from tests.networks.samples import vocabulary
 
 SIZES = {
@@ -129,3 +129,11 @@ def test_p_base_by_names_that_meet():
     described = np.array([[0.4, 0.3, 0.2, 0.1]], np.float32)
     base = Trees().classify(described, vocabulary("Trees", "wall", "background"))
     np.testing.assert_allclose(base, [[0.4, 0.2, 0]])
+
+
+def test_what_else_an_object_may_be_is_spelt_in_no_way_like_a_class():
+    others = [("tree-merged", "tree"), ("wall",), ("stone wall",), ("traffic_light",), ("shed", "barn"), ("barn",)]
+    left = distractors([("Trees",), ("wall", "traffic light"), ("barn",)], others)
+    assert left == [("stone wall",)], "barn is what one is called and what another is called, too"
+    assert distractors([], others) == others
+    assert distractors([("a, b",)], []) == []

@@ -8,6 +8,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image as Pil
 
 from knnclip.errors import UsageError, WeightsError
+from knnclip.networks.label_lists import labels_of
 from knnclip.networks.open_clip.loading import load
 from knnclip.networks.open_clip.network import OpenClip, OpenClipSettings, masked_crop
 from knnclip.networks.texts import TextVectors, templates
@@ -168,6 +169,28 @@ def test_a_class_among_the_others_is_a_class(models, image):
     described = classifier.describe(image, some_masks(SIDE, SIDE))
     np.testing.assert_allclose(classifier.classify(described, vocabulary("background", "x")).sum(axis=1), 1, atol=1e-5)
     assert classifier.classify(described, vocabulary()).shape == (4, 0)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 20, 133])
+def test_one_taught_class_gets_no_more_than_beside_all_of_cocos(models, image, classes):
+    classifier = made(models, "convnext", templates="name", others=("coco-panoptic",))
+    described = classifier.describe(image, some_masks(SIDE, SIDE))
+    coco = [names[0] for names in labels_of("", None, "coco-panoptic")]
+    base = classifier.classify(described, vocabulary(*coco[:classes]))
+    every = classifier.classify(described, vocabulary(*coco))
+    np.testing.assert_allclose(every.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(base, every[:, :classes], atol=1e-6)
+    assert base[:, 0].max() < 0.05, "a network of random weights knows nothing"
+
+
+def test_of_a_published_list_classes_that_the_vocabulary_has_are_no_rivals_and_are_not_read(
+    models, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KNNCLIP_CACHE", str(tmp_path))
+    classifier = made(models, "convnext", templates="name", others=("coco-panoptic", "background"))
+    listener = Listener()
+    classifier.read_names(vocabulary("trees", "human", "traffic cone", "Background"), listener)
+    assert listener.started == (4 + 131, 0), "COCO's without tree and person"
 
 
 def test_texts_are_made_once_and_read_from_the_disk(models, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ def test_all_of_a_segment_is_there_with_its_units():
     assert segment_json(segment()) == {
         "segment_id": 7, "class": "car", "is_thing": True, "decision": "retrieval", "confidence": 1 / 3, "area_px": 24,
         "box_xyxy": [3, 2, 9, 6],
-        "scores": [{"class": "car", "base": None, "retrieval": 2 / 3, "final": 1 / 3}],
+        "scores": [{"class": "car", "base": None, "retrieval": 2 / 3, "discriminant": None, "final": 1 / 3}],
         "evidence": [
             {"instance_id": 11, "similarity": 0.123456789, "class": "car", "image": "a/b.png", "box_xyxy": [1, 2, 3, 4],
              "source_id": 5}

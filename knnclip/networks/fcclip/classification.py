@@ -66,20 +66,6 @@ def ensemble(
     return torch.cat([mixed.softmax(dim=1) * (1 - void), void], dim=1)
 
 
-def distractors(classes: Iterable[Iterable[str]], trained: Iterable[Sequence[str]]) -> list[Sequence[str]]:
-    """The classes of the training that share no name with these: what an object may be that is none of them.
-
-    A softmax over few classes knows nothing else that a mask could be, and gives it to the nearest of them however far
-    that is. Upper and lower case, hyphens and underscores do not matter here: a class must not compete with itself.
-    """
-    named = {_folded(name) for names in classes for name in names}
-    return [names for names in trained if named.isdisjoint(map(_folded, names))]
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().replace("-", " ").replace("_", " ").split())
-
-
 def seen_in_training(classes: Sequence[Iterable[str]], trained: Sequence[Iterable[str]]) -> torch.Tensor:
     """``(C,)``: whether a class shares a name with a class of the training, as text, letter by letter."""
     known = {name for names in trained for name in names}

@@ -21,9 +21,10 @@ from knnclip.files import read_text
 from knnclip.images import reduced_size
 from knnclip.networks.fcclip.card import FcClipSettings
 from knnclip.networks.fcclip.checkpoint import load_network
-from knnclip.networks.fcclip.classification import TEMPLATES, distractors, ensemble, logits, seen_in_training
+from knnclip.networks.fcclip.classification import TEMPLATES, ensemble, logits, seen_in_training
 from knnclip.networks.fcclip.pixels import padded, resized
 from knnclip.networks.fcclip.results import mask_logits, semantic_map
+from knnclip.networks.names import distractors
 from knnclip.networks.recent import Recent
 from knnclip.networks.texts import TextVectors
 from knnclip.parts.device import autocast, pick_device

@@ -12,6 +12,8 @@ import numpy as np
 
 from knnclip.errors import UsageError
 from knnclip.networks.hub import is_cached
+from knnclip.networks.label_lists import classes_of
+from knnclip.networks.names import distractors
 from knnclip.networks.open_clip.loading import load, loading, without_weights
 from knnclip.networks.open_clip.towers import Tower
 from knnclip.networks.recent import Recent
@@ -53,7 +55,11 @@ class OpenClipSettings:
     templates: Annotated[str, "how a class is asked for: `openai` (80 prompts), `simple` (7) or `name`"] = "openai"
     waffle: Annotated[int, "so many random descriptions in place of the templates, `16`"] = 0
     seed: Annotated[int, "of the random descriptions"] = 0
-    others: Annotated[tuple[str, ...], "names that stand for none of the classes"] = ("background", "something else")
+    others: Annotated[
+        tuple[str, ...],
+        "names that stand for none of the classes, `background+sky`, or the classes of a published list that the "
+        "vocabulary lacks, `coco-panoptic`",
+    ] = ("background", "something else")
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -124,6 +130,7 @@ class OpenClip:
             dim * (2 if settings.mode == "both" else 1),
         )
         self._crop_vectors: Recent[dict[Mask, Float32]] = Recent(lambda _: {})
+        self._others = classes_of(settings.others)
         self._wording = templates(settings.templates, settings.waffle, settings.seed)
 
     def _processing(self, crops: object) -> Iterator[str]:
@@ -161,7 +168,7 @@ class OpenClip:
 
     def read_names(self, vocabulary: Vocabulary, progress: Progress) -> None:
         """The names and synonyms of a vocabulary, and ``others``."""
-        self._texts.read([*vocabulary.names(), *self.settings.others], progress)
+        self._texts.read([*vocabulary.names(), *self._none_of(vocabulary)], progress)
 
     def classify(self, descriptions: Float32, vocabulary: Vocabulary) -> Float32:
         """P_base: ``(N, C) float32``: the softmax over the classes and ``others`` of the scaled cosine to their names.
@@ -169,8 +176,7 @@ class OpenClip:
         A class has the best cosine of its name and its synonyms (by max, as in FC-CLIP, arXiv 2308.02487).
         """
         names = [(info.name, *info.synonyms) for info in vocabulary]
-        known = {name for synonyms in names for name in synonyms}
-        names += [(other,) for other in self.settings.others if other not in known]
+        names += [(other,) for other in self._none_of(vocabulary)]
         if not len(vocabulary) or not len(descriptions):
             return np.zeros((len(descriptions), len(vocabulary)), dtype=np.float32)
         texts = np.stack([self._texts(name) for synonyms in names for name in synonyms])
@@ -182,6 +188,11 @@ class OpenClip:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         base: Float32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)[:, : len(vocabulary)]
         return base
+
+    def _none_of(self, vocabulary: Vocabulary) -> list[str]:
+        """What a mask may be that is no class of the vocabulary: ``others`` by the first name of each."""
+        classes = [(info.name, *info.synonyms) for info in vocabulary]
+        return [names[0] for names in distractors(classes, self._others)]
 
     def _crops(self, image: Image, masks: Sequence[Mask]) -> Float32:
         """``(N, D) float32``: what the network says of each mask's crop; those of an image are made once."""

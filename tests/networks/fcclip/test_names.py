@@ -7,8 +7,9 @@ import pytest
 
 from knnclip.errors import UsageError
 from knnclip.networks.fcclip.card import FcClipSettings
-from knnclip.networks.fcclip.classification import distractors, seen_in_training
+from knnclip.networks.fcclip.classification import seen_in_training
 from knnclip.networks.fcclip.part import FcClip, _trained
+from knnclip.networks.names import distractors
 from knnclip.vocabulary import read_wordings
 from tests.networks.fcclip import tiny
 from tests.networks.samples import some_masks, vocabulary
