@@ -15,13 +15,8 @@ import numpy as np
 from knnclip.doctor.finding import Finding, nearness, regions, street, timed
 from knnclip.encoders.timm import TimmEncoder, TimmSettings
 from knnclip.encoders.wheels import wheel_of
-<<<<<<< HEAD
-from knnclip.structures import Float32, Image, Layout, Mask, unit_rows
-=======
-from knnclip.parts.pooling import Layout
 from knnclip.progress import Progress
-from knnclip.structures import Float32, Image, Mask, unit_rows
->>>>>>> main
+from knnclip.structures import Float32, Image, Layout, Mask, unit_rows
 
 if TYPE_CHECKING:
     import torch
