@@ -3,7 +3,8 @@
 python scripts/benchmark.py camvid CAMVID     mIoU on CamVid: LOSO and val, own regions and ground-truth masks
 python scripts/benchmark.py added CAMVID      Car added on the fly to a store of the other ten classes
 python scripts/benchmark.py instances DATA    top-1 of ground-truth masks, 4-fold by image
-                                              all three also with --preset, --encoder, --weights and --rows
+                                              all three also with --preset, --encoder, --weights, --rows and
+                                              --cache, which takes the networks' time out of the seconds
 python scripts/benchmark.py speed             retrieval's share of a segment call, relabelling, ingest, a large store
 """
 
@@ -62,11 +63,17 @@ class SetUp:
     encoder: str | None
     weights: Path | None
     rows: int  # at most so many in a store
+    cache: Path | None  # a folder that keeps what the parts make of an image
 
     def open(self, folder: str) -> Segmenter:
         """A segmenter on a new store in an empty folder."""
         return Segmenter.open(
-            Path(folder) / "store", self.preset, encoder=self.encoder, weights=self.weights, device="cpu"
+            Path(folder) / "store",
+            self.preset,
+            encoder=self.encoder,
+            weights=self.weights,
+            device="cpu",
+            cache=self.cache,
         )
 
 
@@ -262,6 +269,7 @@ if __name__ == "__main__":
     parser.add_argument("--preset")
     parser.add_argument("--encoder", help="in place of the preset's")
     parser.add_argument("--weights", type=Path, help="local file of the encoder's networks")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps what the parts make of an image")
     parser.add_argument("--rows", type=int, default=MAX_ROWS, help="at most so many stored")
     chosen = parser.parse_args()
     if chosen.table == "speed":
@@ -270,5 +278,5 @@ if __name__ == "__main__":
         parser.error("this table needs the data's folder")
     else:
         {"camvid": camvid, "added": added, "instances": instances}[chosen.table](
-            chosen.data, SetUp(chosen.preset, chosen.encoder, chosen.weights, chosen.rows)
+            chosen.data, SetUp(chosen.preset, chosen.encoder, chosen.weights, chosen.rows, chosen.cache)
         )
