@@ -2,8 +2,8 @@
 
 python scripts/benchmark_rivals.py CAMVID [--preset light] [--cache FOLDER] [--every 4]    pip install 'knnclip[bench]'
 
-CamVid's sequences take turns: so many pictures of the two others are stored, pictures of the left-out one are asked. mIoU
-in %, the mean of the sequences and of the draws. The rivals are fitted to the stored vectors, each weighted by its
+CamVid's sequences take turns: so many pictures of the two others are stored, pictures of the left-out one are asked.
+mIoU in %, the mean of the sequences and of the draws. The rivals are fitted to the stored vectors, each weighted by its
 purity, and their probabilities take the place of P_ret; what they do not know they do not call unknown.
 """
 
