@@ -23,7 +23,8 @@ from knnclip.errors import UsageError
 from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
 from knnclip.opinions import Seen, beliefs_of
-from knnclip.parts.roles import CellEncoder, GuidedGenerator, ReadsNames, SuggestsNames
+from knnclip.parts.proposals import propose
+from knnclip.parts.roles import ReadsNames, SuggestsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
 from knnclip.store import Store, View
@@ -226,9 +227,7 @@ class Segmenter:
 
     def propose(self, image: Image) -> Proposals:
         """The masks of an image: by what the encoder sees of its places as well, where both parts can do that."""
-        if isinstance(self.generator, GuidedGenerator) and isinstance(self.encoder, CellEncoder):
-            return self.generator.generate_by(image, self.encoder.cells(image))
-        return self.generator.generate(image)
+        return propose(self.generator, self.encoder, image)
 
     def label(self, analysis: Analysis, view: View | None = None) -> Segmentation:
         """The answer for an analysed image; nothing is encoded again.

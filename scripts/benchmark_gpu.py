@@ -35,6 +35,8 @@ from knnclip.catalogue import make_parts  # noqa: E402
 from knnclip.doctor.finding import HALF, SINGLE, iou, street  # noqa: E402
 from knnclip.masks.regions import RegionGenerator, RegionSettings  # noqa: E402
 from knnclip.parts.device import pick_device  # noqa: E402
+from knnclip.parts.proposals import propose  # noqa: E402
+from knnclip.parts.roles import CellEncoder  # noqa: E402
 from knnclip.parts.spec import PartSpec  # noqa: E402
 from knnclip.presets import PRESETS, Preset  # noqa: E402
 from knnclip.structures import Mask  # noqa: E402
@@ -93,9 +95,11 @@ def run(preset: Preset, device: str, size: tuple[int, int], passes: int) -> Run:
     def one_pass() -> tuple[float, float]:
         picture = image.copy()  # parts remember a picture that they have seen
         start, spent = time.perf_counter(), time.process_time()
-        proposals = parts.generator.generate(picture)
+        proposals = propose(parts.generator, parts.encoder, picture)
         masks = [*proposals.masks, *known][: max(len(proposals.masks), len(known))]
         parts.encoder.encode(picture, masks)
+        if isinstance(parts.encoder, CellEncoder):
+            parts.encoder.cells(picture)
         if parts.classifier is not None:
             parts.classifier.describe(picture, masks)
         return time.perf_counter() - start, time.process_time() - spent

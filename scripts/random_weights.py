@@ -89,6 +89,8 @@ def _universal(spec: PartSpec, folder: Path) -> PartSpec:
 
 
 def _timm(spec: PartSpec, folder: Path) -> PartSpec:
+    if spec.model.startswith("pip:"):  # its weights come with pip
+        return spec
     return spec.with_option("weights", _saved(timm.create_model(spec.model, num_classes=0), folder))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import UsageError
-from knnclip.structures import Float32, Int64, Mask, Proposals
+from knnclip.parts.roles import CellEncoder, Encoder, GuidedGenerator, MaskGenerator
+from knnclip.structures import Float32, Image, Int64, Mask, Proposals
 
 SAME_IOU = 0.9
 """Two masks that overlap more than this are one mask found twice: they differ by a border of a pixel or two. Larger
@@ -91,3 +92,10 @@ def enlarged_mask(dense: NDArray[np.bool_], shape: tuple[int, int]) -> Mask:
 def _sources(size: int, cells: int) -> Int64:
     """``(size,)``: the cell in which the centre of each pixel lies."""
     return np.minimum((np.arange(size) * 2 + 1) * cells // (2 * size), cells - 1).astype(np.int64)
+
+
+def propose(generator: MaskGenerator, encoder: Encoder, image: Image) -> Proposals:
+    """The masks of an image: by what the encoder sees of its places as well, where both parts can do that."""
+    if isinstance(generator, GuidedGenerator) and isinstance(encoder, CellEncoder):
+        return generator.generate_by(image, encoder.cells(image))
+    return generator.generate(image)

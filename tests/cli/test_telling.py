@@ -28,7 +28,7 @@ def test_protocols_say_how_long_a_picture_takes(sample_data, monkeypatch, comman
 
     monkeypatch.setattr(knnclip.evaluation, "encode_splits", too_early)
     places = [str(sample_data / "train"), str(sample_data / "val")]
-    told = CliRunner().invoke(app, [command, *places, "--device", "cpu"])
+    told = CliRunner().invoke(app, [command, *places, "--preset", "builtin", "--device", "cpu"])
     assert "encoded" in told.output or "encoded" in str(told.exception)
     assert "about 99 s on two cores" in told.output
 
@@ -36,5 +36,5 @@ def test_protocols_say_how_long_a_picture_takes(sample_data, monkeypatch, comman
 @pytest.mark.usefixtures("slow")
 def test_the_demos_sample_says_how_long_a_picture_takes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo.sample, "ingest", lambda *args, **named: None)
-    demo.sample.make_sample(tmp_path, None, {"device": "cpu"})
+    demo.sample.make_sample(tmp_path, "builtin", {"device": "cpu"})
     assert "about 99 s on two cores" in capsys.readouterr().err

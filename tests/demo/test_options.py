@@ -54,7 +54,7 @@ def test_a_store_that_cannot_be_opened_is_one_line(tmp_path):
     ],
 )
 def test_parts_are_named_as_on_the_command_line(tmp_path, option, wrong, told):
-    assert told in refused(tmp_path, "--store", "new", option, wrong)
+    assert told in refused(tmp_path, "--store", "new", "--preset", "builtin", option, wrong)
 
 
 def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path):
