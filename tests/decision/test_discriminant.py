@@ -1,5 +1,7 @@
 """The closed-form discriminant, against scikit-learn's on the same covariance and by its formulas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,18 @@ def test_it_is_the_posterior_of_classes_that_share_the_shrunk_covariance(images)
     scores = -0.5 * np.einsum("ncd,de,nce->nc", off, np.linalg.inv(shrunk), off) + np.log(np.bincount(labels))
     powers = np.exp(SHARPNESS * (scores - scores.max(axis=1, keepdims=True)))
     np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
+
+
+def test_of_a_diagonal_it_takes_the_numbers_as_independent():
+    vectors, labels = drawn(4)
+    full = moments(vectors, labels, 4)
+    found = fit(replace(full, product=np.diagonal(full.product)))
+    means = full.sums / full.instances[:, None]
+    within = np.square(vectors - means[labels]).sum(axis=0) / (len(vectors) - 4)
+    a = SHRINKAGE * full.images ** (-1 / 3)
+    variance = (1 - a) * within + a * within.mean()
+    np.testing.assert_allclose(found.weights, (means / variance).T)
+    np.testing.assert_allclose(found.bias, np.log(full.instances) - (means**2 / variance).sum(axis=1) / 2)
 
 
 def test_it_tells_classes_apart_that_differ_in_a_faint_direction():
