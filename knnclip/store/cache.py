@@ -91,7 +91,7 @@ def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
     shape = product_shape(dim)
     moments = FOLDS * (math.prod(shape) * 8 + 4) + int(header["sums"]) * record.itemsize + 4
     rest = size * ROW.itemsize + 4 + size * dim * 2 + 4 * len(blocks) + moments
-    if header["dim"] != dim or total != file.tell() + rest:
+    if min(size, int(header["sums"])) < 0 or header["dim"] != dim or total != file.tell() + rest:
         raise CacheError(f"has {total} bytes, not those of {size} rows of {dim} numbers")
     rows = np.frombuffer(_read_part(file, bytearray(size * ROW.itemsize)), dtype=ROW)
     index = Index(dim)

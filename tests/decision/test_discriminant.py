@@ -1,5 +1,6 @@
 """The closed-form discriminant, against scikit-learn's on the same covariance and by its formulas."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from knnclip.decision.discriminant import (
     LEAST_SHRINKAGE,
+    ROW_NUMBERS,
     SHARPNESS,
     SHRINKAGE,
+    Discriminant,
     DiscriminantSettings,
     fit,
     mix,
@@ -99,6 +102,20 @@ def test_cells_are_asked_as_masks_are():
     cells = Cells(vectors[:12].reshape(3, 4, 12).astype(np.float16), "tiles")
     expected = made.posterior(cells.embeddings.reshape(12, 12))
     np.testing.assert_array_equal(made.of_cells(cells).reshape(12, 4), expected)
+
+
+def test_cells_of_many_classes_take_little_beside_the_answer():
+    rng = np.random.default_rng(5)
+    made = Discriminant(rng.normal(size=(4, 5000)), np.zeros(5000), np.arange(5000), 5000)
+    cells = Cells(rng.normal(size=(30, 40, 4)).astype(np.float16), "tiles")
+    tracemalloc.start()
+    try:
+        found = made.of_cells(cells)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(found.sum(axis=2), 1, rtol=1e-5)
+    assert peak < found.nbytes + 6 * 8 * ROW_NUMBERS
 
 
 def test_opinions_are_mixed_where_there_are_votes():
