@@ -241,7 +241,7 @@ class ClassMoments:
 
     instances: NDArray[np.float64]  # (C,) how many
     sums: NDArray[np.float64]  # (C, D) of their vectors x
-    product: NDArray[np.float64]  # (D, D) the sum of x x^T over all classes
+    product: NDArray[np.float64]  # (D, D) the sum of x x^T over all classes, or its diagonal, (D,)
     images: int  # distinct ones
 
 

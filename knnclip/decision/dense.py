@@ -8,10 +8,10 @@ share what P gave to all of them, m, anew:
 
     P'(c) = m g(c) / sum of g,   g(c) = P(c)^(1 - w) Q(c)^w,
 
-and what P gave to other classes and to unknown stays.
+and what P gave to other classes and to unknown stays. Where Q rules out all that P is for, to the last bit, P stands.
 
-The sum goes over the classes that are best somewhere, at an atom or at a cell: no other wins a pixel, and with a
-thousand classes the rest would cost more than the image.
+Only classes that are best somewhere, at an atom or at a cell, share and can win. One that is second to different
+classes in both is left out: with a thousand classes all of them would cost more than the image.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ def winners(scores: NDArray[np.float64], labels: Int32, dense: DenseBeliefs | No
     column, confidence = np.empty(labels.shape, dtype=np.int32), np.empty(labels.shape, dtype=np.float32)
     rest, rest_score = others.argmax(axis=1).astype(np.int32), others.max(axis=1).astype(np.float32)
     shared = scores[:, :-1][:, _supported(dense)].sum(axis=1).astype(np.float32)
+    alone, alone_score = scores[:, candidates].argmax(axis=1), scores[:, candidates].max(axis=1).astype(np.float32)
     own = (scores[:, candidates] ** (1 - dense.weight)).astype(np.float32)
     for rows, strip in _strips(powers, labels.shape, dense.layout):
         atom = labels[rows]
         g = own[atom] * strip
-        total, best = g.sum(axis=2), g.argmax(axis=2)
+        total = g.sum(axis=2)
+        best = np.where(total > 0, g.argmax(axis=2), alone[atom])
         top = np.take_along_axis(g, best[..., None], axis=2)[..., 0]
-        score = np.where(total > 0, shared[atom] * top / np.where(total > 0, total, 1), -1)
+        score = np.where(total > 0, shared[atom] * top / np.where(total > 0, total, 1), alone_score[atom])
         wins = score > rest_score[atom]
         column[rows] = np.where(wins, candidates[best], rest[atom])
         confidence[rows] = np.where(wins, score, rest_score[atom]).clip(0, 1)

@@ -9,6 +9,7 @@ Whatever is wrong with the file (missing, cut, changed, of another history) make
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from knnclip.store.index import BLOCK_ROWS, ROW, Index
-from knnclip.store.moments import FOLDS, Moments
+from knnclip.store.moments import FOLDS, Moments, product_shape
 
 MAGIC = b"knnclip index 2\n"
 """How the file begins; another layout gets another number, and older files then count as absent."""
@@ -87,9 +88,10 @@ def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
     size = int(header["size"])
     blocks = [min(BLOCK_ROWS, size - first) for first in range(0, size, BLOCK_ROWS)]
     record = _record(dim)
-    moments = FOLDS * (dim * dim * 8 + 4) + int(header["sums"]) * record.itemsize + 4
+    shape = product_shape(dim)
+    moments = FOLDS * (math.prod(shape) * 8 + 4) + int(header["sums"]) * record.itemsize + 4
     rest = size * ROW.itemsize + 4 + size * dim * 2 + 4 * len(blocks) + moments
-    if header["dim"] != dim or total != file.tell() + rest:
+    if min(size, int(header["sums"])) < 0 or header["dim"] != dim or total != file.tell() + rest:
         raise CacheError(f"has {total} bytes, not those of {size} rows of {dim} numbers")
     rows = np.frombuffer(_read_part(file, bytearray(size * ROW.itemsize)), dtype=ROW)
     index = Index(dim)
@@ -99,10 +101,10 @@ def _read(file: BufferedReader, dim: int) -> tuple[Index, Stamp]:
     for number, count in enumerate(blocks):
         vectors = np.frombuffer(_read_part(file, buffer[: count * dim * 2]), dtype="<f2").reshape(count, dim)
         index.put_back(rows[number * BLOCK_ROWS :][:count], vectors)
-    products = [_read_part(file, bytearray(dim * dim * 8)) for _ in range(FOLDS)]
+    products = [_read_part(file, bytearray(math.prod(shape) * 8)) for _ in range(FOLDS)]
     records = np.frombuffer(_read_part(file, bytearray(int(header["sums"]) * record.itemsize)), dtype=record)
     index.moments = Moments(
-        tuple(np.frombuffer(product, dtype="<f8").reshape(dim, dim) for product in products),
+        tuple(np.frombuffer(product, dtype="<f8").reshape(shape) for product in products),
         {(int(entry["class_id"]), int(entry["fold"])): entry["sum"] for entry in records},
     )
     return index, Stamp(int(header["generation"]), str(header["token"]), int(header["last_instance_id"]))

@@ -38,6 +38,9 @@ BLAS_THRESHOLD = 4_096
 GATHER_NUMBERS = 2**22
 """Numbers that are gathered for exact comparison at a time: 32 MB as float64, whatever k and D are."""
 
+TAKEN_NUMBERS = 2**20
+"""Numbers that are taken from the moments at a time: 8 MB as float64, however many rows are removed."""
+
 TOGETHER = 32
 """Doubtful queries that go over all blocks together: more take more memory, fewer more passes over the vectors."""
 
@@ -106,8 +109,9 @@ class Index:
         """Takes rows out and returns them; ids that the index does not have are left out."""
         slots = np.flatnonzero(np.isin(self.rows["instance_id"], instance_ids))
         removed = self.rows[slots]
-        for first in range(0, len(slots), BLOCK_ROWS):
-            part = slots[first : first + BLOCK_ROWS]
+        step = max(1, TAKEN_NUMBERS // self.dim)
+        for first in range(0, len(slots), step):
+            part = slots[first : first + step]
             rows = self.rows[part]
             self.moments = self.moments.changed(self.vectors(part), rows["class_id"], rows["fold"], -1)
         kept = self.size - len(slots)

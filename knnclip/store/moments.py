@@ -4,6 +4,9 @@ Numbers are rounded to multiples of ``1 / GRID`` first. Sums of such numbers and
 and float64 holds whole numbers up to 2**53: no addition rounds, so the sums depend on which instances there are and on
 nothing else. What is added and taken away again leaves the same bits.
 
+Products grow with the square of D. Of vectors of more than ``MOST_FULL`` numbers only those of each number with itself
+are kept: what is said of D x D numbers is then said of the D of its diagonal.
+
 Images are dealt into ``FOLDS`` by their names, and sums are kept for each fold: without one of them they are what the
 store would know if it had never seen its images.
 """
@@ -28,23 +31,32 @@ leave room for fewer, coarser ones blur what is small."""
 FOLDS = 4
 """Each has enough images to be asked, and leaves three quarters to be asked of; each costs D x D numbers."""
 
+MOST_FULL = 2048
+"""The largest D whose products are kept in full: all folds take 134 MB then, and an instance more some 50 ms. At the
+16,384 numbers that a store may have they would take 8.6 GB."""
+
 
 def fold_of(image_ref: str) -> int:
     """The fold of an image, the same on every machine."""
     return crc32(image_ref.encode("utf-8", "surrogatepass")) % FOLDS
 
 
+def product_shape(dim: int) -> tuple[int, ...]:
+    """Of the sum of the products of vectors of D numbers: ``(D, D)``, or ``(D,)`` where only its diagonal is kept."""
+    return (dim, dim) if dim <= MOST_FULL else (dim,)
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """What a set of instances adds up to, in steps of the grid. Immutable."""
 
-    products: tuple[Float64, ...]  # FOLDS of (D, D): the sum of x x^T
+    products: tuple[Float64, ...]  # FOLDS of (D, D), or (D,): the sum of x x^T, or its diagonal
     sums: Mapping[tuple[int, int], Float64]  # of a class id and a fold: (D + 1,), the sum of x, and how many
 
     @classmethod
     def empty(cls, dim: int) -> Moments:
         """Of no instance."""
-        return cls((np.zeros((dim, dim)),) * FOLDS, {})
+        return cls((np.zeros(product_shape(dim)),) * FOLDS, {})
 
     @property
     def dim(self) -> int:
@@ -59,13 +71,14 @@ class Moments:
         for number in np.unique(fold).tolist():
             inside = fold == number
             steps = np.rint(np.multiply(vectors[inside], GRID, dtype=np.float64))
-            products[number] = products[number] + sign * (steps.T @ steps)
+            added = steps.T @ steps if products[number].ndim == 2 else np.square(steps).sum(axis=0)
+            products[number] = products[number] + sign * added
             owner = class_id[inside]
             order = np.argsort(owner, kind="stable")
             owners, starts = np.unique(owner[order], return_index=True)
-            added = np.add.reduceat(steps[order], starts, axis=0)
+            totals = np.add.reduceat(steps[order], starts, axis=0)
             counts = np.diff(np.append(starts, len(order)))
-            for of_class, total, count in zip(owners.tolist(), added, counts.tolist(), strict=True):
+            for of_class, total, count in zip(owners.tolist(), totals, counts.tolist(), strict=True):
                 self._add(sums, (of_class, number), sign * np.append(total, count))
         return Moments(tuple(products), sums)
 
@@ -78,9 +91,9 @@ class Moments:
         return Moments(self.products, sums)
 
     def of_classes(self, class_ids: Int64, without: int | None = None) -> tuple[Float64, Float64, Float64]:
-        """Of C classes: how many instances, ``(C,)``, their sums, ``(C, D)``, and the sum of x x^T of all, ``(D, D)``.
+        """Of C classes: how many instances, ``(C,)``, their sums, ``(C, D)``, and the sum of x x^T of all.
 
-        ``without`` leaves out a fold.
+        That is ``(D, D)``, or its diagonal, ``(D,)``. ``without`` leaves out a fold.
         """
         folds = [fold for fold in range(FOLDS) if fold != without]
         found = np.zeros((len(class_ids), self.dim + 1))
@@ -88,7 +101,7 @@ class Moments:
             for fold in folds:
                 if (part := self.sums.get((class_id, fold))) is not None:
                     found[row] += part
-        product = sum((self.products[fold] for fold in folds), np.zeros((self.dim, self.dim)))
+        product = sum((self.products[fold] for fold in folds), np.zeros(product_shape(self.dim)))
         return found[:, -1], found[:, :-1] / GRID, product / GRID**2
 
     def same_as(self, other: Moments) -> bool:

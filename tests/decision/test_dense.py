@@ -66,6 +66,16 @@ def test_what_the_masks_gave_to_unknown_and_to_classes_without_instances_stays()
     np.testing.assert_allclose(confidence[ATOMS == 0], 0.5, rtol=1e-6)  # all that the only supported class had
 
 
+def test_where_places_rule_out_all_that_the_masks_are_for_the_masks_stand():
+    """To the last bit: one instance a class makes the discriminant that sure."""
+    q = np.zeros((3, 4, 3), np.float32)
+    q[..., 1] = 1
+    q[0, 0] = [1, 0, 0]
+    column, confidence = winners(np.array([[0.9, 0, 0, 0.1]]), np.zeros_like(ATOMS), DenseBeliefs(q, "tiles", 0.5))
+    np.testing.assert_array_equal(column, 0)
+    np.testing.assert_allclose(confidence, 0.9, rtol=1e-6)
+
+
 def test_a_map_that_speaks_of_no_class_changes_nothing():
     silent = DenseBeliefs(np.zeros((3, 4, 3), np.float32), "tiles", 0.5)
     for one, other in zip(winners(SCORES, ATOMS, silent), winners(SCORES, ATOMS, None), strict=True):

@@ -1,12 +1,17 @@
 """The closed-form discriminant, against scikit-learn's on the same covariance and by its formulas."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from knnclip.decision.discriminant import (
     LEAST_SHRINKAGE,
+    ROW_NUMBERS,
     SHARPNESS,
     SHRINKAGE,
+    Discriminant,
     DiscriminantSettings,
     fit,
     mix,
@@ -47,6 +52,18 @@ def test_it_is_the_posterior_of_classes_that_share_the_shrunk_covariance(images)
     np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
 
 
+def test_of_a_diagonal_it_takes_the_numbers_as_independent():
+    vectors, labels = drawn(4)
+    full = moments(vectors, labels, 4)
+    found = fit(replace(full, product=np.diagonal(full.product)))
+    means = full.sums / full.instances[:, None]
+    within = np.square(vectors - means[labels]).sum(axis=0) / (len(vectors) - 4)
+    a = SHRINKAGE * full.images ** (-1 / 3)
+    variance = (1 - a) * within + a * within.mean()
+    np.testing.assert_allclose(found.weights, (means / variance).T)
+    np.testing.assert_allclose(found.bias, np.log(full.instances) - (means**2 / variance).sum(axis=1) / 2)
+
+
 def test_it_tells_classes_apart_that_differ_in_a_faint_direction():
     """Where the neighbours see only the loud one: the reason for it to be there."""
     rng = np.random.default_rng(1)
@@ -85,6 +102,20 @@ def test_cells_are_asked_as_masks_are():
     cells = Cells(vectors[:12].reshape(3, 4, 12).astype(np.float16), "tiles")
     expected = made.posterior(cells.embeddings.reshape(12, 12))
     np.testing.assert_array_equal(made.of_cells(cells).reshape(12, 4), expected)
+
+
+def test_cells_of_many_classes_take_little_beside_the_answer():
+    rng = np.random.default_rng(5)
+    made = Discriminant(rng.normal(size=(4, 5000)), np.zeros(5000), np.arange(5000), 5000)
+    cells = Cells(rng.normal(size=(30, 40, 4)).astype(np.float16), "tiles")
+    tracemalloc.start()
+    try:
+        found = made.of_cells(cells)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(found.sum(axis=2), 1, rtol=1e-5)
+    assert peak < found.nbytes + 6 * 8 * ROW_NUMBERS
 
 
 def test_opinions_are_mixed_where_there_are_votes():

@@ -1,11 +1,17 @@
 """The sums that a discriminant is made of: exact, of whatever is stored, and of nothing else."""
 
+import json
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 
-from knnclip.store import Store
-from knnclip.store.cache import FILE_NAME, Stamp, read_cache, write_cache
+from knnclip.store import Store, moments
+from knnclip.store.cache import FILE_NAME, MAGIC, CacheError, Stamp, read_cache, write_cache
+from knnclip.store.index import BLOCK_ROWS, ROW, TAKEN_NUMBERS, Index
 from knnclip.store.moments import FOLDS, GRID, Moments, fold_of
+from knnclip.store.schema import MAX_DIM
 
 from .samples import FINGERPRINT, batch
 from .test_index import filled, make_rows, rounded
@@ -130,3 +136,60 @@ def test_verify_adds_up_again(tmp_path, monkeypatch):
         spoiled[0, 0] += 1
         monkeypatch.setattr(index, "moments", Moments((spoiled, *products[1:]), index.moments.sums))
         assert any("does not add up" in problem for problem in store.verify())
+
+
+def test_the_longest_vectors_cost_no_square_of_their_length():
+    rows, vectors = make_rows(3), np.full((3, MAX_DIM), MAX_DIM**-0.5, dtype=np.float32)
+    tracemalloc.start()
+    try:
+        index = filled(rows, vectors)
+        index.snapshot()
+        _, _, product = index.moments.of_classes(np.array([1, 2, 3]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert product.shape == (MAX_DIM,)
+    assert peak < BLOCK_ROWS * MAX_DIM * 4 + 2**24, "bytes: one block of vectors, and little beside it"
+
+
+def test_many_rows_are_taken_away_some_at_a_time():
+    count = 30_000
+    rows = make_rows(count)
+    index = filled(rows, np.resize(rounded(8, 500, 128), (count, 128)))
+    tracemalloc.start()
+    try:
+        index.remove(rows["instance_id"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert index.moments.same_as(Moments.empty(128))
+    assert peak < 3 * 8 * TAKEN_NUMBERS
+
+
+@pytest.mark.parametrize("field", ["size", "sums"])
+def test_a_cache_that_counts_below_nothing_counts_as_absent(tmp_path, field):
+    path, length = tmp_path / FILE_NAME, len(MAGIC)
+    write_cache(path, Index(8), Stamp(1, "", 0))
+    found = path.read_bytes()
+    end = length + 4 + int.from_bytes(found[length : length + 4], "little")
+    header = json.loads(found[length + 4 : end])
+    step = {"size": ROW.itemsize + 16, "sums": 16 + 8 * 9}[field]
+    text = json.dumps({**header, field: -1}).encode()
+    rest = found[end + 4 : len(found) - step]
+    start = MAGIC + len(text).to_bytes(4, "little") + text + zlib.crc32(text).to_bytes(4, "little")
+    path.write_bytes(start + rest)
+    with pytest.raises(CacheError, match="has"):
+        read_cache(path, 8)
+
+
+def test_of_long_vectors_the_diagonal_is_kept_as_exactly(tmp_path, monkeypatch):
+    rows, vectors = make_rows(90), rounded(7, 90)
+    full = filled(rows[:60], vectors[:60]).moments
+    monkeypatch.setattr(moments, "MOST_FULL", 7)
+    index = filled(rows, vectors)
+    index.remove(rows["instance_id"][60:])
+    for own, whole in zip(index.moments.products, full.products, strict=True):
+        np.testing.assert_array_equal(own, np.diagonal(whole))
+    write_cache(tmp_path / FILE_NAME, index, Stamp(1, "", 90))
+    found, _ = read_cache(tmp_path / FILE_NAME, 8)
+    assert found.moments.same_as(index.moments)
