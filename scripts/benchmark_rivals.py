@@ -21,7 +21,7 @@ import numpy as np
 
 from knnclip.datasets import open_dataset
 from knnclip.decision.discriminant import DiscriminantSettings
-from knnclip.evaluation.cases import Case, make_case
+from knnclip.evaluation.cases import Case, Shelf, make_case
 from knnclip.evaluation.class_matching import index_of_class
 from knnclip.ingest import IngestSettings, labelled_instances
 from knnclip.metrics.semantic import SemanticConfusion
@@ -70,12 +70,13 @@ RIVALS: Mapping[str, tuple[Callable[[], Any], str]] = {
 def read(root: Path, segmenter: Segmenter) -> tuple[list[Picture], tuple[str, ...]]:
     """All pictures of train, encoded once."""
     dataset = open_dataset(root / "train")
+    shelf = Shelf()
     settings = IngestSettings(max_instances_per_image=ROWS_A_PICTURE)
 
     def encode(sample: Any) -> Picture:  # noqa: ANN401 - a Sample
         labelled = dataset.load(sample)
         instances = labelled_instances(segmenter, sample.ref, labelled, settings)
-        case = make_case(labelled.label_map, len(dataset.class_names), segmenter.analyse(labelled.image))
+        case = make_case(labelled.label_map, len(dataset.class_names), segmenter.analyse(labelled.image), shelf)
         return Picture(sample.image_path.name[:6], instances, case)
 
     return list(map_ahead(encode, dataset.samples, 2)), dataset.class_names

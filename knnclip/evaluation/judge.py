@@ -11,7 +11,7 @@ import numpy as np
 
 from knnclip.datasets import MIN_AREA_PX, ClassLabel, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import InputError, UsageError
-from knnclip.evaluation.cases import make_case
+from knnclip.evaluation.cases import Shelf, make_case
 from knnclip.evaluation.class_matching import index_of_class
 from knnclip.evaluation.record import Annotation, ImageRecord, cells_of, instance_annotation
 from knnclip.evaluation.totals import EvaluationResult, SetClasses, Totals
@@ -144,7 +144,7 @@ class _Judge:
             labelled_at = time.perf_counter()
             to_index = index_of_class(view.vocabulary, self.dataset.class_aliases)
             if self.compared:
-                case = make_case(labelled.label_map, classes, analysis)
+                case = make_case(labelled.label_map, classes, analysis, Shelf())
                 beliefs_of_all = self.segmenter.beliefs(view, case, list(self.compared.values()))
                 for name, beliefs in zip(self.compared, beliefs_of_all, strict=True):
                     compared[name] = cells_of(case.confusion(beliefs, view.vocabulary, to_index))

@@ -14,7 +14,7 @@ import numpy as np
 from knnclip.catalogue import FrozenParts, make_parts
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, InputError
-from knnclip.evaluation.cases import Case, confusion_of_cases, make_case
+from knnclip.evaluation.cases import Case, Shelf, confusion_of_cases, make_case
 from knnclip.ingest import IngestSettings, labelled_instances
 from knnclip.metrics.semantic import SemanticConfusion, SemanticScores
 from knnclip.parallel import map_ahead
@@ -95,6 +95,7 @@ def encode_splits(
     train, val = splits.train, splits.val
     place = {name: i for i, name in enumerate(names)}
     rejected = [item for dataset in (*train, val) for item in dataset.rejected]
+    shelf = Shelf()
     with scratch_segmenter(preset, parts) as segmenter:
 
         def learn(dataset: Dataset, sample: Sample) -> tuple[list[LabelledInstance], tuple[Rejection, ...]]:
@@ -111,7 +112,7 @@ def encode_splits(
                 return None, (Rejection(sample.ref, None, str(error)),)
             table = np.array([place.get(name, -1) for name in labelled.class_names] + [-1], dtype=np.int32)
             analysis = segmenter.analyse(labelled.image)
-            return make_case(table[labelled.label_map], len(names), analysis), labelled.rejected
+            return make_case(table[labelled.label_map], len(names), analysis, shelf), labelled.rejected
 
         progress.start(sum(len(dataset.samples) for dataset in (*train, val)))
         learned = []

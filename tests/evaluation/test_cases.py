@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knnclip.datasets import open_dataset
-from knnclip.evaluation.cases import confusion_of_cases, make_case
+from knnclip.evaluation.cases import Shelf, confusion_of_cases, make_case
 from knnclip.evaluation.class_matching import index_of_class
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.metrics.semantic import count_pixels
@@ -38,7 +38,7 @@ def test_the_counts_are_those_of_the_semantic_map(segmenter, sample_data, names_
         truth = np.array([place.get(name, -1) for name in val.class_names] + [-1], np.int32)[labelled.label_map]
         truth[:30] = -1  # and a part where the truth says nothing
         analysis = segmenter.analyse(labelled.image)
-        cases.append(make_case(truth, len(names), analysis))
+        cases.append(make_case(truth, len(names), analysis, Shelf()))
         expected = expected + counted(segmenter, analysis, truth, names)
     np.testing.assert_array_equal(confusion_of_cases(segmenter, cases, names), expected)
 
@@ -47,7 +47,7 @@ def test_other_settings_are_scored_as_if_they_were_the_presets(segmenter, sample
     val = open_dataset(sample_data / "val")
     labelled = val.load(val.samples[0])
     analysis = segmenter.analyse(labelled.image)
-    case = make_case(labelled.label_map, len(val.class_names), analysis)
+    case = make_case(labelled.label_map, len(val.class_names), analysis, Shelf())
     settings = [
         replace(segmenter.preset, vote=replace(segmenter.preset.vote, k=k, tau=tau))
         for k in (1, 5, 40)
@@ -75,5 +75,16 @@ def test_a_picture_without_masks_or_without_truth_counts(segmenter, sample_data)
     for masks in ([], [Mask.from_dense(corner)]):
         analysis = segmenter.analyse(labelled.image, masks=masks)
         for truth in (labelled.label_map, np.full_like(labelled.label_map, -1)):
-            found = confusion_of_cases(segmenter, [make_case(truth, len(names), analysis)], names)
+            found = confusion_of_cases(segmenter, [make_case(truth, len(names), analysis, Shelf())], names)
             np.testing.assert_array_equal(found, counted(segmenter, analysis, truth, names))
+
+
+def test_arrays_of_many_pictures_share_one_file():
+    shelf, arrays = (
+        Shelf(),
+        [np.arange(n * 6, dtype=kind).reshape(n, 2, 3) for n, kind in ((4, "i4"), (1, "f2"), (0, "i4"))],
+    )
+    kept = [shelf.put(array) for array in arrays]
+    for array, item in zip(arrays, kept, strict=True):
+        np.testing.assert_array_equal(item.read(), array)
+        assert item.read().dtype == array.dtype
