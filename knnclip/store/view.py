@@ -133,7 +133,7 @@ class View:
 
         ``without`` leaves out the images of a fold.
         """
-        return self._state.kept(("moments", without), lambda: self._state.moments(without))
+        return self._state.moments(without)
 
     def held_out(self, k: int) -> HeldOut:
         """The ``k`` nearest instances of other images for a sample of Q instances.
