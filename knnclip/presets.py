@@ -66,7 +66,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             discriminant=DiscriminantSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
-            cost=Cost(licences="none", download_mb=0, memory_mb=810, cpu_s=0.3, gpu_s=None),
+            cost=Cost(licences="none", download_mb=0, memory_mb=810, cpu_s=0.2, gpu_s=None),
         ),
         "light": Preset(
             name="light",
@@ -81,7 +81,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             discriminant=DiscriminantSettings(),
             fusion=FusionSettings(),
             assembly=AssemblySettings(),
-            cost=Cost(licences="EfficientNet-Lite2: Apache-2.0", download_mb=25, memory_mb=1230, cpu_s=1.7, gpu_s=None),
+            cost=Cost(licences="EfficientNet-Lite2: Apache-2.0", download_mb=25, memory_mb=1270, cpu_s=0.6, gpu_s=None),
         ),
         "laptop": Preset(
             name="laptop",
