@@ -25,7 +25,7 @@ from knnclip.parts.pooling import interpolation, mask_weights
 from knnclip.structures import Bool, DenseBeliefs, Float32, Int32, Int64, Layout, Mask
 
 STRIP_NUMBERS = 2**22
-"""Numbers of a strip of rows: 16 MB, whatever the image and the number of classes are."""
+"""Numbers of a strip of rows, 16 MB: whatever the image's size is, but a row at least."""
 
 
 def mean_over(dense: DenseBeliefs, masks: tuple[Mask, ...], shape: tuple[int, int]) -> Float32:

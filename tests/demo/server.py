@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import signal
@@ -13,6 +15,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+COOKIE = "knnclip-client=" + "A" * 22
+OTHER_COOKIE = "knnclip-client=" + "B" * 22
 
 APP = Path(__file__).parents[2] / "demo" / "app.py"
 
@@ -87,3 +92,14 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
             continue
         break
     raise AssertionError(f"the app did not start:\n{log.read_text()}")
+
+
+def ask(address, method, path, body=None, **headers):
+    """The status and text of an answer; what ``body`` is not yet bytes becomes JSON."""
+    connection = http.client.HTTPConnection(address.split("//")[1], timeout=60)
+    if body is not None and not isinstance(body, bytes):
+        body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"} | headers
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    with answer:
+        return answer.status, "" if path.startswith("/gradio_api/heartbeat") else answer.read().decode(errors="replace")
