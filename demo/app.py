@@ -80,8 +80,8 @@ def main(
 
 def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | None:
     """The name and password to ask for; ``UsageError`` if strangers could come in without."""
-    from demo.hosts import is_loopback
     from knnclip.errors import UsageError
+    from knnclip.service.hosts import is_loopback
 
     user = None
     if auth is not None:
@@ -128,11 +128,11 @@ def _serve(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with process_folder() as scratch:
         # Gradio takes its folder from the environment when it is imported, by these modules.
-        from demo.hosts import Hosts
         from demo.page import build, launch_settings
         from demo.sample import example_pictures, make_sample
         from demo.session import Options
         from demo.sessions import Sessions
+        from knnclip.service.hosts import Hosts
 
         examples: tuple[Path, ...] = ()
         if store is None:

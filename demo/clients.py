@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import threading
@@ -14,10 +13,10 @@ from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import Message, Send
 
-from demo.attempts import network_of
+from knnclip.service.refusals import RefusedError
+from knnclip.service.requests import address_of
 
 COOKIE = "knnclip-client"
 TOKEN = re.compile(r"[\w-]{22,64}", re.ASCII)
@@ -33,17 +32,6 @@ MAX_UNREAD = 5_000
 """Messages to sessions that have not read them, of all sessions together: most are a line on how many
 wait, answers with a picture some 30 kB to 1 MB. Pages that are open leave none.
 """
-
-
-class RefusedError(Exception):
-    """A request that goes no further, with its status and one line that says why."""
-
-    def __init__(self, status: HTTPStatus, reason: str, *, wait_s: float = 0) -> None:
-        """``wait_s``: after how long it may be sent again."""
-        super().__init__(reason)
-        self.response = JSONResponse({"detail": reason}, status)
-        if wait_s > 0:
-            self.response.headers["Retry-After"] = str(math.ceil(wait_s))
 
 
 class SessionOwners:
@@ -69,7 +57,7 @@ class SessionOwners:
 
 def client_of(request: Request) -> str:
     """The client that a request comes from: by its cookie, or by its address if it takes none."""
-    return token_of(request) or f"at {network_of(request.client.host if request.client else '')}"
+    return token_of(request) or f"at {address_of(request)}"
 
 
 def token_of(request: Request) -> str:

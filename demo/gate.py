@@ -24,11 +24,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.attempts import Attempts
-from demo.clients import SESSION, RefusedError, SessionOwners, client_of, drop_unread, giving_cookie, token_of
-from demo.hosts import Hosts
+from demo.clients import SESSION, SessionOwners, client_of, drop_unread, giving_cookie, token_of
 from demo.uploads import MAX_UPLOAD_BYTES, Uploads, uploads_folder
 from knnclip.errors import UsageError
+from knnclip.service.attempts import Attempts
+from knnclip.service.hosts import Hosts
+from knnclip.service.refusals import RefusedError
+from knnclip.service.requests import check_origin, read_body, replayed
 
 MAX_BODY_BYTES = 4 * 2**20
 """Of a request that is no upload: a scribble of 100,000 points has some 2 MB of JSON, all else far less."""
@@ -87,7 +89,7 @@ class Gate:
     async def _answered(self, request: Request, send: Send) -> Response | None:
         """The answer of the gate itself, None where Gradio has answered."""
         path, method = request.url.path, request.method
-        self._check_source(request, path)
+        check_origin(request, self._hosts, linked=bool(PAGE.fullmatch(path)))
         if method in ("GET", "HEAD"):
             if not (PAGE.fullmatch(path) or OPEN.fullmatch(path)):
                 if not READS.fullmatch(path):
@@ -104,27 +106,12 @@ class Gate:
             if not (CALLS.fullmatch(path) or ENDS.fullmatch(path)):
                 raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing here")
             content = await self._checked_body(request, path)
-            await self._app(request.scope, _replayed(content, request.receive), send)
+            await self._app(request.scope, replayed(content, request.receive), send)
             return None
         else:
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, f"{method[:20]} is not taken here")
         await self._app(request.scope, request.receive, send)
         return None
-
-    def _check_source(self, request: Request, path: str) -> None:
-        """Whether the request comes from a page of this app, from a program, or from a person who typed its address."""
-        host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if not self._hosts.serves(host):
-            raise RefusedError(
-                HTTPStatus.FORBIDDEN,
-                "the app is not served under this name; start it with --allowed-host NAME to do so",
-            )
-        if origin is not None and not self._hosts.is_own(origin, host):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
-        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not (
-            PAGE.fullmatch(path) and request.method in ("GET", "HEAD")
-        ):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
 
     def _check_read(self, request: Request, path: str) -> None:
         if path.startswith("/gradio_api/file="):
@@ -160,14 +147,14 @@ class Gate:
             reason = f"too many wrong passwords; try again in {math.ceil(wait_s)} s"
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, reason, wait_s=wait_s)
         self._attempts.begin(address)
-        content = await _read(request)
+        content = await read_body(request, MAX_BODY_BYTES, "upload files instead")
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
                 self._attempts.succeeded(address)
             await send(message)
 
-        await self._app(request.scope, _replayed(content, request.receive), watched)
+        await self._app(request.scope, replayed(content, request.receive), watched)
 
     async def _upload(self, request: Request) -> Response:
         """Gradio's own upload, into a folder of its own, if there is room for it."""
@@ -192,7 +179,7 @@ class Gate:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected JSON (Content-Type: application/json)")
         try:
-            body = json.loads(await _read(request))
+            body = json.loads(await read_body(request, MAX_BODY_BYTES, "upload files instead"))
         except (ValueError, RecursionError):
             raise RefusedError(HTTPStatus.BAD_REQUEST, "expected a JSON object") from None
         if not isinstance(body, dict):
@@ -244,27 +231,3 @@ def _check_end(path: str, body: dict[str, Any]) -> None:
     if "cancel" in path and (not isinstance(body.get("session_hash"), str) or type(number) is not int):
         reason = "expected session_hash, the name of a session, and fn_index, the number of an endpoint"
         raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
-
-
-async def _read(request: Request) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BODY_BYTES:
-            reason = f"a request has at most {MAX_BODY_BYTES // 2**20} MB; upload files instead"
-            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
-    return bytes(content)
-
-
-def _replayed(content: bytes, receive: Receive) -> Receive:
-    """The body once more for Gradio, and then what else the client sends: that it is gone."""
-    sent = False
-
-    async def received() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    return received

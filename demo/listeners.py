@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import html
 import inspect
-import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,12 +16,7 @@ from demo.acts import Act
 from demo.arguments import check_arguments
 from demo.session import Options
 from demo.sessions import Sessions
-from knnclip.errors import KnnclipError
-
-FAILED = "the server failed at this; its log says why"
-
-LONGEST_MESSAGE = 600
-"""Characters: more than the package says of itself, so that only what a client made long is cut."""
+from knnclip.service.refusals import message_of as told
 
 
 class Listeners:
@@ -75,23 +68,6 @@ class Listeners:
 
 
 def message_of(error: Exception, options: Options | None = None) -> str:
-    """What people are told of an error: its own words if they are meant for people, else that it is in the log.
-
-    Where the server keeps things, as far as ``options`` tell, is left out; what is kept there has its name still.
-    """
-    if isinstance(error, KnnclipError):
-        # An answer with half of a surrogate pair, which a name may hold, would break off.
-        text = " ".join(str(error).split()).encode(errors="backslashreplace").decode()
-        # The longest first: one may lie in another.
-        for folder in sorted(_folders(options), key=len, reverse=True):
-            text = text.replace(f"{folder}{os.sep}", "")
-        return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
-    logging.getLogger(__name__).error("a request failed", exc_info=error)
-    return FAILED
-
-
-def _folders(options: Options | None) -> set[str]:
-    """The folders that hold what the server works with, as paths are written that begin with them."""
-    inside = [Path(get_upload_folder())] + ([options.store, *options.data_roots] if options is not None else [])
-    folders = {parent for path in inside for parent in (path.parent, path.resolve().parent)}
-    return {str(folder) for folder in folders if folder.name}
+    """What people are told of an error, without where the server keeps things, as far as ``options`` tell."""
+    kept = () if options is None else (options.store, *options.data_roots)
+    return told(error, [Path(get_upload_folder()), *kept])

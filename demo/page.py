@@ -10,10 +10,10 @@ from starlette.middleware import Middleware
 from demo import api, evaluate, ingest, teach, vocabulary
 from demo.checked_blocks import CheckedBlocks
 from demo.gate import Gate
-from demo.hosts import Hosts
 from demo.listeners import Listeners
 from demo.sessions import MAX_SESSIONS, Sessions
 from demo.uploads import MAX_UPLOAD_BYTES
+from knnclip.service.hosts import Hosts
 
 CACHE_S = 6 * 3600
 """Uploads and pictures that were shown are deleted after this, and when the app ends: longer than people leave a page

@@ -39,6 +39,7 @@ ROOMS = {
     ),
     "evaluation.report": ("datasets", "metrics", "segmenter", "store", "output", "evaluation"),
     "evaluation.runs": ("datasets", "segmenter", "evaluation", "evaluation.report", "metrics"),
+    "service": ("datasets", "analysis", "segmenter", "store", "history", "output"),
 }  # fmt: skip
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
 DEMO_MAY_KNOW = {
@@ -53,6 +54,7 @@ DEMO_MAY_KNOW = {
     "history",
     "ingest",
     "output",
+    "service",
 }
 HEAVY = {
     "torch",

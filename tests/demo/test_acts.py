@@ -14,9 +14,10 @@ from gradio import EventData
 import demo
 from demo import api, canvas, classes, evaluate, ingest, payload, teach, teaching, vocabulary
 from demo.acts import Act, act
-from demo.listeners import FAILED, Listeners, message_of
+from demo.listeners import Listeners, message_of
 from demo.picker import open_folder, open_zip
 from knnclip.errors import StoreError, UsageError
+from knnclip.service.refusals import FAILED
 from knnclip.structures import Suggestion
 from tests.progress import Listener
 

@@ -6,9 +6,9 @@ import socket
 import pytest
 from starlette.requests import Request
 
-from demo.attempts import FREE, LONGEST_WAIT_S, MAX_ADDRESSES, MAX_FAILURES, WINDOW_S, Attempts
 from demo.clients import MAX_UNREAD, client_of, drop_unread
-from demo.hosts import Hosts
+from knnclip.service.attempts import FREE, LONGEST_WAIT_S, MAX_ADDRESSES, MAX_FAILURES, WINDOW_S, Attempts
+from knnclip.service.hosts import Hosts
 from tests.demo.server import COOKIE, OTHER_COOKIE
 
 

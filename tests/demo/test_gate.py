@@ -11,7 +11,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from demo.api import ENDPOINTS
-from demo.attempts import FREE
+from knnclip.service.attempts import FREE
 from tests.demo.server import COOKIE, OTHER_COOKIE, ask, served, started
 
 

@@ -22,7 +22,7 @@ from gradio import FileData
 from PIL import Image as Pil
 
 from demo.api import ENDPOINTS
-from demo.listeners import FAILED
+from knnclip.service.refusals import FAILED
 from tests.demo.server import Server, started
 from tests.fuzz import sets
 from tests.fuzz.mutations import VALUES, mutate
