@@ -89,13 +89,23 @@ class Reading:
     def covered(self, ref: str, mask: Mask, least_share: float) -> list[int]:
         """The ids of an image's instances of which at least ``least_share`` of the pixels lie in ``mask``."""
         with self._database.read() as connection:
-            masks = rows.read_masks(connection, ref)
+            masks = rows.read_masks(connection, ref, ())
         inside = mask.to_dense()
         return [
             instance_id
             for instance_id, stored in masks.items()
             if stored.shape == mask.shape and stored.select(inside).mean() >= least_share
         ]
+
+    def masks(self, instance_ids: Iterable[int]) -> dict[int, Mask]:
+        """The masks of instances, by id; ids that the store does not have are left out."""
+        with self._database.read() as connection:
+            return rows.read_masks(connection, None, instance_ids)
+
+    def taught_instances(self, source_ids: Iterable[int]) -> dict[int, int]:
+        """Source id -> the id of the instance that was drawn, for those of the sources that are teachings."""
+        with self._database.read() as connection:
+            return rows.read_taught(connection, source_ids)
 
     def thumbnails(self, refs: Iterable[str]) -> dict[str, bytes]:
         """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
