@@ -12,7 +12,7 @@ import numpy as np
 
 from demo import pictures
 from demo.acts import act
-from demo.payload import crops, file_name
+from demo.evidence import crops, file_name
 from demo.session import Session
 from demo.trial import try_to_read
 from demo.uploads import errors_naming
@@ -131,7 +131,7 @@ def class_pictures(session: Session, classes: list[ClassInfo]) -> list[tuple[str
     colors = {info.class_id: info.color for info in with_distinct_colors(store.vocabulary())}
     held, examples = counts(store), store.examples()
     evidence = store.evidence([examples[info.class_id] for info in classes if info.class_id in examples])
-    by_instance = dict(zip(evidence, crops(store, evidence.values()), strict=True))
+    by_instance = crops(store, evidence.values())
     shown = []
     for info in classes:
         crop = by_instance.get(examples.get(info.class_id, 0))
@@ -145,12 +145,13 @@ def instance_pictures(session: Session, name: str) -> list[tuple[str, str]]:
     store, first = session.segmenter.store, session.vocabulary.page * INSTANCES_SHOWN
     page = islice(store.instances(name), first, first + INSTANCES_SHOWN)
     evidence = store.evidence([item.instance_id for item in page])
+    found = crops(store, evidence.values())
     return [
         (
-            swatch(BLANK_COLOR) if crop is None else pictures.photograph(crop),
+            pictures.photograph(found[item.instance_id]) if item.instance_id in found else swatch(BLANK_COLOR),
             f"{file_name(item.image_ref)} · source {item.source_id}",
         )
-        for item, crop in zip(evidence.values(), crops(store, evidence.values()), strict=True)
+        for item in evidence.values()
     ]
 
 

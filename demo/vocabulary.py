@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import classes
+from demo import classes, sources
 from demo.acts import Act, act
 from demo.classes import INSTANCES_SHOWN, ORDERS, chosen_class
 from demo.listeners import Listeners
@@ -77,6 +77,15 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     listen(one.forget.click, ask, None, [one.confirm, one.question])
     listen(one.yes.click, forget)
     one.no.click(lambda: gr.Group(visible=False), None, one.confirm, api_visibility="private")
+    added = sources.layout(writable=writable)
+    listed = [added.chosen, added.confirm]
+    listen(tab.select, sources.show, None, listed, show_progress="hidden")
+    listen(added.forget.click, sources.ask, added.chosen, [added.confirm, added.question])
+    forgotten = added.yes.click(
+        listeners.for_page(sources.forget), added.chosen, None, api_visibility="private"
+    ).success(listeners.for_page(sources.show), None, listed, api_visibility="private")
+    listen(forgotten.success, show)
+    added.no.click(lambda: gr.Group(visible=False), None, added.confirm, api_visibility="private")
     with gr.Row():
         export = gr.Button("Export the store as one file")
         imported = gr.UploadButton("Import a store file", file_types=[".knnclip"], interactive=writable)

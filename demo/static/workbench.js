@@ -77,6 +77,7 @@ const answers = {
     suggest([]);
     find("empty").hidden = true;
     if (value.picture) closeCamera();
+    if (value.explained) { selected = new Set([value.explained.segment_id]); showExplanation(value.explained); }
     canvas.style.width = `min(100%, ${TALLEST_VH * width / height}vh)`;
     tint();
   },
@@ -164,7 +165,7 @@ function accept(i) {
   find("name").focus();
 }
 
-function showExplanation({ segment_id, scores, evidence, suggestions }) {
+function showExplanation({ segment_id, scores, evidence, tiles, suggestions }) {
   find("panel").hidden = false;
   suggest(suggestions);
   const segment = byId.get(segment_id);
@@ -180,13 +181,14 @@ function showExplanation({ segment_id, scores, evidence, suggestions }) {
     probability(score.base), probability(score.retrieval), probability(score.final)));
   replace(find("scores").tBodies[0], rows);
   find("evidence-title").textContent = evidence.length ? "Nearest stored instances" : "No stored instance is near";
-  replace(find("evidence"), evidence.map((item) => make("li", {},
-    make("img", { src: item.picture, alt: `stored ${item.class}` }),
-    make("span", { text: `${item.class} · ${item.similarity.toFixed(2)}` }),
-    make("span", { text: `${item.file} · source ${item.source_id}` }),
+  replace(find("evidence"), tiles.map((tile) => make("li", {},
+    make("img", { src: tile.picture, alt: `stored ${tile.class}` }),
+    make("span", { text: `${tile.class} · ${tile.similarity.toFixed(2)}` }),
+    make("span", { text: `${tile.file} · source ${tile.source_id}${tile.regions > 1 ? ` · ${tile.regions} regions` : ""}` }),
     make("button", { type: "button", class: "wb-button wb-wrong", text: "Wrong", ...(readOnly ? { disabled: "" } : {}),
-      "aria-label": `Wrong: remove this ${item.class} from the store`,
-      onclick: () => send("delete", { instance_id: item.instance_id }) }))));
+      title: tile.teaching ? "Takes back this whole teaching; Undo brings it back" : "Takes this instance out of the store; Undo brings it back",
+      "aria-label": tile.teaching ? `Wrong: take back this teaching of ${tile.class}` : `Wrong: remove this ${tile.class} from the store`,
+      onclick: () => send("delete", { instance_id: tile.instance_id, segment: segment_id, version }) }))));
 }
 
 // ---- drawing --------------------------------------------------------------------------------------------------------

@@ -103,6 +103,21 @@ def test_a_wrong_name_is_a_message(workbench):
     expect(page.get_by_test_id("toast-body")).to_contain_text("exists already; use merge")
 
 
+def test_a_source_is_seen_and_forgotten_in_the_page(workbench, screenshot):
+    page = workbench.page
+    workbench.tab("Vocabulary")
+    page.get_by_text("What was added").click()
+    page.locator("#source input").click()
+    page.get_by_role("option").first.click()
+    page.get_by_role("button", name="Forget what this added").click()
+    expect(page.get_by_text("This cannot be undone.").last).to_be_visible()
+    screenshot(workbench, "sources")
+    page.locator("#confirm-source").click()
+    expect(page.locator("#confirm-source")).to_be_hidden()
+    page.locator("#source input").click()
+    expect(page.get_by_role("option")).to_have_count(0)
+
+
 def test_export_and_import_give_the_same_answers(workbench, open_page, tmp_path):
     page = workbench.page
     workbench.tab("Vocabulary")

@@ -12,7 +12,7 @@ import pytest
 from gradio import EventData
 
 import demo
-from demo import api, canvas, classes, evaluate, ingest, payload, teach, teaching, vocabulary
+from demo import api, canvas, classes, evaluate, ingest, payload, sources, teach, teaching, vocabulary
 from demo.acts import Act, act
 from demo.listeners import Listeners, message_of
 from demo.picker import open_folder, open_zip
@@ -33,7 +33,8 @@ def exported(sessions_of):
 # Every act that writes, as it is and as the API, a tab and the canvas ask for it.
 WRITING = {
     teaching.teach: lambda file: [("x", [1]), (api.teach, "x", [1]), (canvas.teach, {"segments": [], "name": "x"})],
-    teaching.remove: lambda file: [(1,), (api.remove, 1), (canvas.remove, {"instance_id": 1})],
+    teaching.withdraw: lambda file: [(1,), (api.withdraw, 1), (canvas.withdraw, {"instance_id": 1})],
+    sources.forget: lambda file: [(1,)],
     teaching.undo: lambda file: [(), (api.undo,), (canvas.undo, {})],
     teaching.redo: lambda file: [(), (api.redo,), (canvas.redo, {})],
     classes.rename: lambda file: [("car", "x"), (api.rename, "car", "x"), (vocabulary.rename, "x", "", "name")],
@@ -158,6 +159,28 @@ def test_what_reads_works_where_the_app_only_shows(sessions_of, sample):
     assert {info["name"] for info in api.list_classes(session)} >= {"car", "sky"}
     assert classes.export_store(session).exists()
     assert api.evaluate_folder(session, "data/val")["miou"] > 0.5
+
+
+def test_what_was_added_is_seen_and_forgotten_and_a_teaching_comes_back(sessions_of, sample):
+    session = sessions_of().of("one")
+    store = session.segmenter.store
+    picture = next((sample / "data" / "val" / "images").iterdir())
+    teaching.open_picture(session, picture, picture.name)
+    source = teaching.teach(session, "oops", [payload.summary(session)["segments"][0]["segment_id"]])
+    listed, _ = sources.show(session)
+    assert listed.choices[0][1] == source
+    assert f"teach oops in {picture.name}, " in listed.choices[0][0]
+    assert "Undo" in sources.ask(session, source)[1]
+    sources.forget(session, source)
+    assert store.vocabulary().find("oops") is None
+    teaching.undo(session)
+    assert store.vocabulary().find("oops") is not None
+    ingested = listed.choices[-1][1]
+    assert "cannot be undone" in sources.ask(session, ingested)[1]
+    sources.forget(session, ingested)
+    assert ingested not in [info.source_id for info in store.sources()]
+    with pytest.raises(UsageError, match="choose one first"):
+        sources.forget(session, None)
 
 
 SHORT = [name for name, act in all_acts().items() if act.holds == "lock"]
