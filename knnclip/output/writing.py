@@ -12,11 +12,7 @@ The folder of results holds
 
 from __future__ import annotations
 
-import os
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from knnclip.errors import ImageError, UsageError
 from knnclip.files import write_json
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import with_distinct_colors
+from knnclip.output.naming import UniqueNames
 from knnclip.output.rendering import evidence_sheet, overlay
 from knnclip.output.segment_json import segment_json
 from knnclip.parallel import map_ahead
@@ -37,9 +34,6 @@ from knnclip.vocabulary import Vocabulary
 
 EVIDENCE_SHEETS = 12
 """At most so many segments of an image, the largest, get an evidence sheet; others would be hundreds of files."""
-
-MAX_STEM_BYTES = 200
-"""File systems take 255 bytes; a number, the id of a segment and a suffix must have room."""
 
 Json = dict[str, Any]
 
@@ -60,7 +54,8 @@ def segment_files(
     depend on it. ``OutputError`` if a file cannot be written, ``UsageError`` for a folder without images.
     """
     files = image_files(paths)
-    names = unique_names(files)
+    unique = UniqueNames()
+    names = [unique.of(file.stem) for file in files]
     progress.start(len(files))
     classes = {info.class_id: info for info in segmenter.store.vocabulary()}
     images: list[Json] = []
@@ -112,29 +107,6 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
             raise UsageError(f"folder {path} holds no image; images end with {', '.join(sorted(IMAGE_SUFFIXES))}")
         files += inside
     return files
-
-
-def unique_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file's results, in their order: its stem, numbered (``~2``) where several files share one.
-
-    Names that differ in case alone, or in how an accent is written, are one file to many systems. A stem that is too
-    long to take a number and a suffix is cut off.
-    """
-    taken: set[str] = set()
-    used: Counter[str] = Counter()
-    names = []
-    for file in files:
-        stem = os.fsdecode(os.fsencode(file.stem)[:MAX_STEM_BYTES])
-        numbered = (f"{stem}~{number}" for number in count(max(2, used[stem])))
-        names.append(next(name for name in chain([stem], numbered) if _one_file(name) not in taken))
-        taken.add(_one_file(names[-1]))
-        used[stem] += 1
-    return names
-
-
-def _one_file(name: str) -> str:
-    """What is the same of names that are one file to systems which do not tell them apart."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def panoptic_rgb(segmentation: Segmentation) -> Image:

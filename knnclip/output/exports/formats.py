@@ -1,0 +1,9 @@
+"""The formats that answers can be written in, as data."""
+
+from __future__ import annotations
+
+from knnclip.output.exports import coco
+from knnclip.output.exports.base import ExportFormat
+
+EXPORTS: tuple[ExportFormat, ...] = (coco.FORMAT,)
+"""All formats, in the order in which people are told of them."""
