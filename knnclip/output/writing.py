@@ -23,6 +23,8 @@ from knnclip.errors import ImageError, UsageError
 from knnclip.files import write_json
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import with_distinct_colors
+from knnclip.output.exports.coco import categories
+from knnclip.output.exports.coco_panoptic import segments_info
 from knnclip.output.naming import UniqueNames
 from knnclip.output.rendering import evidence_sheet, overlay
 from knnclip.output.segment_json import segment_json
@@ -116,29 +118,8 @@ def panoptic_rgb(segmentation: Segmentation) -> Image:
 
 def panoptic_annotation(segmentation: Segmentation, image_id: int, file_name: str) -> Json:
     """The entry of one image in a COCO panoptic file; it lists exactly the segments of ``panoptic_rgb``."""
-    infos = []
-    for segment in segmentation.segments:
-        if segment.class_id != UNKNOWN:
-            x0, y0, x1, y1 = segment.mask.box_xyxy
-            infos.append(
-                {
-                    "id": segment.segment_id,
-                    "category_id": segment.class_id,
-                    "area": segment.mask.area,
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "iscrowd": 0,
-                    "score": round(segment.confidence, 4),
-                }
-            )
-    return {"image_id": image_id, "file_name": file_name, "segments_info": infos}
-
-
-def categories(vocabulary: Vocabulary) -> list[Json]:
-    """The classes in COCO panoptic form."""
-    return [
-        {"id": info.class_id, "name": info.name, "isthing": int(info.is_thing), "color": list(info.color)}
-        for info in sorted(vocabulary, key=lambda info: info.class_id)
-    ]
+    named = [segment for segment in segmentation.segments if segment.class_id != UNKNOWN]
+    return {"image_id": image_id, "file_name": file_name, "segments_info": segments_info(named)}
 
 
 def _named_ids(segmentation: Segmentation) -> Int32:

@@ -44,9 +44,22 @@ class DraftFolder:
         path = self.target / name
         with self._told(path):
             (self._draft / name).parent.mkdir(parents=True, exist_ok=True)
-            file = (self._draft / name).open("x", encoding="utf-8", newline="\n")
+            file = (self._draft / name).open("x+", encoding="utf-8", newline="\n")
             self._streams.append(file)
         return Stream(self, path, file)
+
+    def gather(self, name: str, head: str, body: Stream, tail: str) -> None:
+        """Writes a text file of a head, what has been streamed into ``body``, whose own file goes, and a tail."""
+        with self._told(self.target / name), (self._draft / name).open("x", encoding="utf-8", newline="\n") as file:
+            body.file.seek(0)
+            file.write(head)
+            shutil.copyfileobj(body.file, file)
+            file.write(tail)
+            file.flush()
+            os.fsync(file.fileno())
+            self._streams.remove(body.file)
+            body.file.close()
+            Path(body.file.name).unlink()
 
     def commit(self) -> None:
         """Gives the folder its name; from now on it is there."""
@@ -80,9 +93,9 @@ class Stream:
 
     def __init__(self, folder: DraftFolder, path: Path, file: IO[str]) -> None:
         """``DraftFolder.stream`` makes one."""
-        self._folder, self._path, self._file = folder, path, file
+        self._folder, self._path, self.file = folder, path, file
 
     def write(self, text: str) -> None:
         """Appends a text. ``OutputError`` if it cannot."""
         with self._folder._told(self._path):
-            self._file.write(text)
+            self.file.write(text)

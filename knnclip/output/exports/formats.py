@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from knnclip.output.exports import coco
+from knnclip.output.exports import coco, coco_panoptic, cvat, labelme, masks, yolo
 from knnclip.output.exports.base import ExportFormat
 
-EXPORTS: tuple[ExportFormat, ...] = (coco.FORMAT,)
+EXPORTS: tuple[ExportFormat, ...] = (
+    coco.FORMAT,
+    coco_panoptic.FORMAT,
+    yolo.FORMAT,
+    labelme.FORMAT,
+    cvat.FORMAT,
+    masks.FORMAT,
+)
 """All formats, in the order in which people are told of them."""
