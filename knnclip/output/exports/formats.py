@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knnclip.output.exports import coco, coco_panoptic, cvat, labelme, masks, yolo
+from knnclip.output.exports import coco, coco_panoptic, cvat, labelme, masks, table, voc, yolo
 from knnclip.output.exports.base import ExportFormat
 
 EXPORTS: tuple[ExportFormat, ...] = (
@@ -11,6 +11,8 @@ EXPORTS: tuple[ExportFormat, ...] = (
     yolo.FORMAT,
     labelme.FORMAT,
     cvat.FORMAT,
+    voc.FORMAT,
     masks.FORMAT,
+    table.FORMAT,
 )
 """All formats, in the order in which people are told of them."""
