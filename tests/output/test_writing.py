@@ -65,6 +65,33 @@ def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
     ][-1].items()
 
 
+def test_other_formats_lie_in_folders_of_their_names(tmp_path, sample_data):
+    data = open_dataset(sample_data / "train")
+    files = [sample.image_path for sample in data.samples[:2]]
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        ingest(segmenter, data, data.samples[:2], IngestSettings())
+        assert segment_files(segmenter, files, tmp_path / "out", write=["csv", "masks"]) == ()
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["csv", "masks"]
+        written = open_dataset(tmp_path / "out" / "masks")
+        for sample, file in zip(written.samples, files, strict=True):
+            answer = segmenter.segment(file).semantic
+            values = np.array([*written.values, UNKNOWN])[written.load(sample).label_map]
+            assert (values == answer).all()
+        with pytest.raises(UsageError, match="unknown format 'mask'; did you mean 'masks'.*answer, coco"):
+            segment_files(segmenter, files, tmp_path / "out2", write=["answer", "mask"])
+        assert not (tmp_path / "out2").exists()
+
+
+def test_a_picture_that_goes_while_it_is_segmented_is_rejected(tmp_path, sample_data):
+    file = tmp_path / "a.png"
+    file.write_bytes(next((sample_data / "val" / "images").iterdir()).read_bytes())
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        (rejection,) = segment_files(
+            segmenter, [file], tmp_path / "out", write=["coco"], progress=Listener(file.unlink)
+        )
+    assert "cannot be read" in rejection.reason
+
+
 def test_a_class_that_is_taught_meanwhile_is_drawn_and_listed(tmp_path, sample_data):
     val, masks = open_dataset(sample_data / "val"), open_dataset(sample_data / "train")
     files = [sample.image_path for sample in val.samples[:6]]

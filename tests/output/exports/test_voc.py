@@ -55,9 +55,11 @@ def test_boxes_count_from_one_and_hold_their_last_pixel(tmp_path):
     assert said["nearest_image"] == "b.jpg"
 
 
-@pytest.mark.parametrize("folder", ["SegmentationClass", "SegmentationObject"])
-def test_maps_have_the_colours_of_their_values(tmp_path, folder):
+@pytest.mark.parametrize(
+    ("folder", "color"), [("SegmentationClass", (128, 128, 128)), ("SegmentationObject", (128, 0, 0))]
+)
+def test_maps_have_the_colours_of_their_values(tmp_path, folder, color):
     export([answered(tmp_path / "a.png", np.ones((4, 6), np.int32))], tmp_path / "out", ["voc"])
     with Pil.open(tmp_path / "out" / "voc" / folder / "a.png") as found:
         assert found.mode == "P"
-        assert found.convert("RGB").getpixel((0, 0)) == (128, 0, 0)
+        assert found.convert("RGB").getpixel((0, 0)) == color
