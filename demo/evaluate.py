@@ -15,7 +15,7 @@ from demo.picker import chosen_dataset
 from demo.reporting import PageProgress, paragraph, rejected_table, rejected_update
 from demo.session import ChosenDataset, PastEvaluation, Session
 from knnclip.errors import DatasetError, ImageError
-from knnclip.evaluation import EvaluationResult, Outcome, Scores, add_up, judge_images
+from knnclip.evaluation import EvaluationResult, Outcome, Scores, add_up, judge_images, lacking_classes
 from knnclip.evaluation.report import schema
 from knnclip.evaluation.report.charts import confusion_picture, iou_bars
 from knnclip.evaluation.report.formats import PERCENT, percent
@@ -61,8 +61,11 @@ def evaluated(session: Session, progress: Progress = SILENT) -> tuple[object, ..
     result = evaluate_chosen(session, chosen, progress)
     now, original = remember(session, chosen, result.scores)
     earlier = None if before is None else before.scores
+    missing = lacking_classes(session.segmenter.store.vocabulary(), chosen.dataset)
+    lacking = f"The store lacks {len(missing)} classes of this set, which count as missed: {', '.join(missing)}."
     return (
-        paragraph(described(now.scores, earlier, len(chosen.dataset.samples), session.stop.is_set())),
+        (paragraph(lacking) if missing else "")
+        + paragraph(described(now.scores, earlier, len(chosen.dataset.samples), session.stop.is_set())),
         gr.Dataframe(class_table(now.scores, earlier), visible=True),
         gr.Image(
             pictures.drawing(iou_bars(now.scores.semantic, None if earlier is None else earlier.semantic)), visible=True
@@ -80,6 +83,8 @@ def evaluated(session: Session, progress: Progress = SILENT) -> tuple[object, ..
 @act(holds="work")
 def evaluate_chosen(session: Session, chosen: ChosenDataset, progress: Progress = SILENT) -> EvaluationResult:
     """Runs the evaluation of a session until it is done or stopped."""
+
+    lacking_classes(session.segmenter.store.vocabulary(), chosen.dataset)
 
     def outcomes() -> Iterator[Outcome]:
         progress.start(len(chosen.dataset.samples))

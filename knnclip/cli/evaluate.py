@@ -92,7 +92,15 @@ def evaluate(
     from knnclip.datasets import select_samples
     from knnclip.datasets.wording import wording_of
     from knnclip.errors import UsageError
-    from knnclip.evaluation import Evaluation, mask_source, read_shard, score_images, seen_classes, write_report
+    from knnclip.evaluation import (
+        Evaluation,
+        lacking_classes,
+        mask_source,
+        read_shard,
+        score_images,
+        seen_classes,
+        write_report,
+    )
     from knnclip.evaluation import evaluate as run_evaluation
     from knnclip.evaluation.protocols import open_zero_shot, worded
     from knnclip.segmenter import Segmenter
@@ -129,6 +137,15 @@ def evaluate(
         else:
             folder = report or Path(stack.enter_context(TemporaryDirectory()))
             segmenter = stack.enter_context(open_zero_shot(zero_shot, dataset, folder, wording, device=device))
+        lacking = lacking_classes(segmenter.store.vocabulary(), dataset)
+        if lacking:
+            typer.echo(
+                printable(
+                    f"the store lacks {len(lacking)} of the {len(dataset.classes)} classes of {directory}, which count "
+                    f"as missed: {', '.join(lacking)}"
+                ),
+                err=True,
+            )
         if not merge:
             tell_time(segmenter.preset, device)
             read_names(segmenter)

@@ -25,6 +25,7 @@ from knnclip.cli.common import (
     WeightsOption,
     WorkersOption,
     open_data,
+    printable,
     read_names,
     repeatable,
     report_rejections,
@@ -83,6 +84,12 @@ def ingest(
         tell_time(segmenter.preset, device)
         read_names(segmenter, Vocabulary(()))  # what the mask generator knows by itself; no class is asked for yet
         report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
+        known = len(segmenter.store.vocabulary()) - len(report.new_classes)
+    if report.new_classes and known:
+        told = f"new to the store, which had {known} classes: {', '.join(report.new_classes)}"
+        typer.echo(
+            printable(f"{told}; make one that means the same as another part of it: knnclip classes merge"), err=True
+        )
     seconds = time.perf_counter() - start
     typer.echo(
         f"stored {report.instances} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"

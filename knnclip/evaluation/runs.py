@@ -16,6 +16,7 @@ from typing import Any
 
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, StoreError, UsageError
+from knnclip.evaluation.class_matching import lacking_classes
 from knnclip.evaluation.comparison import settings_to_compare
 from knnclip.evaluation.journal import Journal, check_protocol, records, refusals
 from knnclip.evaluation.judge import MaskSource, judge_images
@@ -58,12 +59,14 @@ def score_images(
     """Scores the images that the folder does not have yet, of one shard, ``(i, n)``, of n.
 
     ``restart`` throws away what is there; without it a folder of another protocol is a ``UsageError``. ``workers``
-    images are under work at once; ``progress`` counts images. ``StoreError`` if the store changed meanwhile: the
+    images are under work at once; ``progress`` counts images. ``UsageError`` if the store has no class of the data set.
+    ``StoreError`` if the store changed meanwhile: the
     figures would be of no state that it ever had.
     """
     number, of = shard
     if not 0 <= number < of:
         raise UsageError(f"the shards of {of} are 0 to {of - 1}, found {number}")
+    lacking_classes(evaluation.segmenter.store.vocabulary(), evaluation.dataset)
     Totals(SetClasses.of(evaluation.dataset))  # refuses what cannot be scored before hours are spent on it
     protocol = evaluation.protocol()
     compared = settings_to_compare(evaluation.compared, evaluation.segmenter.preset)

@@ -13,7 +13,16 @@ from collections.abc import Iterable, Sequence
 
 from knnclip.errors import UsageError
 from knnclip.store.records import KeptClass
-from knnclip.vocabulary import ClassInfo, Color, Vocabulary, check_name, default_color
+from knnclip.vocabulary import (
+    ClassInfo,
+    Color,
+    Vocabulary,
+    check_name,
+    default_color,
+    distinct_names,
+    name_key,
+    same_names,
+)
 
 
 def load_vocabulary(connection: sqlite3.Connection) -> Vocabulary:
@@ -39,22 +48,25 @@ def add_class(
     for given in (name, *synonyms):
         check_name(given)
         owner = vocabulary.find(given)
-        if owner is not None and (owner.name == given or given != name):
+        if owner is not None and (given is not name or same_names([owner.name], [given])):
             raise UsageError(f"class name {given!r} is already in use by class {owner.name!r}; choose another")
     if color is not None and not (len(color) == 3 and all(0 <= channel <= 255 for channel in color)):
         raise UsageError(f"the color of class {name!r} is three numbers in 0..255, found {color}")
     _take_synonym(connection, vocabulary, name)
-    others = tuple(dict.fromkeys(synonym for synonym in synonyms if synonym != name))
+    others = [synonym for synonym in synonyms if not same_names([synonym], [name])]
     return _insert(connection, name, is_thing=is_thing, synonyms=others, color=color, declared=True)
 
 
 def resolve_or_make(connection: sqlite3.Connection, vocabulary: Vocabulary, names: Iterable[str]) -> dict[str, int]:
     """The class id of each name or synonym; a class is made for what is new, to leave with its last instance."""
     ids: dict[str, int] = {}
+    made: dict[str, int] = {}
     for name in names:
         if name not in ids:
-            known = vocabulary.find(name)
-            ids[name] = _insert(connection, name) if known is None else known.class_id
+            known, key = vocabulary.find(name), name_key(name)
+            if known is None and key not in made:
+                made[key] = _insert(connection, name)
+            ids[name] = made[key] if known is None else known.class_id
     return ids
 
 
@@ -99,10 +111,10 @@ def rename(connection: sqlite3.Connection, old: str, new: str) -> None:
     info = vocabulary.by_name(old)
     check_name(new)
     owner = vocabulary.find(new)
-    if owner is not None and owner.name == new and owner.class_id != info.class_id:
-        raise UsageError(f"class {new!r} exists already; use merge to make {info.name!r} part of it")
+    if owner is not None and same_names([owner.name], [new]) and owner.class_id != info.class_id:
+        raise UsageError(f"class {owner.name!r} exists already; use merge to make {info.name!r} part of it")
     _take_synonym(connection, vocabulary, new)
-    synonyms = [synonym for synonym in (*info.synonyms, info.name) if synonym != new]
+    synonyms = [synonym for synonym in (*info.synonyms, info.name) if not same_names([synonym], [new])]
     connection.execute(
         "UPDATE classes SET name = ?, synonyms = ? WHERE class_id = ?", (new, _packed_names(synonyms), info.class_id)
     )
@@ -128,7 +140,7 @@ def merge(connection: sqlite3.Connection, names: Sequence[str], into: str, gener
         )
         connection.execute("DELETE FROM classes WHERE class_id = ?", (info.class_id,))
         connection.execute("INSERT INTO merged VALUES (?, ?, ?)", (info.class_id, target.class_id, generation))
-        synonyms += [info.name, *info.synonyms]
+        synonyms += [name for name in (info.name, *info.synonyms) if not same_names([name], [target.name])]
     connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(synonyms), target.class_id))
     return moved
 
@@ -151,13 +163,13 @@ def _insert(
 
 def _take_synonym(connection: sqlite3.Connection, vocabulary: Vocabulary, name: str) -> None:
     owner = vocabulary.find(name)
-    if owner is not None and name in owner.synonyms:
-        rest = [synonym for synonym in owner.synonyms if synonym != name]
+    if owner is not None and same_names([name], owner.synonyms):
+        rest = [synonym for synonym in owner.synonyms if not same_names([synonym], [name])]
         connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(rest), owner.class_id))
 
 
 def _packed_names(names: Iterable[str]) -> str:
-    return json.dumps(list(dict.fromkeys(names)), ensure_ascii=False)
+    return json.dumps(distinct_names(names), ensure_ascii=False)
 
 
 def _packed(color: Color) -> int:
