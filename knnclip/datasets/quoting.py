@@ -8,10 +8,10 @@ QUOTED = r'"(?:[^"\\]|\\.)*"'
 """Of a regular expression: a name in quotes."""
 
 
-def quoted(name: str) -> str:
-    """A name as a list holds it; ``unquoted`` reads it back."""
-    plain = name == name.strip() and len(name.splitlines()) == 1 and not {"#", '"'} & set(name)
-    return name if plain else json.dumps(name)
+def quoted(name: str, separator: str = "#") -> str:
+    """A name as a list holds it, whose lines have a ``separator`` of their own; ``unquoted`` reads it back."""
+    plain = name == name.strip() and len(name.splitlines()) == 1 and not {"#", '"', separator} & set(name)
+    return name if plain else json.dumps(name).replace(separator, f"\\u{ord(separator):04x}")
 
 
 def unquoted(text: str) -> str:

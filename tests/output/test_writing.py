@@ -77,7 +77,7 @@ def test_other_formats_lie_in_folders_of_their_names(tmp_path, sample_data):
             answer = segmenter.segment(file).semantic
             values = np.array([*written.values, UNKNOWN])[written.load(sample).label_map]
             assert (values == answer).all()
-        with pytest.raises(UsageError, match="unknown format 'mask'; did you mean 'masks'.*answer, coco"):
+        with pytest.raises(UsageError, match=r"unknown format 'mask'; did you mean 'masks'\?.*answer, coco"):
             segment_files(segmenter, files, tmp_path / "out2", write=["answer", "mask"])
         assert not (tmp_path / "out2").exists()
 
@@ -86,9 +86,8 @@ def test_a_picture_that_goes_while_it_is_segmented_is_rejected(tmp_path, sample_
     file = tmp_path / "a.png"
     file.write_bytes(next((sample_data / "val" / "images").iterdir()).read_bytes())
     with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
-        (rejection,) = segment_files(
-            segmenter, [file], tmp_path / "out", write=["coco"], progress=Listener(file.unlink)
-        )
+        leaves = Listener(file.unlink)
+        (rejection,) = segment_files(segmenter, [file], tmp_path / "out", write=["coco"], progress=leaves)
     assert "cannot be read" in rejection.reason
 
 

@@ -1,4 +1,4 @@
-"""COCO instances: ``instances.json`` and ``images/``.
+"""COCO instances: ``annotations/instances_default.json`` and ``images/default/``, as CVAT and datumaro lay them out.
 
 A mask without holes is drawn as polygons, which all tools read, one with holes as run lengths, which can hold them.
 Readers that use pycocotools find each mask to the pixel.
@@ -26,7 +26,7 @@ class CocoWriter(Writer):
         super().__init__(folder, classes)
         self._images: list[Json] = []
         self._count = 0
-        self._file = folder.stream("instances.json")
+        self._file = folder.stream("annotations/instances_default.json")
         self._file.write('{"annotations": [')
 
     def add(self, picture: Picture) -> None:
@@ -47,10 +47,10 @@ class CocoWriter(Writer):
 FORMAT = ExportFormat(
     "coco",
     CocoWriter,
-    "`instances.json`, `images/`",
+    "`annotations/instances_default.json`, `images/default/`",
     "each object to the pixel (polygons, run lengths where it has holes), score, decision, nearest evidence; classes "
     "with colours, things and stuff",
-    "images",
+    "images/default",
 )
 
 

@@ -1,4 +1,6 @@
-"""COCO panoptic: ``panoptic.json``, ``panoptic/`` with a PNG of segment ids a picture, and ``images/``."""
+"""COCO panoptic: ``annotations/panoptic_default.json``, a folder of its name with a PNG of segment ids a picture, and
+``images/default/``, as CVAT and datumaro lay them out.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ class PanopticWriter(Writer):
         """Opens the file."""
         super().__init__(folder, classes)
         self._images: list[Json] = []
-        self._file = folder.stream("panoptic.json")
+        self._file = folder.stream("annotations/panoptic_default.json")
         self._file.write('{"annotations": [')
 
     def add(self, picture: Picture) -> None:
@@ -29,7 +31,7 @@ class PanopticWriter(Writer):
         ids = np.zeros(picture.shape, dtype=np.int32)
         for segment in picture.objects:
             ids[segment.mask.slices][segment.mask.crop] = segment.segment_id
-        self.folder.write(f"panoptic/{picture.stem}.png", encode_png(ids_as_rgb(ids)))
+        self.folder.write(f"annotations/panoptic_default/{picture.stem}.png", encode_png(ids_as_rgb(ids)))
         infos = [
             info | provenance(segment)
             for info, segment in zip(segments_info(picture.objects), picture.objects, strict=True)
@@ -48,9 +50,9 @@ class PanopticWriter(Writer):
 FORMAT = ExportFormat(
     "coco-panoptic",
     PanopticWriter,
-    "`panoptic.json`, `panoptic/NAME.png`, `images/`",
+    "`annotations/panoptic_default.json`, `annotations/panoptic_default/NAME.png`, `images/default/`",
     "each object to the pixel, score, decision, nearest evidence; classes with colours, things and stuff",
-    "images",
+    "images/default",
 )
 
 

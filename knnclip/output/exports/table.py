@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,11 @@ class TableWriter(Writer):
         """Writes the head."""
         super().__init__(folder, classes)
         self._file = folder.stream("objects.csv")
-        self._file.write(_line(COLUMNS))
+        self._file.write(table([]))
 
     def add(self, picture: Picture) -> None:
         """Writes the objects of a picture."""
-        for segment in picture.objects:
-            self._file.write(_line(_values(segment, picture)))
+        self._file.write(_lines(picture))
 
 
 FORMAT = ExportFormat(
@@ -43,6 +43,15 @@ FORMAT = ExportFormat(
     "class, thing or stuff, confidence, decision, area, box, centre, nearest evidence; no masks",
     None,
 )
+
+
+def table(pictures: Iterable[Picture]) -> str:
+    """The whole table of some pictures, with its head."""
+    return _line(COLUMNS) + "".join(map(_lines, pictures))
+
+
+def _lines(picture: Picture) -> str:
+    return "".join(_line(_values(segment, picture)) for segment in picture.objects)
 
 
 def _values(segment: Segment, picture: Picture) -> tuple[Any, ...]:

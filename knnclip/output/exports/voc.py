@@ -45,7 +45,7 @@ class VocWriter(Writer):
     def finish(self) -> None:
         """Writes the classes, each at the place of its value."""
         self._number_classes()
-        names = {value: quoted(info.name) for info in self.classes if (value := self._values[info.class_id])}
+        names = {value: _word(info.name) for info in self.classes if (value := self._values[info.class_id])}
         lines = [
             f"{name}:{','.join(map(str, palette_color(value)))}::\n" for value, name in {0: BACKGROUND, **names}.items()
         ]
@@ -83,6 +83,11 @@ def _value(place: int) -> int:
     return place + 1 + (place + 1 >= BORDER)
 
 
+def _word(name: str) -> str:
+    """A class's name in the list of classes, whose lines have colons of their own, and in the XMLs, which mean it."""
+    return quoted(name, ":")
+
+
 def _coloured(values: NDArray[np.int32]) -> bytes:
     from PIL import Image as Pil
 
@@ -117,7 +122,7 @@ def _object(segment: Segment) -> str:
         for name, value in values.items()
     )
     return (
-        f"<object><name>{content(str(segment.class_name))}</name><pose>Unspecified</pose><truncated>0</truncated>"
+        f"<object><name>{content(_word(str(segment.class_name)))}</name><pose>Unspecified</pose><truncated>0</truncated>"
         f"<difficult>0</difficult><bndbox><xmin>{x0 + 1}</xmin><ymin>{y0 + 1}</ymin><xmax>{x1}</xmax>"
         f"<ymax>{y1}</ymax></bndbox><attributes>{attributes}</attributes></object>\n"
     )

@@ -106,13 +106,13 @@ def test_a_picture_that_cannot_be_read_is_rejected_and_the_others_stand(tmp_path
     (rejection,) = export(pictures, tmp_path / "out", NAMES)
     assert rejection.file == str(pictures[1].image_path)
     assert "cannot be read (No such file or directory)" in rejection.reason
-    content = json.loads((tmp_path / "out" / "coco" / "instances.json").read_text())
+    content = json.loads((tmp_path / "out" / "coco" / "annotations" / "instances_default.json").read_text())
     assert [(image["id"], image["file_name"]) for image in content["images"]] == [(1, "0.png"), (2, "2.png")]
 
 
 def test_only_what_is_confident_is_written(tmp_path, pictures):
     export(pictures, tmp_path / "out", ["coco"], min_confidence=0.5)
-    content = json.loads((tmp_path / "out" / "coco" / "instances.json").read_text())
+    content = json.loads((tmp_path / "out" / "coco" / "annotations" / "instances_default.json").read_text())
     scores = [annotation["score"] for annotation in content["annotations"]]
     assert min(scores) == 0.5
     named = sum(len(objects_of(item.segmentation)) for item in pictures)
@@ -121,11 +121,11 @@ def test_only_what_is_confident_is_written(tmp_path, pictures):
 
 def test_pictures_are_left_out_where_asked(tmp_path, pictures):
     export(pictures, tmp_path / "out", ["coco"], copy_pictures=False)
-    assert everything(tmp_path / "out") == ["coco", "coco/instances.json"]
+    assert everything(tmp_path / "out") == ["coco", "coco/annotations", "coco/annotations/instances_default.json"]
 
 
 def test_a_picture_of_an_unknown_suffix_is_copied_as_png(tmp_path):
     item = answered(tmp_path / "scan.png", np.ones((4, 6), np.int32))
     item.image_path.rename(tmp_path / "scan.frame")
     export([type(item)(tmp_path / "scan.frame", item.size, item.segmentation)], tmp_path / "out", ["coco"])
-    assert "coco/images/scan.png" in everything(tmp_path / "out")
+    assert "coco/images/default/scan.png" in everything(tmp_path / "out")

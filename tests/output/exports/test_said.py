@@ -27,8 +27,11 @@ def out(tmp_path):
 @pytest.mark.parametrize(
     ("file", "place"),
     [
-        ("coco/instances.json", lambda content: content["annotations"][0]),
-        ("coco-panoptic/panoptic.json", lambda content: content["annotations"][0]["segments_info"][0]),
+        ("coco/annotations/instances_default.json", lambda content: content["annotations"][0]),
+        (
+            "coco-panoptic/annotations/panoptic_default.json",
+            lambda content: content["annotations"][0]["segments_info"][0],
+        ),
         ("labelme/a.json", lambda content: content["shapes"][0]),
     ],
 )
