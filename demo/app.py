@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -59,10 +58,11 @@ def main(
 ) -> None:
     """Open the web demo: click a region, name it, and every picture knows it."""
     from knnclip.errors import KnnclipError
+    from knnclip.service.listening import check_address
 
     try:
         user = _checked(host, auth, insecure)
-        _check_address(host, port)
+        check_address(host, port)
         parts: Parts = {
             "masks": masks,
             "encoder": encoder,
@@ -81,7 +81,7 @@ def main(
 def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | None:
     """The name and password to ask for; ``UsageError`` if strangers could come in without."""
     from knnclip.errors import UsageError
-    from knnclip.service.hosts import is_loopback
+    from knnclip.service.listening import check_guarded
 
     user = None
     if auth is not None:
@@ -89,26 +89,8 @@ def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | N
         if not (name and colon and password):
             raise UsageError("--auth takes USER:PASS, both not empty")
         user = (name, password)
-    if user is None and not insecure and not is_loopback(host):
-        raise UsageError(
-            f"--host {host} can be reached from other machines: give --auth USER:PASS, "
-            "or --insecure if everybody may teach and forget"
-        )
+    check_guarded(host, user is not None or insecure, "--auth USER:PASS")
     return user
-
-
-def _check_address(host: str, port: int) -> None:
-    """``UsageError`` if nothing can listen there, before anything is made: Gradio finds out last."""
-    from knnclip.errors import UsageError
-
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot listen on {host} port {port} ({reason}); give another --port or --host") from None
 
 
 def _serve(
@@ -146,9 +128,8 @@ def _serve(
             read_names(sessions.shared)  # now and with a bar, rather than at somebody's first picture
             page = build(sessions)
             page.queue(default_concurrency_limit=LISTENERS_AT_ONCE, max_size=MAX_WAITING)
-            _, url, _ = page.launch(
-                server_name=host, server_port=port, auth=user, **launch_settings(sessions, Hosts.serving(host, allowed))
-            )
+            settings = launch_settings(sessions, Hosts.serving(host, allowed), user and user[1])
+            _, url, _ = page.launch(server_name=host, server_port=port, auth=user, **settings)
             typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
             _wait_for_the_end()
             sessions.stop_work()  # whose requests the page would wait for

@@ -1,5 +1,7 @@
 """What stands before Gradio: every request passes here, and goes on only if the app has a use for it.
 
+Those for ``/v1`` go to the package's own service, which has a door of its own.
+
 Gradio's routes are made for apps of all kinds: they fetch addresses for clients, and drop sessions for who names them.
 The routes that this app needs are listed; all others do not exist. A client is known by a cookie that it is given: what
 it uploads and the sessions that it names are its own.
@@ -35,6 +37,7 @@ from knnclip.service.requests import check_origin, read_body, replayed
 MAX_BODY_BYTES = 4 * 2**20
 """Of a request that is no upload: a scribble of 100,000 points has some 2 MB of JSON, all else far less."""
 
+SERVICE = re.compile(r"/v1(/.*)?", re.S)
 PAGE = re.compile(r"/")
 OPEN = re.compile(
     r"/((assets|static|svelte)/.*|theme\.css|favicon\.ico|robots\.txt|manifest\.json|logout"
@@ -60,12 +63,17 @@ ENDED = ("session_hash", "fn_index", "event_id")
 class Gate:
     """ASGI middleware of one app."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Hosts, uploads: Uploads) -> None:
-        """Before ``app``; ``hosts`` is what it may be called, ``uploads`` where what it is sent is counted."""
+    def __init__(self, app: ASGIApp, *, hosts: Hosts, uploads: Uploads, service: ASGIApp, attempts: Attempts) -> None:
+        """Before ``app``.
+
+        ``hosts`` is what it may be called, ``uploads`` where what it is sent is counted, ``service`` what answers other
+        programs, and ``attempts`` where wrong passwords are counted.
+        """
         self._app = app
+        self._service = service
         self._hosts = hosts
         self._uploads = uploads
-        self._attempts = Attempts()
+        self._attempts = attempts
         self._owners = SessionOwners()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +83,9 @@ class Gate:
                 await self._app(scope, receive, send)
             return  # there are no web sockets here
         request = Request(scope, receive)
+        if SERVICE.fullmatch(request.url.path):
+            await self._service(scope, receive, send)
+            return
         if not token_of(request) and COOKIE_PATHS.fullmatch(request.url.path):
             send = giving_cookie(send)
         try:

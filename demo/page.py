@@ -11,9 +11,14 @@ from demo import api, evaluate, ingest, teach, vocabulary
 from demo.checked_blocks import CheckedBlocks
 from demo.gate import Gate
 from demo.listeners import Listeners
+from demo.session import READ_ONLY, Options
 from demo.sessions import MAX_SESSIONS, Sessions
 from demo.uploads import MAX_UPLOAD_BYTES
+from knnclip.service.app import build as build_service
+from knnclip.service.attempts import Attempts
+from knnclip.service.engine import Engine
 from knnclip.service.hosts import Hosts
+from knnclip.service.limits import Limits
 
 CACHE_S = 6 * 3600
 """Uploads and pictures that were shown are deleted after this, and when the app ends: longer than people leave a page
@@ -53,10 +58,17 @@ def build(sessions: Sessions) -> gr.Blocks:
     return cast(gr.Blocks, page)
 
 
-def launch_settings(sessions: Sessions, hosts: Hosts) -> dict[str, Any]:
-    """What ``launch`` needs for a page that asks nothing of other machines, and is asked by its own clients alone."""
+def launch_settings(sessions: Sessions, hosts: Hosts, password: str | None = None) -> dict[str, Any]:
+    """What ``launch`` needs for a page that asks nothing of other machines, and is asked by its own clients alone.
+
+    ``password`` is what other programs must bring.
+    """
+    attempts = Attempts()
+    engine = Engine(sessions.shared, limits=Limits(), read_only=_read_only(sessions.options))
+    service = build_service(engine, hosts=hosts, token=password, attempts=attempts)
+    gate = Middleware(Gate, hosts=hosts, uploads=sessions.uploads, service=service, attempts=attempts)
     return {
-        "app_kwargs": {"middleware": [Middleware(Gate, hosts=hosts, uploads=sessions.uploads)]},
+        "app_kwargs": {"middleware": [gate]},
         "max_file_size": MAX_UPLOAD_BYTES,
         "state_session_capacity": MAX_SESSIONS,
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
@@ -69,3 +81,10 @@ def launch_settings(sessions: Sessions, hosts: Hosts) -> dict[str, Any]:
         "quiet": True,
         "prevent_thread_lock": True,
     }
+
+
+def _read_only(options: Options) -> str | None:
+    """Why other programs may not write: they have no session, hence no scratch copy either."""
+    if options.private:
+        return "each session of this demo has a store of its own, and programs have none; start it without --private"
+    return READ_ONLY if options.read_only else None

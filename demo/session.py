@@ -22,6 +22,8 @@ from knnclip.structures import Image, Mask, Segmentation
 SAME_POINT_PX = 3
 """Clicks this near to each other mean one point: a hand that clicks twice trembles, and a region is hardly smaller."""
 
+READ_ONLY = "this demo shows its store and does not change it; start it without --read-only to teach it"
+
 
 class Parts(TypedDict, total=False):
     """Parts in place of the preset's, as ``Segmenter.open`` takes them."""
@@ -145,9 +147,7 @@ class Session:
     def check_writable(self) -> None:
         """``StoreError`` where the app was started to show only."""
         if self.options.read_only:
-            raise StoreError(
-                "this demo shows its store and does not change it; start it without --read-only to teach it"
-            )
+            raise StoreError(READ_ONLY)
 
     def close(self) -> None:
         """Ends the work under way and drops what only this session had."""

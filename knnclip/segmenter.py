@@ -292,17 +292,34 @@ class Segmenter:
         check_name(class_name)
         analysis = image if isinstance(image, Analysis) else self.analyse(image)
         drawn = self._drawn(analysis.image, mask)
-        taught = [LabelledMask(drawn, class_name)]
-        inside = drawn.to_dense()
-        for own in analysis.proposals.masks:
-            purity = float(own.select(inside).mean())
-            if purity >= MIN_PURITY:
-                taught.append(LabelledMask(own, class_name, purity, "proposal"))
+        return self.teach_together(analysis, [(drawn, class_name)], f"{class_name} in {analysis.reference.ref}")
+
+    def teach_together(
+        self,
+        analysis: Analysis,
+        named: Sequence[tuple[Mask, str]],
+        description: str,
+        *,
+        key: str | None = None,
+        in_place_of: Sequence[int] = (),
+    ) -> tuple[int, Exchange]:
+        """Masks of one image with their classes as one source, as ``teach_undoably``.
+
+        ``description`` says in the store what they are, ``key`` is what makes them found again, and the instances
+        ``in_place_of`` give way, too. ``StoreError`` if the store has a source of the same ``key``.
+        """
+        taught, covered, ref = [], set(in_place_of), analysis.reference.ref
+        for drawn, class_name in named:
+            taught.append(LabelledMask(drawn, class_name))
+            inside = drawn.to_dense()
+            for own in analysis.proposals.masks:
+                purity = float(own.select(inside).mean())
+                if purity >= MIN_PURITY:
+                    taught.append(LabelledMask(own, class_name, purity, "proposal"))
+            # Those that would be of the new class by the same rule: what they say of this place is contradicted.
+            covered.update(self.store.covered(ref, drawn, MIN_PURITY))
         instances = self.instances_of(analysis, taught)
-        ref = analysis.reference.ref
-        # Those that would be of the new class by the same rule: what they say of this place is contradicted.
-        covered = self.store.covered(ref, drawn, MIN_PURITY)
-        return self.store.teach(instances, f"{class_name} in {ref}", in_place_of=covered)
+        return self.store.teach(instances, description, key=key, in_place_of=sorted(covered))
 
     def instances_of(self, analysis: Analysis, labelled: Sequence[LabelledMask]) -> list[LabelledInstance]:
         """Labelled masks of an analysed image as what ``store.add`` takes, in the same order.

@@ -23,6 +23,7 @@ from knnclip.cli import (
     sample_data,
     score,
     segment,
+    serve,
     shots,
     store,
 )
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("sample-data")(sample_data.sample_data)
 app.command("ingest")(ingest.ingest)
 app.command("segment")(segment.segment)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)

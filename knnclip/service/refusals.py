@@ -49,6 +49,8 @@ def problem(status: HTTPStatus, reason: str, *, wait_s: float = 0) -> Response:
     """An answer of problem details: ``title`` is the status in words, ``detail`` the reason."""
     content = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": reason}
     response = JSONResponse(content, status, media_type=PROBLEM)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if wait_s > 0:
         response.headers["Retry-After"] = str(math.ceil(wait_s))
     return response

@@ -203,17 +203,23 @@ class Store(Reading):
         return ids
 
     def teach(
-        self, instances: Sequence[LabelledInstance], description: str, *, in_place_of: Sequence[int] = ()
+        self,
+        instances: Sequence[LabelledInstance],
+        description: str,
+        *,
+        key: str | None = None,
+        in_place_of: Sequence[int] = (),
     ) -> tuple[int, Exchange]:
         """Stores instances as a new source, and takes those out that they replace, in one transaction.
 
         ``in_place_of`` are ids; those that somebody has forgotten meanwhile are gone anyway. Returns the id of the
-        source, and what was changed, for ``exchange`` to take it back. Raises ``StoreError`` as ``add`` does.
+        source, and what was changed, for ``exchange`` to take it back. Raises ``StoreError`` as ``add`` does, and if
+        there is a source of this ``key``.
         """
         check_text(description, "the description of a source")
         prepared = prepare(instances, self.fingerprint.dim)
         with self._database.write() as connection:
-            source_id = sources.insert_source(connection, "teach", description, None)
+            source_id = sources.insert_source(connection, "teach", description, key)
             names = (item.class_name for item in instances)
             class_ids = classes.resolve_or_make(connection, classes.load_vocabulary(connection), names)
             ids, new = rows.insert_rows(connection, prepared, class_ids, source_id)
