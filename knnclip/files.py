@@ -68,17 +68,21 @@ def read_xml(path: str | Path) -> ElementTree.Element:
 
     A document type is refused: no data set has one, and entities, which only it can declare, unfold without end.
     """
-    text = read_text(path)
+    return parse_xml(read_text(path), path)
+
+
+def parse_xml(text: str, name: str | Path) -> ElementTree.Element:
+    """The root of an XML text, which errors call ``name``; ``InputError`` as ``read_xml``."""
     if (at := text.find("<!DOCTYPE")) >= 0:
         line = text.count("\n", 0, at) + 1
-        raise InputError(f"{path} line {line}: expected elements, found a document type; remove it")
+        raise InputError(f"{name} line {line}: expected elements, found a document type; remove it")
     try:
         return ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         line, column = error.position
         reason = str(error).partition(":")[0]
         raise InputError(
-            f"{path} line {line} column {column + 1}: is not XML ({reason}); mend the file or make it anew"
+            f"{name} line {line} column {column + 1}: is not XML ({reason}); mend the file or make it anew"
         ) from None
 
 

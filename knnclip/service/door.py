@@ -24,6 +24,9 @@ OPEN = re.compile(r"/(v1/)?health")
 PICTURES = re.compile(r"/v1/segment")
 """Takes a picture as its body; all others take JSON."""
 
+ANNOTATIONS = re.compile(r"/(webhook|predict)")
+"""Label Studio's, which sends all annotations of a task."""
+
 
 class Door:
     """ASGI middleware of one app: what it lets in is bounded, and comes from whom it may come from."""
@@ -77,7 +80,8 @@ class Door:
     async def _body(self, request: Request) -> bytes:
         if PICTURES.fullmatch(request.url.path):
             return await read_body(request, self._limits.picture_bytes, "save the picture smaller")
-        return await read_body(request, self._limits.json_bytes, "send less at once")
+        limits, is_long = self._limits, ANNOTATIONS.fullmatch(request.url.path)
+        return await read_body(request, limits.annotation_bytes if is_long else limits.json_bytes, "send less at once")
 
     def _check_token(self, request: Request) -> None:
         if self._token is None:

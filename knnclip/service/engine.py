@@ -45,13 +45,13 @@ class Engine:
 
     def answer(self, picture: KeptPicture) -> tuple[int, Segmentation]:
         """The answer by the store as it is now, and the generation that it is of."""
-        with self._places.one(), self.segmenter.store.view() as view:
+        with self.working(), self.segmenter.store.view() as view:
             return view.generation, self.segmenter.label(picture.analysis, view)
 
     def teach(self, picture: KeptPicture, mask: Mask | Box, class_name: str, client: str) -> int:
         """Teaches a mask of a picture, to be undone by this client, and returns the source."""
         check_name(class_name)
-        with self._places.one(), self.writing():
+        with self.working(), self.writing():
             return self._history(client).teach(self.segmenter, picture.analysis, mask, class_name.strip())
 
     def undo(self, client: str) -> str:
@@ -116,8 +116,14 @@ class Engine:
 
     def export(self, file: Path) -> None:
         """Writes the whole store as one file."""
-        with self._places.one():
+        with self.working():
             self.segmenter.store.export(file)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A place for what takes long; ``RefusedError`` if too many wait for one."""
+        with self._places.one():
+            yield
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -133,7 +139,7 @@ class Engine:
         return (self.segmenter.store.path,)
 
     def _analyse(self, image: Image, ref: str) -> Analysis:
-        with self._places.one():
+        with self.working():
             analysis = self.segmenter.analyse(image, ref=ref)
             _ = analysis.descriptions, analysis.cells  # now, while the networks remember the picture
             return analysis

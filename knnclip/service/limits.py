@@ -33,6 +33,7 @@ class Limits:
     picture_bytes: int = 32 * 2**20  # of a file: more than cameras write as JPEG
     picture_px: int = 2**24  # of a picture, found before it is decoded: 16.7 megapixels take some 2 GB with their masks
     json_bytes: int = 4 * 2**20  # of all other requests: run lengths of a mask have some 20 kB
+    annotation_bytes: int = 16 * 2**20  # of what Label Studio tells: its run lengths are lists of numbers
     bodies_at_once: int = 16  # that are read or answered at one time, 512 MB at most
     per_minute: float = 120.0  # requests of one address
     at_once: int = 2  # pictures that are cut and encoded at one time

@@ -1,4 +1,4 @@
-"""The package's service beside the page: the same routes, behind the app's own password, read-only and private modes."""
+"""The package's service beside the page: the same routes, behind the app's own password and in its modes."""
 
 import json
 
@@ -38,17 +38,10 @@ def test_programs_bring_the_password_and_pages_of_others_get_nothing(guarded):
 
 @pytest.mark.parametrize("option", ["--private", "--read-only"])
 def test_modes_hold_for_programs(tmp_path, option):
-    with started(tmp_path) as server:  # makes the sample that the next one shows
-        pass
-    with started_again(tmp_path, option) as server:
+    with started(tmp_path, option) as server:
         answer = json.loads(ask(server.address, "POST", "/v1/segment", picture_of(server))[1])
         sent = {"picture_id": answer["picture_id"], "name": "novelty", "mask": answer["segments"][0]["mask"]}
         status, text = ask(server.address, "POST", "/v1/teach", sent)
         assert (status, option in text) == (403, True)
         assert ask(server.address, "POST", "/v1/forget", {"name": "car"})[0] == 403
         assert json.loads(ask(server.address, "GET", "/v1")[1])["read_only"]
-
-
-def started_again(folder, *options):
-    (folder / "temporary").rmdir()
-    return started(folder, *options)
