@@ -91,6 +91,37 @@ def pack_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -
     """The union of polygons as compressed run lengths of an image of ``(H, W)``; ``MaskError`` for what is none."""
     from pycocotools import mask as coco
 
+    _check_rings(polygons, shape)
+    packed: Packed = coco.merge(coco.frPyObjects([list(map(float, polygon)) for polygon in polygons], *shape))
+    return packed
+
+
+def mask_from_rings(polygons: Sequence[Sequence[Sequence[float]]], shape: tuple[int, int]) -> Mask:
+    """The union of polygons with holes: each is a list of rings, its border and those of its holes.
+
+    A ring is ``[x0, y0, x1, y1, ...]``; within a polygon that is inside what an odd number of its rings encloses.
+    ``MaskError`` as ``mask_from_polygons``.
+    """
+    from pycocotools import mask as coco
+
+    _check_rings([ring for rings in polygons for ring in rings], shape)
+    height, width = shape
+    filled = []
+    for rings in polygons:
+        packed = coco.frPyObjects([list(map(float, ring)) for ring in rings], height, width)
+        # From each end of a run on, column by column, it is the other way round.
+        turns = np.concatenate([np.cumsum(decompressed(one["counts"]))[:-1] for one in packed])
+        places, times = np.unique(turns, return_counts=True)
+        ends = np.append(places[times % 2 == 1], height * width)
+        filled.append(coco.frPyObjects({"size": [*shape], "counts": np.diff(ends, prepend=0).tolist()}, *shape))
+    dense = coco.decode(coco.merge(filled))
+    if not dense.any():
+        raise MaskError(f"the polygon has no pixel inside the image of {width}x{height} px")
+    return Mask.from_dense(dense)
+
+
+def _check_rings(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -> None:
+    """``MaskError`` unless these are closed lines near an image of ``(H, W)``, not too many and not too long."""
     if not polygons:
         raise MaskError("the annotation has no polygon")
     if len(polygons) > MAX_POLYGONS:
@@ -109,8 +140,6 @@ def pack_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -
         outline += float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()) + len(corners)
     if outline > MAX_OUTLINE_PX:
         raise MaskError(f"the outline is {outline:,.0f} px long, at most {MAX_OUTLINE_PX:,} px are drawn")
-    packed: Packed = coco.merge(coco.frPyObjects([list(map(float, polygon)) for polygon in polygons], height, width))
-    return packed
 
 
 def _polygons(segmentation: list[Any]) -> list[list[float]]:

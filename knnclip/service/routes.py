@@ -182,7 +182,7 @@ def _mask(sent: wire.Teaching, shape: tuple[int, int]) -> Mask | Box:
     if given.rle is not None:
         return mask_of_rle(given.rle.model_dump(), shape)
     assert given.polygons is not None, "one of them is there"
-    return mask_of_polygons(given.polygons, given.holes, shape)
+    return mask_of_polygons(given.polygons, shape)
 
 
 def _class_json(info: ClassInfo, instances: int, images: int) -> Json:

@@ -49,11 +49,12 @@ class RunLengths(Strict):
 
 
 class MaskJson(Strict):
-    """A mask: either its run lengths, or polygons and what they leave out, in pixels of the picture."""
+    """A mask in pixels of the picture: either its run lengths, or polygons, whose union it is."""
 
     rle: RunLengths | None = None
-    polygons: list[list[Coordinate]] | None = Field(None, description="Each x, y, x, y, ...; the mask is their union.")
-    holes: list[list[Coordinate]] = Field([], description="As polygons; what lies in them is not in the mask.")
+    polygons: list[Annotated[list[list[Coordinate]], Field(min_length=1)]] | None = Field(
+        None, description="Each a list of rings x, y, x, y, ...: its border, then those of its holes."
+    )
 
 
 class Teaching(Strict):

@@ -28,10 +28,10 @@ def pixels(mask, shape):
     """The dense mask of what an answer holds, by COCO's own reader."""
     if "rle" in mask:
         return coco.decode(mask["rle"]).astype(bool)
-    inside = [coco.decode(coco.frPyObjects([ring], *shape))[..., 0] for ring in mask["polygons"]]
-    outside = [coco.decode(coco.frPyObjects([ring], *shape))[..., 0] for ring in mask["holes"]]
-    dense = np.any(inside, axis=0)
-    return dense & ~np.any(outside, axis=0) if outside else dense
+    dense = np.zeros(shape, dtype=bool)
+    for rings in mask["polygons"]:
+        dense |= np.logical_xor.reduce([coco.decode(coco.frPyObjects([ring], *shape))[..., 0] for ring in rings]) > 0
+    return dense
 
 
 @pytest.mark.parametrize("masks", ["rle", "polygons"])
@@ -152,10 +152,12 @@ MASKS = [
     ({"rle": {"size": [10, 10], "counts": "0d"}}, "the image has"),
     ({"rle": {"size": [240, 320], "counts": [0, 240 * 320 + 5]}}, "no number of pixels"),
     ({"rle": {"size": [240, 320], "counts": [240 * 320]}}, "empty"),
-    ({"polygons": [[0, 0, 1, 1]]}, "three points"),
-    ({"polygons": [[0, 0, 1e6, 0, 1e6, 1e6]]}, "outside"),
-    ({"polygons": [[500, 500, 510, 500, 510, 510]]}, "no pixel"),
-    ({"polygons": [[0, 0, 10, 0, 10, 10]], "rle": {"size": [240, 320], "counts": "0"}}, "exactly one"),
+    ({"polygons": [[[0, 0, 1, 1]]]}, "three points"),
+    ({"polygons": [[[0, 0, 1e6, 0, 1e6, 1e6]]]}, "outside"),
+    ({"polygons": [[[500, 500, 510, 500, 510, 510]]]}, "no pixel"),
+    ({"polygons": [[[0, 0, 10, 0, 10, 10]]], "rle": {"size": [240, 320], "counts": "0"}}, "exactly one"),
+    ({"polygons": []}, "no polygon"),
+    ({"polygons": [[]]}, "polygons.0"),
     ({}, "exactly one"),
     ({"rle": {"size": [240, 320], "counts": {"a": 1}}}, "counts"),
 ]

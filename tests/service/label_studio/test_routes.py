@@ -16,6 +16,8 @@ from tests.service.label_studio.conftest import KEY, RECORDED
 
 TASK = RECORDED["predict"]["tasks"][0]
 CONFIG = RECORDED["predict"]["label_config"]
+SIZE = {"original_width": 320, "original_height": 240}
+SMALL = {"original_width": 160, "original_height": 120}
 
 
 @pytest.fixture
@@ -163,8 +165,10 @@ def test_training_learns_what_the_project_has_and_forgets_what_it_has_not(backen
     client, created = backend(), told("ANNOTATION_CREATED")
     gone = copy.deepcopy(created)
     gone["annotation"] |= {"id": 8}
-    gone["annotation"]["result"][0]["value"]["brushlabels"] = ["sky"]
+    elsewhere = {"points": [[60, 5], [90, 5], [90, 30]], "polygonlabels": ["sky"]}
+    gone["annotation"]["result"] = [SIZE | {"type": "polygonlabels", "value": elsewhere}]
     client.post("/webhook", json=gone)
+    assert taught(segmenter) == [("annotation 8 of task 5", ["sky"])]
     project = RECORDED["START_TRAINING"]["project"]["id"]
     exported = [created["task"] | {"annotations": [created["annotation"]]}, TASK | {"id": 6, "annotations": []}]
     studio.files[f"/api/projects/{project}/export?exportType=JSON"] = json.dumps(exported).encode()
@@ -220,14 +224,13 @@ def test_what_is_wrong_is_told_in_a_line(backend, path, sent, said):
     assert len(answer.json()["detail"].splitlines()) == 1
 
 
-SIZE = {"original_width": 320, "original_height": 240}
 TURNED = {"x": 5, "y": 5, "width": 9, "height": 9, "rotation": 30, "rectanglelabels": ["a"]}
 REGIONS = [
     SIZE | {"type": "brushlabels", "value": {"rle": [1, 2], "brushlabels": ["a"]}},
     SIZE | {"type": "brushlabels", "value": {"rle": "x", "brushlabels": ["a"]}},
     SIZE | {"type": "brushlabels", "value": {"rle": [], "brushlabels": [5]}},
     SIZE | {"type": "brushlabels", "value": {"rle": [], "brushlabels": [" "]}},
-    {"type": "brushlabels", "value": {"rle": [], "brushlabels": ["a"]}, "original_width": 3, "original_height": 2},
+    SMALL | {"type": "polygonlabels", "value": {"points": [[1, 1], [9, 1], [9, 9]], "polygonlabels": ["a"]}},
     {"type": "brushlabels"},
     SIZE | {"type": "polygonlabels", "value": {"points": [[1e9, 0], [9, 0], [9, 9]], "polygonlabels": ["a"]}},
     SIZE | {"type": "polygonlabels", "value": {"points": [[1, 2, 3]], "polygonlabels": ["a"]}},
