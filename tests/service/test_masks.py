@@ -44,3 +44,11 @@ def test_polygons_that_people_draw_are_united_and_their_holes_left_out():
     expected[20:30, 20:30] = False
     expected[25:50, 25:50] = True
     assert (mask_of_polygons([[square, inner], [other]], (60, 80)).to_dense() == expected).all()
+
+
+def test_a_hole_may_begin_at_the_border():
+    square, flush = [10, 10, 40, 10, 40, 40, 10, 40], [10, 20, 30, 20, 30, 30, 10, 30]
+    expected = np.zeros((60, 80), dtype=bool)
+    expected[10:40, 10:40] = True
+    expected[20:30, 10:30] = False
+    assert (mask_of_polygons([[square, flush]], (60, 80)).to_dense() == expected).all()
