@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from knnclip.decision.fusion import FusionSettings, fuse
-from knnclip.decision.likeness import LEAST_ASKED, EnergyLevel, energy_level, likeness, standing
+from knnclip.decision.likeness import LEAST_ASKED, REACH, EnergyLevel, energy_level, likeness, standing
 from knnclip.decision.retrieval import UNTRIED
 from knnclip.structures import Census, Levels, Posterior
 
@@ -22,27 +22,37 @@ def census(*rows):
 
 
 @pytest.mark.parametrize(
-    ("similarity", "energy", "expected"),
+    ("similarity", "energy", "z"),
     [
-        ((0.9, 0.1), None, 1),  # more than typical of the class that is preferred
-        ((0.8, 0.1), None, 1),
-        ((0.5, 0.9), None, 2 / 3),  # at its floor; how like the other class it is does not count
-        ((0.35, 0.1), None, 1 / 2),
-        ((-0.1, 0.1), None, 0),
-        ((-np.inf, 0.1), None, 0),
-        ((0.9, 0.1), 0.7, 1),
-        ((0.9, 0.1), -1.5, 1 / 2),  # near, but not where the classes lie
-        ((0.35, 0.1), 0.7, 1 / 2),  # where the classes lie, but not near
-        ((0.35, 0.1), -1.0, 1 / 2),
-        ((0.9, 0.1), -9.0, 0),
-        ((0.9, 0.1), -np.inf, 0),
+        ((0.9, 0.1), None, 0),  # more than typical of the class that is preferred
+        ((0.8, 0.1), None, 0),
+        ((0.5, 0.9), None, -1),  # at its floor; how like the other class it is does not count
+        ((0.35, 0.1), None, -1.5),
+        ((-1, 0.1), None, -6),
+        ((-np.inf, 0.1), None, -6),
+        ((0.9, 0.1), 0.7, 0),
+        ((0.9, 0.1), -1.5, -1.5),  # near, but not where the classes lie
+        ((0.35, 0.1), 0.7, -1.5),  # where the classes lie, but not near
+        ((0.35, 0.1), -1.0, -1.5),
+        ((0.9, 0.1), -9.0, -9),
+        ((0.9, 0.1), -np.inf, -np.inf),
     ],
 )
-def test_the_lesser_of_nearness_and_energy_decides(similarity, energy, expected):
+def test_the_lesser_of_nearness_and_energy_decides(similarity, energy, z):
     e = None if energy is None else np.array([energy])
     found = likeness(retrieved([0.7, 0.3], similarity), KNOWN, census(3, 3), e)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, [expected], atol=1e-6)
+    np.testing.assert_allclose(found, [max(1 + z / REACH, 0)], atol=1e-6)
+
+
+def test_a_sure_vote_is_unknown_from_half_of_the_reach_on():
+    """Which lies below the floor: of a store's own instances fewer than one in twenty would be unknown."""
+    p = retrieved([1.0, 0.0], [0.9, 0.1])
+    for beyond, unknown in ((0.99, False), (1.01, True)):
+        g = likeness(p, KNOWN, census(3, 3), np.array([-beyond * REACH / 2]))
+        final = fuse(None, p, g, KNOWN, census(3, 3), UNTRIED, FusionSettings()).final[0]
+        assert (1 - final.sum() > final.max()) == unknown
+    assert REACH / 2 > 1
 
 
 def test_instances_that_are_all_alike_make_a_step():
