@@ -27,7 +27,7 @@ def seen(signs, count, rng):
     """``(count, DIM)``: much is the same in all classes, ``signs`` are faint, the rest is loud and of no class."""
     rows = np.zeros((count, DIM))
     rows[:, 0] = 1
-    rows[:, 1:4] = 0.2 * np.array(signs)
+    rows[:, 1:4] = 0.25 * np.array(signs)
     rows[:, 1:4] += 0.01 * rng.normal(size=(count, 3))
     loud = rng.normal(size=(count, DIM - 4))
     rows[:, 4:] = 0.6 * loud / np.linalg.norm(loud, axis=1, keepdims=True)

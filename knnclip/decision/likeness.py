@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 
 from knnclip.structures import Census, Float32, Levels, Posterior
 
-REACH = 3.0
-"""How far from typical a mask may lie and be like the store at all, in steps from typical to the floor. 2.5 calls three
-times as many known pixels of CamVid unknown, 4 three quarters of what is foreign by a class in its name."""
+REACH = 4.0
+"""How far from typical a mask may lie and be like the store at all, in steps from typical to the floor. At 3 a store of
+streets calls 95 % of COCO's foreign pixels unknown in place of 82 %, but streets that are like no stored sequence lose
+their names too: two points of mIoU on CamVid's left-out sequences, at 4 a third of one."""
 
 UNLIKE = 0.5
 """The similarity that says nothing where it is not known how alike instances of a class are."""
