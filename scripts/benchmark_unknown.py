@@ -113,7 +113,7 @@ def candidates(view: View, segmenter: Segmenter, picture: Picture) -> Mapping[st
         "Mahalanobis": mahalanobis,
         "relative Mahalanobis": mahalanobis - background,
         "n + e": near + energy,
-        "g before: n alone, from -3 to -1": np.clip((near + 3) / 2, 0, 1),
+        "n, full at the floor": np.clip((near + 3) / 2, 0, 1),
         "min(n, e)": np.minimum(near, energy),
         "answer": beliefs.final.sum(axis=1),
     }
