@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
 from knnclip.decision.fusion import fuse
+from knnclip.decision.likeness import EnergyLevel, energy_level, likeness, standing
 from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
 from knnclip.parts.roles import ZeroShotClassifier
 from knnclip.presets import Preset
@@ -47,12 +49,14 @@ def beliefs_of(
     believed = []
     for preset in settings:
         retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
-        opinion, share = None, preset.discriminant
+        opinion, energy, share = None, None, preset.discriminant
         if share.weight:
             opinion = discriminant(view).posterior(seen.embeddings)
             retrieved = replace(retrieved, probabilities=mix(retrieved.probabilities, opinion, share.weight))
+            energy = _energy(view, seen.embeddings)
+        like = likeness(retrieved, view.levels, view.census, energy)
         calibration = UNTRIED if base is None else _calibration(view, preset.vote, share)
-        fused = fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion)
+        fused = fuse(base, retrieved, like, view.levels, view.census, calibration, preset.fusion)
         dense = _dense(view, seen.cells, 0.0 if preset.fusion.kind == "base" else share.dense)
         believed.append(replace(fused, discriminant=opinion, dense=dense))
     return believed
@@ -61,6 +65,17 @@ def beliefs_of(
 def discriminant(view: View, without: int | None = None) -> Discriminant:
     """The discriminant of a state of the store, found once for all its views; ``without`` leaves out a fold."""
     return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
+
+
+def _energy(view: View, embeddings: Float32) -> NDArray[np.float64] | None:
+    """e of N masks, None where a state of the store could leave nothing out to find its level; that is found once."""
+
+    def make() -> EnergyLevel | None:
+        sample = view.of_a_fold()
+        return None if sample is None else energy_level(discriminant(view, sample.fold).energy(sample.vectors))
+
+    level = view.kept("energy level", make)
+    return None if level is None else standing(discriminant(view).energy(embeddings), level)
 
 
 def _dense(view: View, cells: Cells | None, weight: float) -> DenseBeliefs | None:

@@ -257,6 +257,14 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
+class FoldSample:
+    """Q of the store's own instances, all of one fold, to be asked of what does not know the fold."""
+
+    fold: int  # see ``knnclip.store.moments``
+    vectors: Float32  # (Q, D)
+
+
+@dataclass(frozen=True, eq=False)
 class DenseBeliefs:
     """The opinion on every cell of an image's map over C classes, whatever the masks are."""
 

@@ -88,6 +88,20 @@ class Discriminant:
             probabilities[rows, self.columns] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
+    def energy(self, embeddings: NDArray[np.floating]) -> Float64:
+        """``(N,)``: ln of the sum of exp score over the classes for each of ``(N, D)`` unit rows, -inf without classes.
+
+        High where classes lie, see ``knnclip.decision.likeness``.
+        """
+        energy = np.full(len(embeddings), -np.inf)
+        step = max(1, ROW_NUMBERS // max(len(self.columns), 1))
+        for first in range(0, len(embeddings) if len(self.columns) else 0, step):
+            rows = slice(first, first + step)
+            scores = embeddings[rows].astype(np.float64) @ self.weights + self.bias
+            best = scores.max(axis=1)
+            energy[rows] = best + np.log(np.exp(scores - best[:, None]).sum(axis=1))
+        return energy
+
     def of_cells(self, cells: Cells) -> Float32:
         """``(h, w, C) float32``: P over the classes for each cell of a map."""
         height, width, dim = cells.embeddings.shape

@@ -13,9 +13,10 @@ from knnclip.errors import StoreError
 from knnclip.store.content import check_units
 from knnclip.store.held_out import held_out
 from knnclip.store.index import Index
+from knnclip.store.left_out import of_a_fold
 from knnclip.store.rows import read_evidence
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
-from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, Levels, Neighbors
+from knnclip.structures import Census, ClassMoments, Evidence, Float32, FoldSample, HeldOut, Int64, Levels, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Found = TypeVar("Found")
@@ -141,6 +142,10 @@ class View:
         The sample depends on which instances there are and on nothing else: see ``knnclip.store.held_out``.
         """
         return held_out(self._state.index, k)
+
+    def of_a_fold(self) -> FoldSample | None:
+        """Some instances of one fold, of classes that other folds have too: see ``knnclip.store.left_out``."""
+        return of_a_fold(self._state.index)
 
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; ids that the state does not have are left out."""

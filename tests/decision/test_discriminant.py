@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from knnclip.decision import discriminant
 from knnclip.decision.discriminant import (
     LEAST_SHRINKAGE,
     ROW_NUMBERS,
@@ -94,6 +95,24 @@ def test_a_single_instance_of_each_class_suffices(count):
     found = fit(moments(vectors, np.arange(count), count, 1)).posterior(vectors)
     assert np.isfinite(found).all()
     assert found.argmax(axis=1).tolist() == list(range(count))
+
+
+def test_energy_is_the_log_of_the_sum_of_what_the_posterior_shares(monkeypatch):
+    vectors, labels = drawn(6)
+    made = fit(moments(vectors, labels, 4))
+    scores = vectors @ made.weights + made.bias
+    expected = np.log(np.exp(scores).sum(axis=1))
+    np.testing.assert_allclose(made.energy(vectors), expected)
+    monkeypatch.setattr(discriminant, "ROW_NUMBERS", 9)  # two rows at a time
+    np.testing.assert_allclose(made.energy(vectors), expected)
+    far = replace(made, bias=made.bias + 1e5)  # exp of such scores is infinite
+    np.testing.assert_allclose(far.energy(vectors), expected + 1e5)
+
+
+def test_without_classes_no_energy_is_high():
+    vectors, labels = drawn(2)
+    empty = fit(moments(vectors[:0], labels[:0], 5, 0))
+    assert empty.energy(vectors[:3]).tolist() == [-np.inf] * 3
 
 
 def test_cells_are_asked_as_masks_are():
