@@ -49,24 +49,25 @@ def beliefs_of(
         retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
         opinion, share = None, preset.discriminant
         if share.weight:
-            opinion = discriminant(view).posterior(seen.embeddings)
+            opinion = discriminant(view, share).posterior(seen.embeddings)
             retrieved = replace(retrieved, probabilities=mix(retrieved.probabilities, opinion, share.weight))
         calibration = UNTRIED if base is None else _calibration(view, preset.vote, share)
         fused = fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion)
-        dense = _dense(view, seen.cells, 0.0 if preset.fusion.kind == "base" else share.dense)
+        dense = None if preset.fusion.kind == "base" else _dense(view, seen.cells, share)
         believed.append(replace(fused, discriminant=opinion, dense=dense))
     return believed
 
 
-def discriminant(view: View, without: int | None = None) -> Discriminant:
+def discriminant(view: View, settings: DiscriminantSettings, without: int | None = None) -> Discriminant:
     """The discriminant of a state of the store, found once for all its views; ``without`` leaves out a fold."""
-    return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
+    made_by = ("discriminant", settings.sharpness, settings.shrinkage, without)
+    return view.kept(made_by, lambda: fit(view.moments(without), settings))
 
 
-def _dense(view: View, cells: Cells | None, weight: float) -> DenseBeliefs | None:
-    if cells is None or not weight:
+def _dense(view: View, cells: Cells | None, share: DiscriminantSettings) -> DenseBeliefs | None:
+    if cells is None or not share.dense:
         return None
-    return DenseBeliefs(discriminant(view).of_cells(cells), cells.layout, weight)
+    return DenseBeliefs(discriminant(view, share).of_cells(cells), cells.layout, share.dense)
 
 
 def _calibration(view: View, vote: VoteSettings, share: DiscriminantSettings) -> Calibration:
@@ -79,8 +80,8 @@ def _calibration(view: View, vote: VoteSettings, share: DiscriminantSettings) ->
             opinion = np.zeros_like(retrieved)
             for fold in np.unique(held.fold).tolist():
                 inside = held.fold == fold
-                opinion[inside] = discriminant(view, fold).posterior(held.vectors[inside])
+                opinion[inside] = discriminant(view, share, fold).posterior(held.vectors[inside])
             retrieved = mix(retrieved, opinion, share.weight)
         return calibrate(retrieved, held.class_id, view.vocabulary)
 
-    return view.kept((vote, share.weight), make)
+    return view.kept((vote, replace(share, dense=0.0)), make)

@@ -31,6 +31,9 @@ leave room for fewer, coarser ones blur what is small."""
 FOLDS = 4
 """Each has enough images to be asked, and leaves three quarters to be asked of; each costs D x D numbers."""
 
+CHUNK_NUMBERS = 2**20
+"""Numbers that are added or taken away at a time: 8 MB as float64, however many instances there are."""
+
 MOST_FULL = 2048
 """The largest D whose products are kept in full: all folds take 134 MB then, and an instance more some 50 ms. At the
 16,384 numbers that a store may have they would take 8.6 GB."""

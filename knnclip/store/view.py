@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -13,9 +14,10 @@ from knnclip.errors import StoreError
 from knnclip.store.content import check_units
 from knnclip.store.held_out import held_out
 from knnclip.store.index import Index
-from knnclip.store.rows import read_evidence
+from knnclip.store.left_out import Parting, left_out
+from knnclip.store.rows import read_areas, read_evidence, read_image_order
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
-from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, Levels, Neighbors
+from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, LeftOut, Levels, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Found = TypeVar("Found")
@@ -142,12 +144,21 @@ class View:
         """
         return held_out(self._state.index, k)
 
+    def left_out(self, parting: Parting, k: int, most: int) -> LeftOut:
+        """At most ``most`` instances, and their ``k`` nearest and the moments without the part that each lies in.
+
+        ``parting`` is how images are parted: see ``knnclip.store.left_out``.
+        """
+        with self._lock:
+            order = read_image_order(self._open_connection)
+        found, asked = left_out(self._state.index, self.vocabulary.class_ids, order, parting, k, most)
+        with self._lock:
+            return replace(found, area_px=read_areas(self._open_connection, asked))
+
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; ids that the state does not have are left out."""
         with self._lock:
-            if self._connection is None:
-                raise StoreError("a view of the store was asked after its end; ask inside the block of Store.view")
-            return read_evidence(self._connection, instance_ids)
+            return read_evidence(self._open_connection, instance_ids)
 
     def kept(self, key: Hashable, make: Callable[[], Found]) -> Found:
         """What ``make`` finds out of this state, found once for all views of it; ``key`` tells it from all else.
@@ -155,3 +166,9 @@ class View:
         For what is costly and depends on the state alone, such as how far its votes can be trusted.
         """
         return self._state.kept((View, key), make)
+
+    @property
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError("a view of the store was asked after its end; ask inside the block of Store.view")
+        return self._connection

@@ -9,8 +9,6 @@ import pytest
 from knnclip.decision.discriminant import (
     LEAST_SHRINKAGE,
     ROW_NUMBERS,
-    SHARPNESS,
-    SHRINKAGE,
     Discriminant,
     DiscriminantSettings,
     fit,
@@ -43,12 +41,12 @@ def test_it_is_the_posterior_of_classes_that_share_the_shrunk_covariance(images)
     means = np.stack([vectors[labels == c].mean(axis=0) for c in range(4)])
     centred = vectors - means[labels]
     within = centred.T @ centred / (len(vectors) - 4)
-    a = max(LEAST_SHRINKAGE, SHRINKAGE * images ** (-1 / 3))
+    a = max(LEAST_SHRINKAGE, 0.6 * images ** (-1 / 3))
     shrunk = (1 - a) * within + a * np.trace(within) / 12 * np.eye(12)
     # The log density of a Gaussian, whose common part in x cancels in the softmax.
     off = vectors[:50, None] - means
     scores = -0.5 * np.einsum("ncd,de,nce->nc", off, np.linalg.inv(shrunk), off) + np.log(np.bincount(labels))
-    powers = np.exp(SHARPNESS * (scores - scores.max(axis=1, keepdims=True)))
+    powers = np.exp(0.3 * (scores - scores.max(axis=1, keepdims=True)))
     np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
 
 
@@ -58,7 +56,7 @@ def test_of_a_diagonal_it_takes_the_numbers_as_independent():
     found = fit(replace(full, product=np.diagonal(full.product)))
     means = full.sums / full.instances[:, None]
     within = np.square(vectors - means[labels]).sum(axis=0) / (len(vectors) - 4)
-    a = SHRINKAGE * full.images ** (-1 / 3)
+    a = 0.6 * full.images ** (-1 / 3)
     variance = (1 - a) * within + a * within.mean()
     np.testing.assert_allclose(found.weights, (means / variance).T)
     np.testing.assert_allclose(found.bias, np.log(full.instances) - (means**2 / variance).sum(axis=1) / 2)
