@@ -38,7 +38,7 @@ LEAST_SHRINKAGE = 0.1
 """However many images there are: they are of one camera or one street, and the next image is not."""
 
 MOST_SHRINKAGE = 0.9
-"""What is left of W then tells at least which numbers vary together; with nothing of it likeness to the means decides."""
+"""What is left of W then tells at least which numbers vary together; with nothing of it likeness to means decides."""
 
 LEAST_SCALE = 1e-4
 """Of tr(W) / D: where no class has two different instances W is zero, and likeness to the means must do. Unit vectors
@@ -56,7 +56,9 @@ class DiscriminantSettings:
 
     weight: float = 0.5  # w, in [0, 1): its share in P_ret; 0 leaves all to the neighbours
     dense: float = 0.5  # in [0, 1): the share of what it says of the pixels, see ``knnclip.decision.dense``
-    sharpness: float = 0.3  # above 0. A mask's scores are far too sure of themselves, for the numbers of a vector depend
+    sharpness: float = (
+        0.3  # above 0. A mask's scores are far too sure of themselves, for the numbers of a vector depend
+    )
     # on each other: 0.1 is best for CamVid with all its pictures, 0.3 with few of them, 1 is worse for any
     shrinkage: float = 0.6  # above 0, for one image. Best for one; at 5 to 20 images 0.3 to 0.6 are equal, at a hundred
     # 0.03 to 0.3. Larger trusts W less

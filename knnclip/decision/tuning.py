@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
 from knnclip.decision.retrieval import VoteSettings, posterior
 from knnclip.errors import UsageError
-from knnclip.structures import Census, Float32, Int64, LeftOut
+from knnclip.structures import Bool, Census, Float32, Int64, LeftOut
 from knnclip.vocabulary import Vocabulary
 
 Aim = Literal["classes", "pixels", "masks"]
@@ -54,7 +54,7 @@ class Axis:
     values: tuple[float, ...]
     value: Callable[[Deciding], float]
     at: Callable[[Deciding, float], Deciding]
-    moves: Callable[[Deciding], bool]  # whether it has anything to say
+    moves: Callable[[Deciding], bool] | None  # whether it has anything to say; None: always
 
 
 def _sharpness(now: Deciding, value: float) -> Deciding:
@@ -77,12 +77,16 @@ def _has_discriminant(now: Deciding) -> bool:
     return now.discriminant.weight > 0
 
 
+def _has_temperature(now: Deciding) -> bool:
+    return now.vote.weight == "softmax"
+
+
 AXES = (
     # How sharp the discriminant is is how much it says, of masks as of pixels: its weights stay what they are. Below
     # 0.1 thin things, which it finds pixel by pixel, are lost, and no mask can tell that.
     Axis("sharpness", (0.1, 0.15, 0.2, 0.3, 0.45), lambda s: s.discriminant.sharpness, _sharpness, _has_discriminant),
-    Axis("tau", (0.02, 0.03, 0.04, 0.05, 0.07), lambda s: s.vote.tau, _tau, lambda s: s.vote.weight == "softmax"),
-    Axis("balance", (0.0, 0.25, 0.5, 0.75, 1.0), lambda s: s.vote.balance, _balance, lambda s: True),
+    Axis("tau", (0.02, 0.03, 0.04, 0.05, 0.07), lambda s: s.vote.tau, _tau, _has_temperature),
+    Axis("balance", (0.0, 0.25, 0.5, 0.75, 1.0), lambda s: s.vote.balance, _balance, None),
     Axis("shrinkage", (0.3, 0.6, 1.2, 2.4), lambda s: s.discriminant.shrinkage, _shrinkage, _has_discriminant),
 )
 """In the order in which they are tried: what moves most comes first."""
@@ -119,7 +123,7 @@ def best_settings(
     now, at_now = start, first
     asked = max((len(each.class_id) for each in left_out), default=0)
     for axis in AXES:
-        if asked and axis.moves(now):
+        if asked and (axis.moves is None or axis.moves(now)):
             now, at_now = _along(axis, now, at_now, trials, aim)
         yield Found(now, *_difference(at_now, first, aim), asked)
 
@@ -154,13 +158,17 @@ class _Trial:
     def counts(self, settings: Deciding) -> Float64:
         """``(G, 3, C)``: of each group of images the weight of hits, instances and answers of each class."""
         answer = self._posterior(settings).argmax(axis=1)
-        groups, classes = int(self._left_out.group.max(initial=0)) + 1, len(self._vocabulary)
-        found = np.zeros((groups, 3, classes))
         hit = answer == self._truth
-        np.add.at(found, (self._left_out.group[hit], 0, answer[hit]), self._weight[hit])
-        np.add.at(found, (self._left_out.group, 1, self._truth), self._weight)
-        np.add.at(found, (self._left_out.group, 2, answer), self._weight)
-        return found
+        of = self._counted(answer[hit], hit), self._counted(self._truth), self._counted(answer)
+        return np.stack(of, axis=1)
+
+    def _counted(self, columns: Int64, which: Bool | slice = slice(None)) -> Float64:
+        """``(G, C)``: the weight of the instances ``which``, by group and column."""
+        groups, classes = int(self._left_out.group.max(initial=0)) + 1, len(self._vocabulary)
+        cell = self._left_out.group[which] * classes + columns
+        weights = self._weight[which].astype(np.float64)
+        found = np.bincount(cell, weights=weights, minlength=groups * classes).astype(np.float64)
+        return found.reshape(groups, classes)
 
     def _posterior(self, settings: Deciding) -> Float32:
         vote, share = settings.vote, settings.discriminant
@@ -192,11 +200,13 @@ def _difference(ours: Sequence[Float64], theirs: Sequence[Float64], aim: Aim) ->
 
 def _without_each(counts: Sequence[Float64], aim: Aim) -> Float64:
     """The score without each group of images that has instances."""
-    there = np.flatnonzero(np.sum([part[:, 1].sum(axis=1) for part in counts], axis=0)) if counts else []
+    instances = np.sum([part[:, 1].sum(axis=1) for part in counts], axis=0)  # of each group
     totals = [part.sum(axis=0) for part in counts]
-    return np.array(
-        [_score([t - part[group] for t, part in zip(totals, counts, strict=True)], aim) for group in there]
-    )
+    scores = [
+        _score([total - part[group] for total, part in zip(totals, counts, strict=True)], aim)
+        for group in np.flatnonzero(instances).tolist()
+    ]
+    return np.array(scores, dtype=np.float64)
 
 
 def _score(totals: Sequence[Float64], aim: Aim) -> float:

@@ -17,6 +17,7 @@ from knnclip.store.index import Index
 from knnclip.store.left_out import Parting, left_out
 from knnclip.store.rows import read_areas, read_evidence, read_image_order
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
+from knnclip.store.tunings import Tuning
 from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, LeftOut, Levels, Neighbors
 from knnclip.vocabulary import Vocabulary
 
@@ -26,9 +27,11 @@ Found = TypeVar("Found")
 class State:
     """What is known of one generation of the store. Its views share it, and what was worked out of it."""
 
-    def __init__(self, generation: int, vocabulary: Vocabulary, index: Index, levels: LevelCache) -> None:
+    def __init__(
+        self, generation: int, vocabulary: Vocabulary, index: Index, levels: LevelCache, tuning: Tuning | None
+    ) -> None:
         """``index`` is a snapshot, which nobody changes; ``levels`` goes from one generation to the next."""
-        self.generation, self.vocabulary, self.index = generation, vocabulary, index
+        self.generation, self.vocabulary, self.index, self.tuning = generation, vocabulary, index, tuning
         self._levels = levels
         self._lock = threading.RLock()
         self._kept: dict[Hashable, object] = {}
@@ -103,6 +106,16 @@ class View:
     def generation(self) -> int:
         """The generation of the store that this is; see ``Store.generation``."""
         return self._state.generation
+
+    @property
+    def newest_instance(self) -> int:
+        """The largest id of an instance, 0 if there is none."""
+        return int(self._state.index.rows["instance_id"].max(initial=0))
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What the store was tuned to; None if it was not, or if what that was found from is gone."""
+        return self._state.tuning
 
     @property
     def vocabulary(self) -> Vocabulary:
