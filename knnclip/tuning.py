@@ -13,8 +13,8 @@ from knnclip.decision.tuning import AXES, Aim, Deciding, best_settings
 from knnclip.errors import StoreError
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
-from knnclip.store import Store, View
-from knnclip.store.left_out import PARTINGS
+from knnclip.store import Store
+from knnclip.store.left_out import PARTINGS, Leaving
 from knnclip.store.tunings import Tuning
 
 MOST_ASKED = 2048
@@ -34,29 +34,30 @@ def tune_store(store: Store, aim: Aim = "classes", progress: Progress = SILENT, 
     """
     preset = preset or preset_by_name(store.get_setting("preset") or DEFAULT_PRESET)
     with store.view() as view:
-        found = find_tuning(view, preset, aim, progress)
+        state = view.leaving()
+    found = find_tuning(state, preset, aim, progress)
     if not store.tunings.keep(found):
         raise StoreError(f"instances of store {store.path} were forgotten while it was tuned; tune it again")
     return found
 
 
-def find_tuning(view: View, preset: Preset, aim: Aim = "classes", progress: Progress = SILENT) -> Tuning:
+def find_tuning(state: Leaving, preset: Preset, aim: Aim = "classes", progress: Progress = SILENT) -> Tuning:
     """What a state of the store would best be asked by, from the settings of the preset on.
 
     ``progress`` is told of the steps.
     """
     progress.start(len(PARTINGS) + len(AXES))
     start = Deciding(preset.vote, preset.discriminant)
-    most = min(MOST_ASKED, MOST_NUMBERS // max(len(view.vocabulary), 1))
+    most = min(MOST_ASKED, MOST_NUMBERS // max(len(state.vocabulary), 1))
     left_out = []
     for parting in PARTINGS:
-        left_out.append(view.left_out(parting, start.vote.k, most))
+        left_out.append(state.left_out(parting, start.vote.k, most))
         progress.advance()
-    for found in best_settings(left_out, view.vocabulary, view.census, start, aim):  # noqa: B007 - the last one counts
+    for found in best_settings(left_out, state.vocabulary, state.census, start, aim):  # noqa: B007 - the last one counts
         progress.advance()
     values = {axis.name: axis.value(found.settings) for axis in AXES}
-    instances = int(view.census.instances.sum())
-    return Tuning(view.generation, view.newest_instance, instances, aim, found.gain, found.error, values)
+    instances = int(state.census.instances.sum())
+    return Tuning(state.generation, state.newest_instance, instances, aim, found.gain, found.error, values)
 
 
 def tuned(preset: Preset, values: Mapping[str, float]) -> Preset:

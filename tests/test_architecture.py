@@ -54,6 +54,7 @@ DEMO_MAY_KNOW = {
     "history",
     "ingest",
     "output",
+    "tuning",
 }
 HEAVY = {
     "torch",

@@ -13,13 +13,15 @@ Both depend on which instances there are and on nothing else.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from knnclip.store.index import Index, Rows
 from knnclip.store.moments import CHUNK_NUMBERS, FOLDS, Moments
-from knnclip.structures import ClassMoments, Float32, Int64, LeftOut, Neighbors
+from knnclip.structures import Census, ClassMoments, Float32, Int64, LeftOut, Neighbors
+from knnclip.vocabulary import Vocabulary
 
 Parting = Literal["dealt", "runs"]
 PARTINGS: tuple[Parting, ...] = get_args(Parting)
@@ -31,36 +33,46 @@ SIMILARITIES = 2**24
 """That are worked out at a time: 64 MB."""
 
 
-def left_out(
-    index: Index, class_ids: Int64, image_order: Int64, parting: Parting, k: int, most: int
-) -> tuple[LeftOut, Int64]:
-    """What is known of at most ``most`` instances without their parts, ``area_px`` at 0, and their ids.
+@dataclass(frozen=True, eq=False)
+class Leaving:
+    """One state of the store, to be asked at leisure: nobody waits for it, whatever is forgotten meanwhile."""
 
-    ``class_ids`` are the C of the vocabulary, in its order; ``image_order`` all image ids in the order of their names.
-    Classes take turns in proportion to the square root of how many instances they have. Instances whose class has none
-    in another part are not asked.
-    """
-    rows = index.rows
-    sample = np.argsort(rows["key"], kind="stable")[:MOST_INSTANCES]
-    rows = rows[sample]
-    run = _runs(rows, image_order)
-    part = rows["fold"].astype(np.int64) if parting == "dealt" else run
-    queries, stands_for = _asked(rows, part, most)
-    vectors = index.vectors(sample)
-    moments = _moments(vectors, rows, part)
-    images = [len(np.unique(rows["image_id"][part != number])) for number in range(FOLDS)]
-    without = [ClassMoments(*moments.of_classes(class_ids, number), images[number]) for number in range(FOLDS)]
-    found = LeftOut(
-        neighbors=_neighbors(rows, vectors, part, queries, k),
-        class_id=rows["class_id"][queries],
-        vectors=vectors[queries],
-        area_px=np.zeros(len(queries), dtype=np.int64),
-        stands_for=stands_for,
-        part=part[queries],
-        group=rows["fold"][queries].astype(np.int64) * FOLDS + run[queries],
-        moments=tuple(without),
-    )
-    return found, rows["instance_id"][queries]
+    generation: int
+    vocabulary: Vocabulary
+    census: Census  # of the vocabulary
+    index: Index  # a snapshot
+    image_order: Int64  # all image ids, in the order of the images' names
+    area_px: Int64  # of each row of the index
+
+    @property
+    def newest_instance(self) -> int:
+        """The largest id of an instance, 0 if there is none."""
+        return int(self.index.rows["instance_id"].max(initial=0))
+
+    def left_out(self, parting: Parting, k: int, most: int) -> LeftOut:
+        """At most ``most`` instances, and their ``k`` nearest and the moments without the part that each lies in.
+
+        Classes take turns in proportion to the square root of how many instances they have. Instances whose class has
+        none in another part are not asked.
+        """
+        sample = np.argsort(self.index.rows["key"], kind="stable")[:MOST_INSTANCES]
+        rows, vectors = self.index.rows[sample], self.index.vectors(sample)
+        run = _runs(rows, self.image_order)
+        part = rows["fold"].astype(np.int64) if parting == "dealt" else run
+        queries, stands_for = _asked(rows, part, most)
+        moments = _moments(vectors, rows, part)
+        images = [len(np.unique(rows["image_id"][part != number])) for number in range(FOLDS)]
+        class_ids = self.vocabulary.class_ids
+        return LeftOut(
+            neighbors=_neighbors(rows, vectors, part, queries, k),
+            class_id=rows["class_id"][queries],
+            vectors=vectors[queries],
+            area_px=self.area_px[sample][queries],
+            stands_for=stands_for,
+            part=part[queries],
+            group=rows["fold"][queries].astype(np.int64) * FOLDS + run[queries],
+            moments=tuple(ClassMoments(*moments.of_classes(class_ids, n), images[n]) for n in range(FOLDS)),
+        )
 
 
 def _runs(rows: Rows, image_order: Int64) -> Int64:

@@ -121,11 +121,9 @@ def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -
     }
 
 
-def read_areas(connection: sqlite3.Connection, instance_ids: Int64) -> Int64:
-    """``(N,)``: the pixels of the mask of each of N instances, all of which are there."""
-    query = "SELECT instance_id, area_px FROM instances WHERE instance_id IN (SELECT value FROM json_each(?))"
-    areas = dict(connection.execute(query, (json.dumps(instance_ids.tolist()),)).fetchall())
-    return np.array([areas[instance_id] for instance_id in instance_ids.tolist()], dtype=np.int64)
+def read_areas(connection: sqlite3.Connection) -> dict[int, int]:
+    """The pixels of the mask of each instance, by its id."""
+    return dict(connection.execute("SELECT instance_id, area_px FROM instances").fetchall())
 
 
 def read_image_order(connection: sqlite3.Connection) -> Int64:

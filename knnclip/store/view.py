@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -14,11 +13,11 @@ from knnclip.errors import StoreError
 from knnclip.store.content import check_units
 from knnclip.store.held_out import held_out
 from knnclip.store.index import Index
-from knnclip.store.left_out import Parting, left_out
+from knnclip.store.left_out import Leaving
 from knnclip.store.rows import read_areas, read_evidence, read_image_order
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
 from knnclip.store.tunings import Tuning
-from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, LeftOut, Levels, Neighbors
+from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, Levels, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Found = TypeVar("Found")
@@ -108,11 +107,6 @@ class View:
         return self._state.generation
 
     @property
-    def newest_instance(self) -> int:
-        """The largest id of an instance, 0 if there is none."""
-        return int(self._state.index.rows["instance_id"].max(initial=0))
-
-    @property
     def tuning(self) -> Tuning | None:
         """What the store was tuned to; None if it was not, or if what that was found from is gone."""
         return self._state.tuning
@@ -157,16 +151,13 @@ class View:
         """
         return held_out(self._state.index, k)
 
-    def left_out(self, parting: Parting, k: int, most: int) -> LeftOut:
-        """At most ``most`` instances, and their ``k`` nearest and the moments without the part that each lies in.
-
-        ``parting`` is how images are parted: see ``knnclip.store.left_out``.
-        """
+    def leaving(self) -> Leaving:
+        """The state for whoever wants to know what it would say without parts of the images, also after its end."""
         with self._lock:
-            order = read_image_order(self._open_connection)
-        found, asked = left_out(self._state.index, self.vocabulary.class_ids, order, parting, k, most)
-        with self._lock:
-            return replace(found, area_px=read_areas(self._open_connection, asked))
+            order, areas = read_image_order(self._open_connection), read_areas(self._open_connection)
+        index = self._state.index
+        area_px = np.array([areas[instance_id] for instance_id in index.rows["instance_id"].tolist()], dtype=np.int64)
+        return Leaving(self.generation, self.vocabulary, self.census, index, order, area_px)
 
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; ids that the state does not have are left out."""

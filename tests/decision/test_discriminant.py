@@ -104,7 +104,7 @@ def test_cells_are_asked_as_masks_are():
 
 def test_cells_of_many_classes_take_little_beside_the_answer():
     rng = np.random.default_rng(5)
-    made = Discriminant(rng.normal(size=(4, 5000)), np.zeros(5000), np.arange(5000), 5000)
+    made = Discriminant(rng.normal(size=(4, 5000)), np.zeros(5000), np.arange(5000), 5000, 0.3)
     cells = Cells(rng.normal(size=(30, 40, 4)).astype(np.float16), "tiles")
     tracemalloc.start()
     try:
