@@ -118,12 +118,12 @@ def best_settings(
     ``left_out`` are instances of one store in several ways of leaving out, ``census`` and ``vocabulary`` those of the
     store.
     """
-    trials = [_Trial(each, vocabulary, census, aim) for each in left_out]
+    trials = [_Trial(each, vocabulary, census, aim) for each in left_out if len(each.class_id)]
     first = [trial.counts(start) for trial in trials]
     now, at_now = start, first
     asked = max((len(each.class_id) for each in left_out), default=0)
     for axis in AXES:
-        if asked and (axis.moves is None or axis.moves(now)):
+        if trials and (axis.moves is None or axis.moves(now)):
             now, at_now = _along(axis, now, at_now, trials, aim)
         yield Found(now, *_difference(at_now, first, aim), asked)
 
@@ -189,10 +189,9 @@ class _Trial:
 
 def _difference(ours: Sequence[Float64], theirs: Sequence[Float64], aim: Aim) -> tuple[float, float]:
     """By how many points one settings' counts are better than the others', and the standard error of it."""
-    own, other = _without_each(ours, aim), _without_each(theirs, aim)
-    if not len(own):
+    if not ours:
         return 0.0, 0.0
-    gains = own - other
+    gains = _without_each(ours, aim) - _without_each(theirs, aim)
     whole = _score([counts.sum(axis=0) for counts in ours], aim) - _score([c.sum(axis=0) for c in theirs], aim)
     error = np.sqrt((len(gains) - 1) / len(gains) * np.square(gains - gains.mean()).sum())
     return float(whole), float(error)

@@ -38,7 +38,7 @@ def chosen(parts, start=START, aim="classes"):
 
 def test_a_balance_that_answers_rightly_takes_the_place_of_one_that_does_not():
     # Two neighbours of the class of 32 images, one of the class of a single one: 2 / 32^b against 1.
-    parts = [left_out([1] * 64 + [2] * 64, [[1, 1, 2, 2]] * 64 + [[1, 2, 2, 2]] * 64)]
+    parts = [left_out([1] * 64 + [2] * 64, [[1, 1, 1, 1]] * 64 + [[1, 2, 2, 2]] * 64)]
     assert chosen(parts).settings.vote.balance == START.vote.balance, "right already"
     wrong = [left_out([1] * 128, [[1, 1, 2, 0]] * 128)]
     found = chosen(wrong)
