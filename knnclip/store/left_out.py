@@ -27,7 +27,7 @@ Parting = Literal["dealt", "runs"]
 PARTINGS: tuple[Parting, ...] = get_args(Parting)
 
 MOST_INSTANCES = 65_536
-"""Of the sample that is asked: 50,000 instances are asked as a whole, a million does not take a minute."""
+"""Of the sample that is asked: 50,000 instances are asked as a whole, larger stores by a sample."""
 
 SIMILARITIES = 2**24
 """That are worked out at a time: 64 MB."""
