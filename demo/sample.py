@@ -11,6 +11,7 @@ from knnclip.datasets.sample_data import write_sample_data
 from knnclip.images import IMAGE_SUFFIXES
 from knnclip.ingest import IngestSettings, ingest
 from knnclip.segmenter import Segmenter
+from knnclip.tuning import is_due
 
 LEFT_TO_TEACH = "traffic cone"
 """The class that the sample store does not know, so that there is something to teach."""
@@ -32,6 +33,8 @@ def make_sample(folder: Path, preset: str | None, parts: Parts) -> Path:
         tell_time(segmenter.preset, parts.get("device", "auto"))
         # A source that is complete is not read again, one that was interrupted is completed.
         ingest(segmenter, train, train.samples, IngestSettings(exclude=(LEFT_TO_TEACH,)), progress=bar)
+        if is_due(segmenter.store):  # at the first start, not at the first click
+            segmenter.tune()
     return store
 
 

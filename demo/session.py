@@ -133,6 +133,7 @@ class Session:
     options: Options
     lock: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Lock = field(default_factory=threading.Lock)
+    tuning: threading.Lock = field(default_factory=threading.Lock)  # held while the store is tuned in the background
     ended: threading.Event = field(default_factory=threading.Event)  # nobody waits for its answers any more
     stop: threading.Event = field(default_factory=threading.Event)  # asks the long work to end
     # Begins at the time, so that a page that outlives its session takes the next one's messages for newer.
@@ -153,7 +154,7 @@ class Session:
         """Ends the work under way and drops what only this session had."""
         self.ended.set()
         self.stop.set()
-        with self.work, self.lock:
+        with self.work, self.tuning, self.lock:
             if self.options.private:
                 self.segmenter.close()
             for folder in (self.folder, self.downloads):

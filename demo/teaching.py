@@ -8,6 +8,7 @@ from pathlib import Path
 
 from demo.acts import act
 from demo.session import LabelledPicture, PointPrompt, Session
+from demo.tuning import tune_in_background
 from demo.uploads import errors_naming
 from knnclip.analysis import Analysis
 from knnclip.errors import ImageError, UsageError
@@ -127,6 +128,7 @@ def teach(session: Session, name: str, segment_ids: Sequence[int]) -> int:
     source = session.history.teach(session.segmenter, analysis, mask, name.strip())
     session.teach.drawn = None
     relabel(session)
+    tune_in_background(session)
     return source
 
 

@@ -265,6 +265,20 @@ class FoldSample:
 
 
 @dataclass(frozen=True, eq=False)
+class LeftOut:
+    """Q of the store's own instances, and what it would know of them without one of F parts, the one they lie in."""
+
+    neighbors: Neighbors  # of the other parts
+    class_id: Int64  # (Q,) the true ones
+    vectors: Float32  # (Q, D)
+    area_px: Int64  # (Q,)
+    stands_for: NDArray[np.float64]  # (Q,) how many instances of the class each was drawn from
+    part: Int64  # (Q,) 0 .. F - 1
+    group: Int64  # (Q,) of images, finer than the parts: by these is found how much chance has to say
+    moments: tuple[ClassMoments, ...]  # F: without each part
+
+
+@dataclass(frozen=True, eq=False)
 class DenseBeliefs:
     """The opinion on every cell of an image's map over C classes, whatever the masks are."""
 

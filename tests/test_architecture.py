@@ -32,7 +32,8 @@ ROOMS = {
     "doctor": ("parts", "networks", "masks", "encoders", "presets", "catalogue", "datasets"),
     "analysis": ("parts", "decision"),
     "opinions": ("parts", "presets", "store", "decision"),
-    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis", "opinions"),
+    "tuning": ("presets", "store", "decision"),
+    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis", "opinions", "tuning"),
     "history": ("store", "analysis", "segmenter"),
     "ingest": ("datasets", "analysis", "segmenter"),
     "output": ("datasets", "segmenter"),
@@ -56,6 +57,7 @@ DEMO_MAY_KNOW = {
     "history",
     "ingest",
     "output",
+    "tuning",
 }
 HEAVY = {
     "torch",

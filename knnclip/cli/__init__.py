@@ -25,6 +25,7 @@ from knnclip.cli import (
     segment,
     shots,
     store,
+    tune,
 )
 from knnclip.cli.common import printable
 from knnclip.errors import KnnclipError
@@ -42,6 +43,7 @@ app.command("sample-data")(sample_data.sample_data)
 app.command("ingest")(ingest.ingest)
 app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
+app.command("tune")(tune.tune)
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)
 app.command("continual")(continual.continual)

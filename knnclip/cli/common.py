@@ -71,6 +71,9 @@ ProtocolEncoderOption = Annotated[str | None, typer.Option("--encoder", help="In
 ProtocolReportOption = Annotated[
     Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")
 ]
+UntunedOption = Annotated[
+    bool, typer.Option("--untuned", help="Answer by the preset's own settings, whatever the store was tuned to.")
+]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 
 

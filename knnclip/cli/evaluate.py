@@ -23,6 +23,7 @@ from knnclip.cli.common import (
     MaxMasksOption,
     MinAreaOption,
     StoreOption,
+    UntunedOption,
     WeightsOption,
     WorkersOption,
     open_data,
@@ -84,6 +85,7 @@ def evaluate(
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
+    untuned: UntunedOption = False,
     device: DeviceOption = "auto",
     cache: CacheOption = None,
     workers: WorkersOption = 2,
@@ -122,6 +124,7 @@ def evaluate(
                 device=device,
                 cache=cache,
                 read_only=True,
+                untuned=untuned,
             )
             segmenter = stack.enter_context(opened)
             if wording is not None:
