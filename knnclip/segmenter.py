@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -42,7 +43,10 @@ from knnclip.structures import (
 )
 from knnclip.vocabulary import Vocabulary, check_name
 
-ImageLike = Image | str | Path
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+ImageLike: TypeAlias = "Image | PilImage | str | Path"
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
@@ -200,9 +204,9 @@ class Segmenter:
     def segment(self, image: ImageLike) -> Segmentation:
         """The classes and segments of an image by the store as it is now.
 
-        ``image`` is a path, or ``(H, W, 3) uint8`` in RGB order, as PIL and imageio give it (OpenCV gives BGR). Raises
-        ``ImageError`` if it is neither or cannot be read. To ask about one image more than once, as the store grows,
-        ``analyse`` it and ``label`` what comes of that.
+        ``image`` is a path, a picture of Pillow, or ``(H, W, 3) uint8`` in RGB order, as imageio gives it (OpenCV gives
+        BGR). Raises ``ImageError`` if it is none of these or cannot be read. To ask about one image more than once, as
+        the store grows, ``analyse`` it and ``label`` what comes of that.
         """
         return self.label(self.analyse(image))
 
