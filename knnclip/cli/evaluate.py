@@ -25,6 +25,7 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
+    continuable,
     open_data,
     printable,
     read_names,
@@ -120,7 +121,11 @@ def evaluate(
     if wording is not None:
         typer.echo(printable(f"names: {wording.title}"), err=True)
     command = shlex.join(sys.argv)
-    with ExitStack() as stack:
+    kept = f"what is scored lies in {report}, and the same command goes on from here"
+    with (
+        continuable("nothing is kept; with --report the same command would go on" if report is None else kept),
+        ExitStack() as stack,
+    ):
         if zero_shot is None:
             opened = Segmenter.open(
                 store,
@@ -154,11 +159,19 @@ def evaluate(
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)
             return
+        writing = bar.followed_by("write the report", "steps")
         if merge and report is not None:
-            result = write_report(evaluation, report, seen=known, command=command)
+            result = write_report(evaluation, report, seen=known, command=command, progress=writing)
         else:
             result = run_evaluation(
-                evaluation, report, seen=known, restart=restart, workers=workers, command=command, progress=bar
+                evaluation,
+                report,
+                seen=known,
+                restart=restart,
+                workers=workers,
+                command=command,
+                progress=bar,
+                writing=writing,
             )
     _print(result.scores)
     if report is not None:

@@ -24,6 +24,7 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
+    continuable,
     open_data,
     printable,
     read_names,
@@ -68,6 +69,7 @@ def ingest(
     settings = IngestSettings(kind_by_name(kind), tuple(only), tuple(exclude), max_instances_per_image)
     start = time.perf_counter()
     with (
+        continuable("what is stored stays, and the same command goes on from here"),
         Segmenter.open(
             store,
             preset,
