@@ -11,10 +11,10 @@ from demo.evidence import Tile, file_name, tiles
 from demo.session import Session
 from demo.teaching import LONGEST_PX, picture_of, suggestions
 from knnclip.images import encode_jpeg, encode_png, ids_as_rgb
-from knnclip.output.colors import with_distinct_colors
+from knnclip.output.colors import unknown_color, with_distinct_colors
 from knnclip.output.rendering import anchor
 from knnclip.output.segment_json import segment_json
-from knnclip.structures import Mask, Segment
+from knnclip.structures import UNKNOWN, Mask, Segment
 
 Json = dict[str, Any]
 
@@ -32,7 +32,8 @@ def answer(session: Session, *, with_picture: bool) -> Json:
     """
     picture = picture_of(session)
     segmentation = picture.segmentation
-    colors = {info.class_id: info.color for info in with_distinct_colors(session.segmenter.store.vocabulary())}
+    shown = with_distinct_colors(session.segmenter.store.vocabulary())
+    colors = {info.class_id: info.color for info in shown} | {UNKNOWN: unknown_color(shown)}
     message: Json = {
         "kind": "answer",
         "version": picture.version,

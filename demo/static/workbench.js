@@ -199,10 +199,7 @@ function colorOf(segment) {
     const at = Math.min(segment.confidence, 0.9999) * 2, low = RAMP[Math.floor(at)], high = RAMP[Math.floor(at) + 1];
     return low.map((value, i) => Math.round(value + (high[i] - value) * (at % 1)));
   }
-  if (segment.class === null) return DECISIONS.unknown;
-  if (view() === "semantic" || !segment.is_thing) return segment.color;
-  const shade = ((segment.segment_id * 0.618) % 1 - 0.5) * 70;   // neighbours of one class differ a little
-  return segment.color.map((value) => Math.max(0, Math.min(255, Math.round(value + shade))));
+  return segment.color;
 }
 
 function tint() {
@@ -298,17 +295,17 @@ const strokeWidth = () => Math.max(3, STROKE_SHARE * Math.max(width, height));
 function showLegend() {
   const areas = new Map();
   for (const segment of segments) {
-    let key = classOf(segment), color = segment.class === null ? DECISIONS.unknown : segment.color;
+    let key = classOf(segment), color = segment.color, hatched = segment.class === null;
     if (view() === "source") { key = segment.decision; color = DECISIONS[key]; }
     if (view() === "confidence") { key = `${Math.min(4, Math.floor(segment.confidence * 5)) * 20} % and more`; color = colorOf(segment); }
-    const known = areas.get(key) ?? { color, share: 0 };
+    const known = areas.get(key) ?? { color, hatched: hatched && view() !== "confidence", share: 0 };
     known.share += segment.share;
     areas.set(key, known);
   }
   const entries = [...areas].sort((a, b) => b[1].share - a[1].share);
-  replace(find("legend"), entries.map(([key, { color, share }]) => {
-    const swatch = make("span", { class: "wb-swatch" });
-    swatch.style.background = rgb(color);
+  replace(find("legend"), entries.map(([key, { color, hatched, share }]) => {
+    const swatch = make("span", { class: hatched ? "wb-swatch wb-hatched" : "wb-swatch" });
+    swatch.style.backgroundColor = rgb(color);
     return make("li", {}, swatch, make("span", { text: `${key} ${percent(share)}` }));
   }));
 }

@@ -35,6 +35,7 @@ def load_vocabulary(connection: sqlite3.Connection) -> Vocabulary:
             is_thing=bool(is_thing),
             color=default_color(name) if color is None else _unpacked(color),
             synonyms=tuple(json.loads(synonyms)),
+            keeps_color=color is not None,
         )
         for class_id, name, is_thing, color, synonyms in rows
     )
@@ -81,10 +82,9 @@ def drop_unused(connection: sqlite3.Connection, class_ids: Iterable[int]) -> Non
 
 def as_kept(connection: sqlite3.Connection) -> list[KeptClass]:
     """All classes, each with its own colour and whether it stays without instances: what ``adopt`` takes."""
-    kept = connection.execute("SELECT class_id, color IS NOT NULL, declared FROM classes")
-    marks = {class_id: (bool(colored), bool(declared)) for class_id, colored, declared in kept}
+    declared = dict(connection.execute("SELECT class_id, declared FROM classes").fetchall())
     return [
-        (info, info.color if marks[info.class_id][0] else None, marks[info.class_id][1])
+        (info, info.color if info.keeps_color else None, bool(declared[info.class_id]))
         for info in load_vocabulary(connection)
     ]
 

@@ -94,6 +94,36 @@ def test_wrong_takes_back_the_whole_teaching_stays_open_and_is_undone(workbench,
     assert workbench.legend == after
 
 
+def test_the_legends_colours_are_the_pictures_and_stay_after_each_teaching(workbench, truth):
+    page = workbench.page
+    page.locator(".wb-opacity").fill("100")
+
+    def swatches():
+        entries = page.locator(".wb-legend li")
+        colors = entries.evaluate_all("all => all.map(one => getComputedStyle(one.firstChild).backgroundColor)")
+        return dict(zip(workbench.legend, colors, strict=True))
+
+    def painted(spot):
+        """The colour of a pixel of the canvas."""
+        place = workbench.place(spot)
+        script = """(canvas, [x, y]) => { const scale = canvas.width / canvas.clientWidth;
+            const place = [x, y].map((at) => Math.round(at * scale));
+            return [...canvas.getContext("2d").getImageData(...place, 1, 1).data] }"""
+        red, green, blue, _ = page.locator(".wb-canvas").evaluate(script, [place["x"], place["y"]])
+        return f"rgb({red}, {green}, {blue})"
+
+    cone = cones(truth[0])[0]
+    workbench.click(anchor(cone))
+    workbench.teach(CONE)
+    first = swatches()
+    ys, xs = np.nonzero(cone.to_dense())
+    spots = [painted((int(xs[i]), int(ys[i]))) for i in np.linspace(0, len(ys) - 1, 25).astype(int)]
+    assert first[CONE] in spots, "the colour in the picture is the legend's"
+    workbench.click((20, 230))
+    workbench.teach("tarmac")
+    assert swatches()[CONE] == first[CONE]
+
+
 @pytest.mark.parametrize("tool", ["box", "scribble"])
 def test_a_drawn_object_is_taught(workbench, truth, tool, screenshot):
     cone = cones(truth[0])[0]
