@@ -53,6 +53,10 @@ class OneClass:
     question: gr.HTML
     yes: gr.Button
     no: gr.Button
+    confirm_merge: gr.Group
+    merge_question: gr.HTML
+    yes_merge: gr.Button
+    no_merge: gr.Button
 
 
 def build(listeners: Listeners, tab: gr.Tab) -> None:
@@ -61,7 +65,17 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     overview = _overview()
     one = _one_class(writable)
     asked = [overview.name_filter, overview.order]
-    shown = [overview.gallery, overview.note, one.group, one.title, one.instances, one.new_name, one.into, one.confirm]
+    shown = [
+        overview.gallery,
+        overview.note,
+        one.group,
+        one.title,
+        one.instances,
+        one.new_name,
+        one.into,
+        one.confirm,
+        one.confirm_merge,
+    ]
 
     def listen(event: Any, do: Act[..., Any], inputs: Any = asked, outputs: Any = shown, **how: Any) -> None:  # noqa: ANN401 - Gradio's
         event(listeners.for_page(do), inputs, outputs, api_visibility="private", **how)
@@ -73,7 +87,9 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     listen(one.forth.click, turn_on)
     for event in (one.rename.click, one.new_name.submit):
         listen(event, rename, [one.new_name, *asked])
-    listen(one.merge.click, merge, [one.into, *asked])
+    listen(one.merge.click, ask_merge, one.into, [one.confirm_merge, one.merge_question])
+    listen(one.yes_merge.click, merge, [one.into, *asked])
+    one.no_merge.click(lambda: gr.Group(visible=False), None, one.confirm_merge, api_visibility="private")
     listen(one.forget.click, ask, None, [one.confirm, one.question])
     listen(one.yes.click, forget)
     one.no.click(lambda: gr.Group(visible=False), None, one.confirm, api_visibility="private")
@@ -120,6 +136,11 @@ def _one_class(writable: bool) -> OneClass:
             rename = gr.Button("Rename", interactive=writable)
             into = gr.Dropdown([], label="Make it part of")
             merge = gr.Button("Merge", interactive=writable)
+        with gr.Group(visible=False, elem_id="confirm-merging") as confirm_merge:
+            merge_question = gr.HTML(padding=True)
+            with gr.Row():
+                yes_merge = gr.Button("Merge them", variant="stop", elem_id="confirm-merge")
+                no_merge = gr.Button("Keep both", elem_id="keep-both")
         forget = gr.Button("Forget this class", variant="stop", interactive=writable)
         with gr.Group(visible=False, elem_id="confirm") as confirm:
             question = gr.HTML(elem_id="question", padding=True)
@@ -127,7 +148,24 @@ def _one_class(writable: bool) -> OneClass:
                 yes = gr.Button("Forget it for good", variant="stop", elem_id="confirm-forget")
                 no = gr.Button("Keep it")
     return OneClass(
-        group, title, instances, back, forth, new_name, rename, into, merge, forget, confirm, question, yes, no
+        group,
+        title,
+        instances,
+        back,
+        forth,
+        new_name,
+        rename,
+        into,
+        merge,
+        forget,
+        confirm,
+        question,
+        yes,
+        no,
+        confirm_merge,
+        merge_question,
+        yes_merge,
+        no_merge,
     )
 
 
@@ -186,6 +224,17 @@ def merge(session: Session, target: str | None, name_filter: str, order: str) ->
 
 
 @act()
+def ask_merge(session: Session, target: str | None) -> Shown:
+    """The question before a class becomes part of another."""
+    if not target:
+        raise UsageError("choose the class that this one shall be part of")
+    info = chosen_class(session)
+    held = classes.counts(session.segmenter.store)[info.class_id]
+    text = f"Make {info.name}, {held.instances:,} instances, part of {target}? Nobody can take them apart afterwards."
+    return gr.Group(visible=True), paragraph(text)
+
+
+@act()
 def ask(session: Session) -> Shown:
     """The question before a class is forgotten."""
     info = chosen_class(session)
@@ -234,5 +283,6 @@ def _shown(session: Session, name_filter: str, order: str, text: str = "", *, fr
         [] if chosen is None else classes.instance_pictures(session, chosen.name),
         "" if fresh else gr.Textbox(),
         gr.Dropdown(others, value=None) if fresh else gr.Dropdown(others),
+        gr.Group(visible=False),
         gr.Group(visible=False),
     )
