@@ -182,6 +182,21 @@ def test_what_was_added_is_seen_and_forgotten_and_a_teaching_comes_back(sessions
         sources.forget(session, None)
 
 
+def test_an_evaluation_has_no_empty_column_and_comes_as_a_file(sessions_of):
+    session = sessions_of().of("one")
+    session.evaluate.dataset = open_folder(session.options.data_roots, "data/val")
+    shown = evaluate.evaluated(session)
+    heads, rows = (shown[1].value[key] for key in ("headers", "data"))
+    assert heads[0] == "class"
+    assert all(any(row[place] is not None for row in rows) for place in range(len(heads)))
+    file = evaluate.report_file(session, session.evaluate.last.scores)
+    lines = file.read_text().splitlines()
+    assert lines[0].startswith("class,IoU %")
+    assert any(line.startswith("mIoU,") for line in lines)
+    for word in ("mIoU", "answered", "accuracy", "boundary IoU", "PQ", "true pixels"):
+        assert any(word in line for line in evaluate.WORDS)
+
+
 SHORT = [name for name, act in all_acts().items() if act.holds == "lock"]
 LONG = [name for name, act in all_acts().items() if act.holds == "work"]
 
