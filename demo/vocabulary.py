@@ -10,7 +10,7 @@ import gradio as gr
 
 from demo import classes, sources
 from demo.acts import Act, act
-from demo.classes import INSTANCES_SHOWN, ORDERS, chosen_class
+from demo.classes import INSTANCES_SHOWN, KINDS, ORDERS, STUFF, THING, chosen_class
 from demo.listeners import Listeners
 from demo.reporting import paragraph
 from demo.selection import chosen_index
@@ -53,6 +53,9 @@ class OneClass:
     question: gr.HTML
     yes: gr.Button
     no: gr.Button
+    kind: gr.Radio
+    color: gr.ColorPicker
+    set_look: gr.Button
     confirm_merge: gr.Group
     merge_question: gr.HTML
     yes_merge: gr.Button
@@ -87,21 +90,14 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     listen(one.forth.click, turn_on)
     for event in (one.rename.click, one.new_name.submit):
         listen(event, rename, [one.new_name, *asked])
+    listen(one.set_look.click, set_look, [one.kind, one.color, *asked])
     listen(one.merge.click, ask_merge, one.into, [one.confirm_merge, one.merge_question])
     listen(one.yes_merge.click, merge, [one.into, *asked])
     one.no_merge.click(lambda: gr.Group(visible=False), None, one.confirm_merge, api_visibility="private")
     listen(one.forget.click, ask, None, [one.confirm, one.question])
     listen(one.yes.click, forget)
     one.no.click(lambda: gr.Group(visible=False), None, one.confirm, api_visibility="private")
-    added = sources.layout(writable=writable)
-    listed = [added.chosen, added.confirm]
-    listen(tab.select, sources.show, None, listed, show_progress="hidden")
-    listen(added.forget.click, sources.ask, added.chosen, [added.confirm, added.question])
-    forgotten = added.yes.click(
-        listeners.for_page(sources.forget), added.chosen, None, api_visibility="private"
-    ).success(listeners.for_page(sources.show), None, listed, api_visibility="private")
-    listen(forgotten.success, show)
-    added.no.click(lambda: gr.Group(visible=False), None, added.confirm, api_visibility="private")
+    listen(sources.build(listeners, tab), show)
     with gr.Row():
         export = gr.Button("Export the store as one file")
         imported = gr.UploadButton("Import a store file", file_types=[".knnclip"], interactive=writable)
@@ -136,6 +132,10 @@ def _one_class(writable: bool) -> OneClass:
             rename = gr.Button("Rename", interactive=writable)
             into = gr.Dropdown([], label="Make it part of")
             merge = gr.Button("Merge", interactive=writable)
+        with gr.Row():
+            kind = gr.Radio(list(KINDS), label="Kind")
+            color = gr.ColorPicker(label="Colour", elem_id="class-color")
+            set_look = gr.Button("Set kind and colour", interactive=writable)
         with gr.Group(visible=False, elem_id="confirm-merging") as confirm_merge:
             merge_question = gr.HTML(padding=True)
             with gr.Row():
@@ -148,25 +148,9 @@ def _one_class(writable: bool) -> OneClass:
                 yes = gr.Button("Forget it for good", variant="stop", elem_id="confirm-forget")
                 no = gr.Button("Keep it")
     return OneClass(
-        group,
-        title,
-        instances,
-        back,
-        forth,
-        new_name,
-        rename,
-        into,
-        merge,
-        forget,
-        confirm,
-        question,
-        yes,
-        no,
-        confirm_merge,
-        merge_question,
-        yes_merge,
-        no_merge,
-    )
+        group, title, instances, back, forth, new_name, rename, into, merge, forget, confirm, question, yes, no,
+        kind, color, set_look, confirm_merge, merge_question, yes_merge, no_merge,
+    )  # fmt: skip
 
 
 @act()
@@ -210,6 +194,14 @@ def rename(session: Session, name: str, name_filter: str, order: str) -> Shown:
     classes.rename(session, old, new)
     session.vocabulary.chosen = new
     return _shown(session, name_filter, order, f"{old} is now called {new}; its old name stays a synonym.", fresh=True)
+
+
+@act(writes=True)
+def set_look(session: Session, kind: str | None, color: str | None, name_filter: str, order: str) -> Shown:
+    """Sets the kind and the colour of the class that is shown."""
+    name = chosen_class(session).name
+    classes.set_look(session, name, kind or "", color or "")
+    return _shown(session, name_filter, order, f"{name} is {kind} in its new colour.", fresh=True)
 
 
 @act(writes=True)
@@ -285,4 +277,6 @@ def _shown(session: Session, name_filter: str, order: str, text: str = "", *, fr
         gr.Dropdown(others, value=None) if fresh else gr.Dropdown(others),
         gr.Group(visible=False),
         gr.Group(visible=False),
+        gr.Radio() if chosen is None else (THING if chosen.is_thing else STUFF),
+        gr.ColorPicker() if chosen is None else classes.shown_color(session, chosen),
     )

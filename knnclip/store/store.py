@@ -159,6 +159,12 @@ class Store(Reading):
             classes.rename(connection, old, new)
             log_event(connection, "rename", old=old, new=new)
 
+    def set_look(self, name: str, *, is_thing: bool, color: Color) -> None:
+        """Says whether a class is a thing or stuff, and the colour to draw it in, which is kept from then on."""
+        with self._database.write() as connection:
+            classes.set_look(connection, name, is_thing=is_thing, color=color)
+            log_event(connection, "look", name=name, is_thing=is_thing, color=list(color))
+
     def merge(self, names: Sequence[str], into: str) -> int:
         """Makes classes part of another, existing one, their names its synonyms; returns how many instances moved."""
         with self._database.write() as connection:

@@ -37,6 +37,7 @@ WRITING = {
     teaching.undo: lambda file: [(), (api.undo,), (canvas.undo, {})],
     teaching.redo: lambda file: [(), (api.redo,), (canvas.redo, {})],
     classes.rename: lambda file: [("car", "x"), (api.rename, "car", "x"), (vocabulary.rename, "x", "", "name")],
+    classes.set_look: lambda file: [("car", "thing", "#010203"), (vocabulary.set_look, "thing", "#010203", "", "name")],
     classes.merge: lambda file: [("car", "sky"), (api.merge, "car", "sky"), (vocabulary.merge, "sky", "", "name")],
     classes.forget: lambda file: [("car", "reason"), (api.forget, "car"), (vocabulary.forget, "", "name")],
     classes.import_store: lambda file: [
@@ -182,19 +183,36 @@ def test_what_was_added_is_seen_and_forgotten_and_a_teaching_comes_back(sessions
         sources.forget(session, None)
 
 
-def test_an_evaluation_has_no_empty_column_and_comes_as_a_file(sessions_of):
+def test_an_evaluation_has_no_empty_column_and_comes_as_a_file(sessions_of, monkeypatch):
     session = sessions_of().of("one")
     session.evaluate.dataset = open_folder(session.options.data_roots, "data/val")
     shown = evaluate.evaluated(session)
     heads, rows = (shown[1].value[key] for key in ("headers", "data"))
     assert heads[0] == "class"
     assert all(any(row[place] is not None for row in rows) for place in range(len(heads)))
+    content = evaluate.as_content(session.evaluate.last.scores)
+    bare = {**content, "classes": [{**row, "accuracy": None} for row in content["classes"]]}
+    monkeypatch.setattr(evaluate, "as_content", lambda scores: bare)
+    assert len(evaluate.class_table(session.evaluate.last.scores, None)["headers"]) == len(heads) - 1
+    monkeypatch.undo()
     file = evaluate.report_file(session, session.evaluate.last.scores)
     lines = file.read_text().splitlines()
     assert lines[0].startswith("class,IoU %")
     assert any(line.startswith("mIoU,") for line in lines)
     for word in ("mIoU", "answered", "accuracy", "boundary IoU", "PQ", "true pixels"):
         assert any(word in line for line in evaluate.WORDS)
+
+
+def test_the_kind_and_the_colour_of_a_class_are_set(sessions_of):
+    session = sessions_of().of("one")
+    session.vocabulary.chosen = "tree"
+    shown = vocabulary.set_look(session, "stuff", "#0a0b0c", "", "name")
+    info = session.segmenter.store.vocabulary().by_name("tree")
+    assert (info.is_thing, info.color, info.keeps_color) == (False, (10, 11, 12), True)
+    assert shown[-2:] == ("stuff", "#0a0b0c")
+    for kind, color in [("stuff", "red"), ("neither", "#0a0b0c"), (None, None)]:
+        with pytest.raises(UsageError, match="#rrggbb"):
+            vocabulary.set_look(session, kind, color, "", "name")
 
 
 SHORT = [name for name, act in all_acts().items() if act.holds == "lock"]
