@@ -92,10 +92,9 @@ def redo(session: Session) -> str:
 
 
 @act(writes=True)
-def remove(session: Session, instance_id: int) -> str:
-    """Take one stored instance out of the store; /undo brings it back."""
-    teaching.remove(session, instance_id)
-    return f"removed instance {instance_id}"
+def withdraw(session: Session, instance_id: int) -> str:
+    """Take back the whole teaching of a stored instance, or one ingested instance; /undo brings it back."""
+    return teaching.withdraw(session, instance_id)
 
 
 @act()
@@ -185,7 +184,7 @@ ENDPOINTS: Mapping[str, Act[..., Any]] = {
     "draw_strokes": draw_strokes,
     "undo": undo,
     "redo": redo,
-    "remove": remove,
+    "withdraw": withdraw,
     "classes": list_classes,
     "rename": rename,
     "merge": merge,

@@ -29,6 +29,7 @@ from knnclip.cli.common import (  # noqa: E402
 
 if TYPE_CHECKING:
     from demo.session import Parts
+    from knnclip.errors import KnnclipError
 
 SAMPLE = Path("index_store/demo")
 LISTENERS_AT_ONCE = 8
@@ -99,8 +100,6 @@ def _checked(host: str, auth: str | None, insecure: bool) -> tuple[str, str] | N
 
 def _check_address(host: str, port: int) -> None:
     """``UsageError`` if nothing can listen there, before anything is made: Gradio finds out last."""
-    from knnclip.errors import UsageError
-
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -108,7 +107,13 @@ def _check_address(host: str, port: int) -> None:
             probe.bind(address)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot listen on {host} port {port} ({reason}); give another --port or --host") from None
+        raise _not_listening(host, port, reason) from None
+
+
+def _not_listening(host: str, port: int, reason: object) -> KnnclipError:
+    from knnclip.errors import UsageError
+
+    return UsageError(f"cannot listen on {host} port {port} ({reason}); give another --port or --host")
 
 
 def _serve(
@@ -146,9 +151,11 @@ def _serve(
             read_names(sessions.shared)  # now and with a bar, rather than at somebody's first picture
             page = build(sessions)
             page.queue(default_concurrency_limit=LISTENERS_AT_ONCE, max_size=MAX_WAITING)
-            _, url, _ = page.launch(
-                server_name=host, server_port=port, auth=user, **launch_settings(sessions, Hosts.serving(host, allowed))
-            )
+            settings = launch_settings(sessions, Hosts.serving(host, allowed))
+            try:
+                _, url, _ = page.launch(server_name=host, server_port=port, auth=user, **settings)
+            except OSError as error:  # somebody has taken the port since it was tried; Gradio names its own options
+                raise _not_listening(host, port, "taken meanwhile") from error
             typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
             _wait_for_the_end()
             sessions.stop_work()  # whose requests the page would wait for

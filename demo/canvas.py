@@ -14,6 +14,7 @@ from demo.payload import Json
 from demo.session import Session
 from demo.uploads import uploaded
 from knnclip.errors import UsageError
+from knnclip.output.rendering import anchor
 from knnclip.structures import Box
 
 MOST_POINTS = 100_000
@@ -74,10 +75,17 @@ def teach(session: Session, data: Json) -> Json:
 
 
 @act(writes=True)
-def remove(session: Session, data: Json) -> Json:
-    """Takes a piece of evidence that is wrong out of the store."""
-    teaching.remove(session, _whole(data.get("instance_id")))
-    return _current(session) | {"text": "removed the instance from the store"}
+def withdraw(session: Session, data: Json) -> Json:
+    """Takes back what a piece of evidence came with, and explains the segment that it was shown for as it is now."""
+    instance_id = _whole(data.get("instance_id"))
+    shown = None
+    if data.get("segment") is not None:
+        _check_version(session, data)
+        shown = anchor(teaching.segment_of(session, _whole(data.get("segment"))).mask)
+    message: Json = {"text": teaching.withdraw(session, instance_id)}
+    if shown is not None and (segment := teaching.segment_at(session, shown)) is not None:
+        message["explained"] = payload.explanation(session, segment)
+    return _current(session) | message
 
 
 @act(writes=True)

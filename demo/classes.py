@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -12,7 +13,7 @@ import numpy as np
 
 from demo import pictures
 from demo.acts import act
-from demo.payload import crops, file_name
+from demo.evidence import crops, file_name
 from demo.session import Session
 from demo.trial import try_to_read
 from demo.uploads import errors_naming
@@ -23,6 +24,9 @@ from knnclip.vocabulary import ClassInfo
 
 BY_NAME, MOST, FEWEST, NEWEST = "name", "most instances", "fewest instances", "newest"
 ORDERS = (BY_NAME, MOST, FEWEST, NEWEST)
+
+THING, STUFF = "thing", "stuff"
+KINDS = (THING, STUFF)
 
 INSTANCES_SHOWN = 24
 """Instances of a page: three lines of eight, which fit on a screen."""
@@ -55,6 +59,22 @@ def counts(store: Store) -> Mapping[int, ClassCount]:
 def rename(session: Session, old: str, new: str) -> None:
     """Gives a class another name; its old one stays a synonym. ``UsageError`` if there is a class of that name."""
     session.segmenter.store.rename(old, new)
+
+
+@act(writes=True)
+def set_look(session: Session, name: str, kind: str, color: str) -> None:
+    """Makes a class a ``thing`` or ``stuff``, drawn in a colour, ``#rrggbb``; ``UsageError`` if they are not these."""
+    found = re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", color)
+    if found is None or kind not in KINDS:
+        raise UsageError(f"a class is {' or '.join(KINDS)} in a colour #rrggbb, found {kind!r} in {color!r}")
+    red, green, blue = (int(channel, 16) for channel in found.groups())
+    session.segmenter.store.set_look(name, is_thing=kind == THING, color=(red, green, blue))
+
+
+def shown_color(session: Session, info: ClassInfo) -> str:
+    """The colour that a class is drawn in, ``#rrggbb``."""
+    shown = with_distinct_colors(session.segmenter.store.vocabulary()).by_id(info.class_id)
+    return "#" + bytes(shown.color).hex()
 
 
 @act(writes=True)
@@ -131,7 +151,7 @@ def class_pictures(session: Session, classes: list[ClassInfo]) -> list[tuple[str
     colors = {info.class_id: info.color for info in with_distinct_colors(store.vocabulary())}
     held, examples = counts(store), store.examples()
     evidence = store.evidence([examples[info.class_id] for info in classes if info.class_id in examples])
-    by_instance = dict(zip(evidence, crops(store, evidence.values()), strict=True))
+    by_instance = crops(store, evidence.values())
     shown = []
     for info in classes:
         crop = by_instance.get(examples.get(info.class_id, 0))
@@ -145,12 +165,13 @@ def instance_pictures(session: Session, name: str) -> list[tuple[str, str]]:
     store, first = session.segmenter.store, session.vocabulary.page * INSTANCES_SHOWN
     page = islice(store.instances(name), first, first + INSTANCES_SHOWN)
     evidence = store.evidence([item.instance_id for item in page])
+    found = crops(store, evidence.values())
     return [
         (
-            swatch(BLANK_COLOR) if crop is None else pictures.photograph(crop),
+            pictures.photograph(found[item.instance_id]) if item.instance_id in found else swatch(BLANK_COLOR),
             f"{file_name(item.image_ref)} · source {item.source_id}",
         )
-        for item, crop in zip(evidence.values(), crops(store, evidence.values()), strict=True)
+        for item in evidence.values()
     ]
 
 

@@ -67,6 +67,8 @@ def described(chosen: ChosenDataset, report: IngestReport) -> str:
     failed = len({item.file for item in report.rejected})
     left = len(chosen.dataset.samples) - report.images - report.already - failed
     text = f"Stored {report.instances:,} instances of {report.images:,} images as source {report.source_id}."
+    if report.new_classes:
+        text += f" New to the store: {', '.join(report.new_classes)}."
     if report.already:
         text += f" {report.already:,} images had been stored before."
     if left > 0:

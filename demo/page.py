@@ -26,6 +26,11 @@ CSS = """
 .gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
 .toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
+button.stop:not(:disabled) { background: #b3261e !important; color: white !important; }
+#classes .thumbnail-item, #instances .thumbnail-item {
+  display: flex; flex-direction: column; aspect-ratio: auto; height: auto; }
+#classes .thumbnail-item img, #instances .thumbnail-item img { aspect-ratio: 1; height: auto; }
+#classes .caption-label, #instances .caption-label { position: static; max-width: 100%; width: 100%; border-radius: 0; }
 [data-testid="status-tracker"]:has(> .error) { display: none !important; }
 """
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from demo.evidence import Tile, file_name, tiles
 from demo.session import Session
 from demo.teaching import LONGEST_PX, picture_of, suggestions
 from knnclip.images import encode_jpeg, encode_png, ids_as_rgb
-from knnclip.output.colors import with_distinct_colors
-from knnclip.output.rendering import anchor, evidence_crop
+from knnclip.output.colors import unknown_color, with_distinct_colors
+from knnclip.output.rendering import anchor
 from knnclip.output.segment_json import segment_json
-from knnclip.store import Store
-from knnclip.structures import Evidence, Image, Mask, Segment
+from knnclip.structures import UNKNOWN, Mask, Segment
 
 Json = dict[str, Any]
 
@@ -33,7 +32,8 @@ def answer(session: Session, *, with_picture: bool) -> Json:
     """
     picture = picture_of(session)
     segmentation = picture.segmentation
-    colors = {info.class_id: info.color for info in with_distinct_colors(session.segmenter.store.vocabulary())}
+    shown = with_distinct_colors(session.segmenter.store.vocabulary())
+    colors = {info.class_id: info.color for info in shown} | {UNKNOWN: unknown_color(shown)}
     message: Json = {
         "kind": "answer",
         "version": picture.version,
@@ -56,12 +56,12 @@ def answer(session: Session, *, with_picture: bool) -> Json:
 
 def explanation(session: Session, segment: Segment) -> Json:
     """Why a segment is what it is, for the panel of the page: the stored instances come with their pictures."""
-    plain = segment_json(segment)
-    pictures = crops(session.segmenter.store, segment.evidence)
-    for item, picture in zip(plain["evidence"], pictures, strict=True):
-        item["file"] = file_name(item["image"])
-        item["picture"] = None if picture is None else _data_url("jpeg", encode_jpeg(picture, EVIDENCE_PX))
-    return {"kind": "explanation", **plain, "suggestions": [found.name for found in suggestions(session, segment)]}
+    return {
+        "kind": "explanation",
+        **segment_json(segment),
+        "tiles": [_tile(tile) for tile in tiles(session.segmenter.store, segment)],
+        "suggestions": [found.name for found in suggestions(session, segment)],
+    }
 
 
 def summary(session: Session) -> Json:
@@ -81,18 +81,18 @@ def drawn(mask: Mask) -> Json:
     return {"kind": "drawn", "mask": _data_url("png", encode_png(layer))}
 
 
-def crops(store: Store, evidence: Iterable[Evidence]) -> list[Image | None]:
-    """The ``(H, W, 3)`` picture of each stored instance, None where its image was stored without one."""
-    items = list(evidence)
-    thumbnails = store.thumbnails({item.image_ref for item in items})
-    return [
-        evidence_crop(item, thumbnails[item.image_ref]) if thumbnails.get(item.image_ref) else None for item in items
-    ]
-
-
-def file_name(image_ref: str) -> str:
-    """The file name in an image's reference."""
-    return image_ref.rsplit("/", 1)[-1].split("#")[0]
+def _tile(tile: Tile) -> Json:
+    item, picture = tile.nearest, tile.picture
+    return {
+        "instance_id": item.instance_id,
+        "class": item.class_name,
+        "similarity": item.similarity,
+        "file": file_name(item.image_ref),
+        "source_id": item.source_id,
+        "teaching": tile.is_teaching,
+        "regions": tile.regions,
+        "picture": None if picture is None else _data_url("jpeg", encode_jpeg(picture, EVIDENCE_PX)),
+    }
 
 
 def _data_url(kind: str, content: bytes) -> str:

@@ -44,7 +44,7 @@ def build(listeners: Listeners, page: gr.Blocks) -> None:
     listen(workbench.select, _asked_by_canvas(canvas.select))
     listen(workbench.apply, _asked_by_canvas(canvas.draw))
     listen(workbench.submit, _asked_by_canvas(canvas.teach))
-    listen(workbench.delete, _asked_by_canvas(canvas.remove))
+    listen(workbench.delete, _asked_by_canvas(canvas.withdraw))
     listen(workbench.undo, _asked_by_canvas(canvas.undo))
     listen(workbench.retry, _asked_by_canvas(canvas.redo))
     if listeners.options.examples:

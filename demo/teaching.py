@@ -38,6 +38,14 @@ def segment_of(session: Session, segment_id: int) -> Segment:
     raise UsageError(f"the picture has no segment {segment_id}; select one of those it has now")
 
 
+def segment_at(session: Session, point_xy: tuple[int, int]) -> Segment | None:
+    """The segment of the current answer at a pixel, None where there is none."""
+    x, y = point_xy
+    segmentation = picture_of(session).segmentation
+    here = int(segmentation.panoptic[y, x])
+    return next((segment for segment in segmentation.segments if segment.segment_id == here), None)
+
+
 def suggestions(session: Session, segment: Segment) -> list[Suggestion]:
     """What an unknown segment may be called by what the encoder's network knows; none for one that has a class."""
     if segment.class_id != UNKNOWN:
@@ -133,10 +141,14 @@ def teach(session: Session, name: str, segment_ids: Sequence[int]) -> int:
 
 
 @act(writes=True)
-def remove(session: Session, instance_id: int) -> None:
-    """Takes one instance out of the store; ``StoreError`` if it has none of this id."""
-    session.history.remove(instance_id)
+def withdraw(session: Session, instance_id: int) -> str:
+    """Takes back the whole teaching of an instance, of what was ingested the instance alone; returns what that was.
+
+    ``StoreError`` if the store has none of this id.
+    """
+    what = session.history.withdraw(instance_id)
     relabel(session)
+    return what
 
 
 @act(writes=True)

@@ -23,6 +23,7 @@ from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import MIN_PURITY, Segmenter
 from knnclip.structures import LabelledInstance, Mask
+from knnclip.vocabulary import name_key, same_names
 
 Kind = Literal["truth", "proposals", "both"]
 KINDS: tuple[Kind, ...] = ("truth", "proposals", "both")
@@ -48,7 +49,7 @@ class IngestSettings:
 
     def wants(self, class_name: str) -> bool:
         """Whether instances of this class are stored."""
-        return class_name not in self.exclude and (not self.only or class_name in self.only)
+        return not same_names([class_name], self.exclude) and (not self.only or same_names([class_name], self.only))
 
 
 def kind_by_name(name: str) -> Kind:
@@ -65,6 +66,7 @@ class IngestReport:
     already: int  # finished by an earlier run of the same ingest
     instances: int  # stored in this run
     rejected: tuple[Rejection, ...]
+    new_classes: tuple[str, ...]  # that the store did not have before
 
 
 def ingest(
@@ -91,7 +93,7 @@ def ingest(
     """
     _check_classes(dataset, settings)
     store = segmenter.store
-    _add_classes(segmenter, dataset, settings)
+    new_classes = _add_classes(segmenter, dataset, settings)
     where = str(dataset.root.resolve()) if identity is None else identity
     note = f"{dataset.format} {identity or path_text(dataset.root)}"
     source = store.begin_source("ingest", note, key=_source_key(where, dataset.format, settings))
@@ -116,7 +118,7 @@ def ingest(
         progress.advance()
         if stop():
             break
-    return IngestReport(source, images, len(samples) - len(todo), stored, tuple(rejected))
+    return IngestReport(source, images, len(samples) - len(todo), stored, tuple(rejected), new_classes)
 
 
 def labelled_instances(
@@ -168,29 +170,37 @@ def take_turns(labelled: Sequence[LabelledMask], limit: int) -> list[LabelledMas
     return [labelled[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
 
 
-def _add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> None:
-    """Puts the wanted classes into the store that it has not; ``DatasetError`` if two of them are one there."""
-    store, own = segmenter.store, set(dataset.class_names)
-    owners = {name: info.name for info in store.vocabulary() for name in (*info.synonyms, info.name)}
-    for label in dataset.classes:
-        if not settings.wants(label.name):
-            continue
-        owner = owners.get(label.name)
-        if owner is not None and owner != label.name and owner in own:
+def _add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> tuple[str, ...]:
+    """Puts the wanted classes into the store that it has not, and returns their names.
+
+    ``DatasetError`` if two of the classes are one in the store.
+    """
+    store, wanted = segmenter.store, [label for label in dataset.classes if settings.wants(label.name)]
+    vocabulary = store.vocabulary()
+    own = {name_key(label.name) for label in dataset.classes}
+    taken = {name_key(name) for name in vocabulary.names()}
+    first: dict[str, str] = {}  # the class of the data set that each class of the store is
+    for label in wanted:
+        info = vocabulary.find(label.name)
+        key = name_key(label.name if info is None else info.name)
+        if key in first or (info is not None and key != name_key(label.name) and key in own):
             raise DatasetError(
-                f"{dataset.root} has {label.name!r} and {owner!r} as two classes, in the store the first is a "
-                "synonym of the second; leave one out with --exclude, or use another store"
+                f"{dataset.root} has {label.name!r} and {first.get(key, key)!r} as two classes, in the store they are "
+                "one, by a synonym or but for their case; leave one out with --exclude, or use another store"
             )
-        if owner is None:
-            # A synonym that the store or the data set has for another class would make that one ambiguous.
-            free = [name for name in label.synonyms if name not in owners and name not in own]
-            store.add_class(label.name, is_thing=label.is_thing, synonyms=free, color=label.color)
-            owners |= dict.fromkeys((*free, label.name), label.name)
+        first[key] = label.name
+    new = [label for label in wanted if vocabulary.find(label.name) is None]
+    for label in new:
+        # A synonym that the store or the data set has for another class would make that one ambiguous.
+        free = [name for name in label.synonyms if name_key(name) not in taken | own]
+        store.add_class(label.name, is_thing=label.is_thing, synonyms=free, color=label.color)
+        taken |= {name_key(name) for name in free}
+    return tuple(label.name for label in new)
 
 
 def _check_classes(dataset: Dataset, settings: IngestSettings) -> None:
     for name in (*settings.only, *settings.exclude):
-        if name not in dataset.class_names:
+        if not same_names([name], dataset.class_names):
             raise unknown_name(f"class of {dataset.root}", name, dataset.class_names)
 
 

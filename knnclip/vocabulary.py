@@ -1,7 +1,12 @@
-"""Class names: what they are called, whether they are things or stuff, and the colour they are drawn in."""
+"""Class names: what they are called, whether they are things or stuff, and the colour they are drawn in.
+
+A name is shown as it was typed. Names are compared by ``name_key``: those that differ only as writing differs, in case,
+width, composition of accents or outer spaces, are one.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +31,7 @@ class ClassInfo:
     is_thing: bool  # thing: countable objects; stuff: amorphous regions
     color: Color  # RGB
     synonyms: tuple[str, ...] = ()
+    keeps_color: bool = False  # whether somebody chose the colour; else it may give way to others
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,8 @@ class Vocabulary:
 
     @cached_property
     def _by_name(self) -> dict[str, ClassInfo]:
-        names = {synonym: info for info in self.classes for synonym in info.synonyms}
-        return names | {info.name: info for info in self.classes}
+        names = {name_key(synonym): info for info in self.classes for synonym in info.synonyms}
+        return names | {name_key(info.name): info for info in self.classes}
 
     def columns(self, class_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The column of each class id, -1 where the vocabulary does not have it; any shape in, the same shape out."""
@@ -80,8 +86,8 @@ class Vocabulary:
             raise UsageError(f"no class has id {class_id}; `knnclip classes` lists them") from None
 
     def find(self, name: str) -> ClassInfo | None:
-        """The class of this name or synonym, or None."""
-        return self._by_name.get(name)
+        """The class of this name or synonym, by ``name_key``, or None."""
+        return self._by_name.get(name_key(name))
 
     def by_name(self, name: str) -> ClassInfo:
         """The class of this name or synonym; ``UsageError`` lists the known names if there is none."""
@@ -89,6 +95,28 @@ class Vocabulary:
         if info is None:
             raise unknown_name("class", name, (known.name for known in self.classes))
         return info
+
+
+def name_key(name: str) -> str:
+    """What a name is compared by: Unicode's compatibility form without case or outer spaces.
+
+    "Traffic Cone", "traffic cone " and full-width letters meet, composed accents and combining ones do.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()  # folding may take a letter apart
+
+
+def same_names(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether a name of one group is one of the other's."""
+    return not {name_key(name) for name in some}.isdisjoint(name_key(name) for name in others)
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """The names in their order, of those that are one the first."""
+    kept: dict[str, str] = {}
+    for name in names:
+        kept.setdefault(name_key(name), name)
+    return list(kept.values())
 
 
 def check_name(name: str) -> str:

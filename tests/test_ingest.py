@@ -7,7 +7,7 @@ import pytest
 
 from knnclip.analysis import LabelledMask
 from knnclip.datasets import LabelledImage, open_dataset
-from knnclip.errors import UsageError
+from knnclip.errors import DatasetError, UsageError
 from knnclip.ingest import IngestSettings, ingest, majority, take_turns
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask
@@ -91,3 +91,30 @@ def test_data_of_one_identity_is_one_source_wherever_it_lies(tmp_path, sample_da
             runs.append(ingest(segmenter, val, val.samples[:2], IngestSettings(), identity="val.zip 1234"))
         assert (runs[1].source_id, runs[1].already, runs[1].instances) == (runs[0].source_id, 2, 0)
         assert segmenter.store.sources()[0].description == "masks val.zip 1234"
+
+
+def set_with_classes(sample_data, folder, change):
+    """The sample set with other names for its classes."""
+    root = shutil.copytree(sample_data / "val", folder / "set")
+    (folder / "classes.txt").write_text(change((sample_data / "classes.txt").read_text()))
+    return open_dataset(root)
+
+
+def test_a_set_in_other_letters_is_of_the_same_classes(tmp_path, sample_data):
+    train = open_dataset(sample_data / "train")
+    upper = set_with_classes(sample_data, tmp_path, lambda text: text.replace("car", "CAR").replace("sky", " Sky"))
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        first = ingest(segmenter, train, train.samples[:1], IngestSettings())
+        names = [info.name for info in segmenter.store.vocabulary()]
+        assert sorted(first.new_classes) == names
+        second = ingest(segmenter, upper, upper.samples[:1], IngestSettings(exclude=("Car",)))
+        assert second.new_classes == ()
+        assert [info.name for info in segmenter.store.vocabulary()] == names
+
+
+def test_a_set_whose_two_classes_are_one_name_is_refused(tmp_path, sample_data):
+    twice = set_with_classes(sample_data, tmp_path, lambda text: text.replace("tree", "Car"))
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        with pytest.raises(DatasetError, match="as two classes"):
+            ingest(segmenter, twice, twice.samples[:1], IngestSettings())
+        assert len(segmenter.store.vocabulary()) == 0

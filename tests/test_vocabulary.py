@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knnclip.errors import UsageError
-from knnclip.vocabulary import MAX_NAME_LENGTH, ClassInfo, Vocabulary, check_name, default_color
+from knnclip.vocabulary import (
+    MAX_NAME_LENGTH,
+    ClassInfo,
+    Vocabulary,
+    check_name,
+    default_color,
+    distinct_names,
+    same_names,
+)
 
 
 def info(class_id, name, synonyms=()):
@@ -55,3 +63,24 @@ def test_colours_depend_on_the_name_alone_and_differ():
     assert colors == [default_color(name) for name in names]
     assert len(set(colors)) > 190
     assert all(0 <= channel <= 255 for color in colors for channel in color)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Traffic Cone", "traffic cone"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("\uff43\uff41\uff52", "car"),
+        (" car\u00a0", "car"),
+        ("STRASSE", "straße"),
+    ],
+)
+def test_names_that_differ_as_writing_does_are_one(one, other):
+    assert Vocabulary.of([info(1, one)]).find(other).name == one, "as typed when shown"
+    assert same_names([one], [other])
+    assert distinct_names([one, other]) == [one]
+
+
+@pytest.mark.parametrize(("one", "other"), [("car", "cars"), ("traffic cone", "trafficcone"), ("é", "e")])
+def test_names_of_other_words_are_two(one, other):
+    assert not same_names([one], [other])

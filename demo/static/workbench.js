@@ -77,6 +77,7 @@ const answers = {
     suggest([]);
     find("empty").hidden = true;
     if (value.picture) closeCamera();
+    if (value.explained) { selected = new Set([value.explained.segment_id]); showExplanation(value.explained); }
     canvas.style.width = `min(100%, ${TALLEST_VH * width / height}vh)`;
     tint();
   },
@@ -164,7 +165,7 @@ function accept(i) {
   find("name").focus();
 }
 
-function showExplanation({ segment_id, scores, evidence, suggestions }) {
+function showExplanation({ segment_id, scores, evidence, tiles, suggestions }) {
   find("panel").hidden = false;
   suggest(suggestions);
   const segment = byId.get(segment_id);
@@ -180,13 +181,14 @@ function showExplanation({ segment_id, scores, evidence, suggestions }) {
     probability(score.base), probability(score.retrieval), probability(score.final)));
   replace(find("scores").tBodies[0], rows);
   find("evidence-title").textContent = evidence.length ? "Nearest stored instances" : "No stored instance is near";
-  replace(find("evidence"), evidence.map((item) => make("li", {},
-    make("img", { src: item.picture, alt: `stored ${item.class}` }),
-    make("span", { text: `${item.class} · ${item.similarity.toFixed(2)}` }),
-    make("span", { text: `${item.file} · source ${item.source_id}` }),
+  replace(find("evidence"), tiles.map((tile) => make("li", {},
+    make("img", { src: tile.picture, alt: `stored ${tile.class}` }),
+    make("span", { text: `${tile.class} · ${tile.similarity.toFixed(2)}` }),
+    make("span", { text: `${tile.file} · source ${tile.source_id}${tile.regions > 1 ? ` · ${tile.regions} regions` : ""}` }),
     make("button", { type: "button", class: "wb-button wb-wrong", text: "Wrong", ...(readOnly ? { disabled: "" } : {}),
-      "aria-label": `Wrong: remove this ${item.class} from the store`,
-      onclick: () => send("delete", { instance_id: item.instance_id }) }))));
+      title: tile.teaching ? "Takes back this whole teaching; Undo brings it back" : "Takes this instance out of the store; Undo brings it back",
+      "aria-label": tile.teaching ? `Wrong: take back this teaching of ${tile.class}` : `Wrong: remove this ${tile.class} from the store`,
+      onclick: () => send("delete", { instance_id: tile.instance_id, segment: segment_id, version }) }))));
 }
 
 // ---- drawing --------------------------------------------------------------------------------------------------------
@@ -197,10 +199,7 @@ function colorOf(segment) {
     const at = Math.min(segment.confidence, 0.9999) * 2, low = RAMP[Math.floor(at)], high = RAMP[Math.floor(at) + 1];
     return low.map((value, i) => Math.round(value + (high[i] - value) * (at % 1)));
   }
-  if (segment.class === null) return DECISIONS.unknown;
-  if (view() === "semantic" || !segment.is_thing) return segment.color;
-  const shade = ((segment.segment_id * 0.618) % 1 - 0.5) * 70;   // neighbours of one class differ a little
-  return segment.color.map((value) => Math.max(0, Math.min(255, Math.round(value + shade))));
+  return segment.color;
 }
 
 function tint() {
@@ -296,17 +295,17 @@ const strokeWidth = () => Math.max(3, STROKE_SHARE * Math.max(width, height));
 function showLegend() {
   const areas = new Map();
   for (const segment of segments) {
-    let key = classOf(segment), color = segment.class === null ? DECISIONS.unknown : segment.color;
+    let key = classOf(segment), color = segment.color, hatched = segment.class === null;
     if (view() === "source") { key = segment.decision; color = DECISIONS[key]; }
     if (view() === "confidence") { key = `${Math.min(4, Math.floor(segment.confidence * 5)) * 20} % and more`; color = colorOf(segment); }
-    const known = areas.get(key) ?? { color, share: 0 };
+    const known = areas.get(key) ?? { color, hatched: hatched && view() !== "confidence", share: 0 };
     known.share += segment.share;
     areas.set(key, known);
   }
   const entries = [...areas].sort((a, b) => b[1].share - a[1].share);
-  replace(find("legend"), entries.map(([key, { color, share }]) => {
-    const swatch = make("span", { class: "wb-swatch" });
-    swatch.style.background = rgb(color);
+  replace(find("legend"), entries.map(([key, { color, hatched, share }]) => {
+    const swatch = make("span", { class: hatched ? "wb-swatch wb-hatched" : "wb-swatch" });
+    swatch.style.backgroundColor = rgb(color);
     return make("li", {}, swatch, make("span", { text: `${key} ${percent(share)}` }));
   }));
 }

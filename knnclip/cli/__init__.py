@@ -31,6 +31,7 @@ from knnclip.cli.common import printable
 from knnclip.errors import KnnclipError
 
 EXIT_ERROR = 2
+SENTENCE_ENDS = (".", "!", "?")
 
 app = typer.Typer(
     name="knnclip",
@@ -82,7 +83,8 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         # One line, whatever the message quotes: a file or class name may hold line breaks.
-        typer.echo("error: " + printable(" ".join(_told(error).splitlines())), err=True)
+        line = printable(" ".join(_told(error).splitlines()))
+        typer.echo(f"error: {line if line.endswith(SENTENCE_ENDS) else f'{line}.'}", err=True)
         sys.exit(EXIT_ERROR)
 
 

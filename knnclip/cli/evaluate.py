@@ -26,6 +26,7 @@ from knnclip.cli.common import (
     UntunedOption,
     WeightsOption,
     WorkersOption,
+    continuable,
     open_data,
     printable,
     read_names,
@@ -94,7 +95,15 @@ def evaluate(
     from knnclip.datasets import select_samples
     from knnclip.datasets.wording import wording_of
     from knnclip.errors import UsageError
-    from knnclip.evaluation import Evaluation, mask_source, read_shard, score_images, seen_classes, write_report
+    from knnclip.evaluation import (
+        Evaluation,
+        lacking_classes,
+        mask_source,
+        read_shard,
+        score_images,
+        seen_classes,
+        write_report,
+    )
     from knnclip.evaluation import evaluate as run_evaluation
     from knnclip.evaluation.protocols import open_zero_shot, worded
     from knnclip.segmenter import Segmenter
@@ -114,7 +123,11 @@ def evaluate(
     if wording is not None:
         typer.echo(printable(f"names: {wording.title}"), err=True)
     command = shlex.join(sys.argv)
-    with ExitStack() as stack:
+    kept = f"what is scored lies in {report}, and the same command goes on from here"
+    with (
+        continuable("nothing is kept; with --report the same command would go on" if report is None else kept),
+        ExitStack() as stack,
+    ):
         if zero_shot is None:
             opened = Segmenter.open(
                 store,
@@ -132,6 +145,15 @@ def evaluate(
         else:
             folder = report or Path(stack.enter_context(TemporaryDirectory()))
             segmenter = stack.enter_context(open_zero_shot(zero_shot, dataset, folder, wording, device=device))
+        lacking = lacking_classes(segmenter.store.vocabulary(), dataset)
+        if lacking:
+            typer.echo(
+                printable(
+                    f"the store lacks {len(lacking)} of the {len(dataset.classes)} classes of {directory}, which count "
+                    f"as missed: {', '.join(lacking)}"
+                ),
+                err=True,
+            )
         if not merge:
             tell_time(segmenter.preset, device)
             read_names(segmenter)
@@ -140,11 +162,19 @@ def evaluate(
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)
             return
+        writing = bar.followed_by("write the report", "steps")
         if merge and report is not None:
-            result = write_report(evaluation, report, seen=known, command=command)
+            result = write_report(evaluation, report, seen=known, command=command, progress=writing)
         else:
             result = run_evaluation(
-                evaluation, report, seen=known, restart=restart, workers=workers, command=command, progress=bar
+                evaluation,
+                report,
+                seen=known,
+                restart=restart,
+                workers=workers,
+                command=command,
+                progress=bar,
+                writing=writing,
             )
     _print(result.scores)
     if report is not None:

@@ -24,7 +24,9 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
+    continuable,
     open_data,
+    printable,
     read_names,
     repeatable,
     report_rejections,
@@ -74,22 +76,31 @@ def ingest(
     samples = select_samples(dataset, images)
     settings = IngestSettings(kind_by_name(kind), tuple(only), tuple(exclude), max_instances_per_image)
     start = time.perf_counter()
-    with Segmenter.open(
-        store,
-        preset,
-        masks=masks,
-        encoder=encoder,
-        classifier=classifier,
-        weights=weights,
-        min_area=min_area,
-        max_masks=max_masks,
-        device=device,
-    ) as segmenter:
+    with (
+        continuable("what is stored stays, and the same command goes on from here"),
+        Segmenter.open(
+            store,
+            preset,
+            masks=masks,
+            encoder=encoder,
+            classifier=classifier,
+            weights=weights,
+            min_area=min_area,
+            max_masks=max_masks,
+            device=device,
+        ) as segmenter,
+    ):
         with Bar(f"ingest {dataset.format}") as bar:
             tell_time(segmenter.preset, device)
             read_names(segmenter, Vocabulary(()))  # what the mask generator knows by itself; no class is asked for yet
             report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
         seconds = time.perf_counter() - start
+        known = len(segmenter.store.vocabulary()) - len(report.new_classes)
+        if report.new_classes and known:
+            new = f"new to the store, which had {known} classes: {', '.join(report.new_classes)}"
+            typer.echo(
+                printable(f"{new}; make one that means the same as another part of it: knnclip classes merge"), err=True
+            )
         typer.echo(
             f"stored {report.instances} instances of {report.images} images as source {report.source_id} in "
             f"{seconds:.1f} s" + (f"; {report.already} images were already stored" if report.already else "")

@@ -14,7 +14,7 @@ import numpy as np
 from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, UsageError
 from knnclip.structures import Image, Int32, Mask, masks_from_labels
-from knnclip.vocabulary import Color, check_name
+from knnclip.vocabulary import Color, check_name, distinct_names, name_key, same_names
 
 MIN_AREA_PX = 30
 """Masks smaller than this are scored, but neither stored nor asked: 5 x 6 pixels are too few to describe a thing by.
@@ -160,14 +160,14 @@ def connected_pieces(label_map: Int32, names: tuple[str, ...]) -> tuple[Annotate
 
 def unwanted(value: int, label: ClassLabel, ignore: Collection[str]) -> bool:
     """Whether a class is to be ignored, by its value in the data or by one of its names."""
-    return not {str(value), label.name, *label.synonyms}.isdisjoint(ignore)
+    return same_names((str(value), label.name, *label.synonyms), ignore)
 
 
 def without_shared_synonyms(labels: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
     """The classes without the synonyms that would also name another class."""
     labels = tuple(labels)
-    owners = Counter(name for label in labels for name in {label.name, *label.synonyms})
+    owners = Counter(key for label in labels for key in {name_key(name) for name in (label.name, *label.synonyms)})
     return tuple(
-        replace(label, synonyms=tuple(name for name in dict.fromkeys(label.synonyms) if owners[name] == 1))
+        replace(label, synonyms=tuple(name for name in distinct_names(label.synonyms) if owners[name_key(name)] == 1))
         for label in labels
     )

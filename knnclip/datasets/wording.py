@@ -16,7 +16,7 @@ from pathlib import Path
 from knnclip.datasets.base import Dataset
 from knnclip.errors import InputError, UsageError, lookup
 from knnclip.files import read_text
-from knnclip.vocabulary import read_wordings
+from knnclip.vocabulary import name_key, read_wordings
 
 FOLDER = files("knnclip") / "datasets" / "wordings"
 
@@ -54,18 +54,19 @@ def wording_of(dataset: Dataset, given: str) -> Wording:
         file.name.removesuffix(".txt"): read_wordings(file.read_text(encoding="utf-8"))
         for file in lookup("file or protocol of names", given, protocols).iterdir()
     }
-    names = set(dataset.class_names)
+    names = {name_key(name) for name in dataset.class_names}
     # The list that lacks least, and of those that lack nothing the smallest.
-    best = min(lists, key=lambda name: (len(names - lists[name].keys()), len(lists[name]), name))
+    best = min(lists, key=lambda name: (len(names.difference(map(name_key, lists[name]))), len(lists[name]), name))
     return Wording(f"{given}, {best}", _of_all(dataset, lists[best], f"{given} ({best} is its nearest list)"))
 
 
 def _of_all(dataset: Dataset, listed: Mapping[str, Sequence[str]], where: str) -> tuple[tuple[str, ...], ...]:
-    missing = [name for name in dataset.class_names if name not in listed]
+    by_key = {name_key(name): worded for name, worded in listed.items()}
+    missing = [name for name in dataset.class_names if name_key(name) not in by_key]
     if missing:
         more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
         raise UsageError(
             f"the names of {where} leave out {', '.join(missing[:FEW])}{more} of the classes of {dataset.root}; leave "
             "these out with --ignore, or give a file with a line for each class: class | name, name"
         )
-    return tuple(tuple(listed[name]) for name in dataset.class_names)
+    return tuple(tuple(by_key[name_key(name)]) for name in dataset.class_names)

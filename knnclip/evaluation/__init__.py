@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from knnclip.evaluation.class_matching import seen_classes
+    from knnclip.evaluation.class_matching import lacking_classes, seen_classes
     from knnclip.evaluation.continual import (
         Arrival,
         Step,
@@ -52,6 +52,7 @@ _HOMES = {
     "evaluate": "knnclip.evaluation.runs",
     "in_steps": "knnclip.evaluation.continual",
     "judge_images": "knnclip.evaluation.judge",
+    "lacking_classes": "knnclip.evaluation.class_matching",
     "mask_source": "knnclip.evaluation.judge",
     "order_seeds": "knnclip.evaluation.continual",
     "read_shard": "knnclip.evaluation.runs",
@@ -88,6 +89,7 @@ __all__ = [
     "evaluate",
     "in_steps",
     "judge_images",
+    "lacking_classes",
     "mask_source",
     "order_seeds",
     "read_shard",

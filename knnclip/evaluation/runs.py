@@ -16,6 +16,7 @@ from typing import Any
 
 from knnclip.datasets import Dataset, Rejection, Sample
 from knnclip.errors import DatasetError, StoreError, UsageError
+from knnclip.evaluation.class_matching import lacking_classes
 from knnclip.evaluation.comparison import settings_to_compare
 from knnclip.evaluation.journal import Journal, check_protocol, records, refusals
 from knnclip.evaluation.judge import MaskSource, judge_images
@@ -28,6 +29,9 @@ from knnclip.evaluation.totals import EvaluationResult, SetClasses, Totals
 from knnclip.images import write_png
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
+
+WRITING_STEPS = 4
+"""Of a report: figures, charts, pictures, page."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,14 @@ def score_images(
     """Scores the images that the folder does not have yet, of one shard, ``(i, n)``, of n.
 
     ``restart`` throws away what is there; without it a folder of another protocol is a ``UsageError``. ``workers``
-    images are under work at once; ``progress`` counts images. ``StoreError`` if the store changed meanwhile: the
+    images are under work at once; ``progress`` counts images. ``UsageError`` if the store has no class of the data set.
+    ``StoreError`` if the store changed meanwhile: the
     figures would be of no state that it ever had.
     """
     number, of = shard
     if not 0 <= number < of:
         raise UsageError(f"the shards of {of} are 0 to {of - 1}, found {number}")
+    lacking_classes(evaluation.segmenter.store.vocabulary(), evaluation.dataset)
     Totals(SetClasses.of(evaluation.dataset))  # refuses what cannot be scored before hours are spent on it
     protocol = evaluation.protocol()
     compared = settings_to_compare(evaluation.compared, evaluation.segmenter.preset)
@@ -108,29 +114,38 @@ def evaluate(
     workers: int = 2,
     command: str = "",
     progress: Progress = SILENT,
+    writing: Progress = SILENT,
 ) -> EvaluationResult:
     """Scores all images and, where a folder is given, leaves the report there: what ``knnclip evaluate`` does.
 
     ``folder``: an interrupted evaluation continues from it; None keeps nothing. The other arguments are those of
-    ``score_images`` and ``write_report``, which do the two halves, for shards on several machines.
+    ``score_images`` and ``write_report``, which do the two halves, for shards on several machines; ``progress`` is told
+    of the first, ``writing`` of the second.
     """
     with ExitStack() as stack:
         journal = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         score_images(evaluation, journal, restart=restart, workers=workers, progress=progress)
         if folder is None:
             return add_up_folder(evaluation, journal, seen)
-        return write_report(evaluation, folder, seen=seen, command=command)
+        return write_report(evaluation, folder, seen=seen, command=command, progress=writing)
 
 
 def write_report(
-    evaluation: Evaluation, folder: Path, *, seen: Collection[str] | None = None, command: str = ""
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    seen: Collection[str] | None = None,
+    command: str = "",
+    progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Scores what the folder has, from whatever shards, and writes everything that people look at.
 
-    ``seen``: the names of the classes that a base vocabulary has. ``command``: how it was asked for. ``UsageError`` if
-    an image was not tried yet.
+    ``seen``: the names of the classes that a base vocabulary has. ``command``: how it was asked for. ``progress``
+    is told of the steps: figures, charts, pictures, page. ``UsageError`` if an image was not tried yet.
     """
+    progress.start(WRITING_STEPS)
     result = add_up_folder(evaluation, folder, seen)
+    progress.advance()
     scores = result.scores
     run = run_facts(
         command,
@@ -147,8 +162,11 @@ def write_report(
     write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_instances=stored)
     write_png(folder / BARS_PNG, iou_bars(scores.semantic))
     write_png(folder / CONFUSION_PNG, confusion_picture(result.confusion))
+    progress.advance()
     illustrate(evaluation.segmenter, evaluation.dataset, evaluation.samples, folder, evaluation.masks)
+    progress.advance()
     write_page(folder)
+    progress.advance()
     return result
 
 

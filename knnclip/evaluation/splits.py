@@ -23,6 +23,7 @@ from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import LabelledInstance
+from knnclip.vocabulary import name_key
 
 InstancesByClass = dict[str, list[LabelledInstance]]
 """Labelled masks with their vectors, by the name of their class."""
@@ -39,8 +40,8 @@ class Splits:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of val that a set of train has too; ``DatasetError`` if there is none."""
-        known = {name for dataset in self.train for name in dataset.class_names}
-        names = tuple(name for name in self.val.class_names if name in known and self.settings.wants(name))
+        known = {name_key(name) for dataset in self.train for name in dataset.class_names}
+        names = tuple(name for name in self.val.class_names if name_key(name) in known and self.settings.wants(name))
         if not names:
             roots = ", ".join(str(dataset.root) for dataset in self.train)
             raise DatasetError(f"{roots} and {self.val.root} have no class in common; check --ignore and the names")
@@ -93,7 +94,7 @@ def encode_splits(
     names = splits.class_names
     parts = make_parts(preset, device, cache)
     train, val = splits.train, splits.val
-    place = {name: i for i, name in enumerate(names)}
+    place = {name_key(name): i for i, name in enumerate(names)}
     rejected = [item for dataset in (*train, val) for item in dataset.rejected]
     shelf = Shelf()
     with scratch_segmenter(preset, parts) as segmenter:
@@ -110,7 +111,7 @@ def encode_splits(
                 labelled = val.load(sample)
             except InputError as error:
                 return None, (Rejection(sample.ref, None, str(error)),)
-            table = np.array([place.get(name, -1) for name in labelled.class_names] + [-1], dtype=np.int32)
+            table = np.array([place.get(name_key(name), -1) for name in labelled.class_names] + [-1], dtype=np.int32)
             analysis = segmenter.analyse(labelled.image)
             return make_case(table[labelled.label_map], len(names), analysis, shelf), labelled.rejected
 
@@ -120,8 +121,8 @@ def encode_splits(
             by_class: InstancesByClass = {}
             for found, refused in map_ahead(partial(learn, dataset), dataset.samples, workers):
                 for instance in found:
-                    if instance.class_name in place:
-                        by_class.setdefault(instance.class_name, []).append(instance)
+                    if (at := place.get(name_key(instance.class_name))) is not None:
+                        by_class.setdefault(names[at], []).append(instance)
                 rejected += refused
                 progress.advance()
             learned.append(by_class)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knnclip.output.colors import unknown_color
 from knnclip.structures import UNKNOWN, Bool, Box, Evidence, Image, Int32, Mask, Segment, Segmentation
 from knnclip.vocabulary import Color, Vocabulary
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-UNKNOWN_COLOR: Color = (140, 140, 140)  # grey, which no class gets that had to change its colour
 UNKNOWN_LABEL = "unknown"
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
@@ -23,6 +23,9 @@ RIGHT_COLOR: Color = (0, 114, 178)
 WRONG_COLOR: Color = (213, 94, 0)
 UNANSWERED_COLOR: Color = (240, 228, 66)
 NO_TRUTH_COLOR: Color = (20, 20, 20)
+
+OUTLINE_COLOR: Color = (255, 225, 0)
+OUTLINE_SHADE: Color = (20, 20, 20)  # beside it, so that it is seen on what is bright as well
 
 OPACITY = 0.55
 """Of colours over an image: a little more than half, so that classes are told apart and the image is still seen."""
@@ -41,12 +44,12 @@ MAX_LABEL = 32
 
 
 def class_colors(semantic: Int32, vocabulary: Vocabulary) -> Image:
-    """``(H, W, 3) uint8``: each pixel in the colour of its class id, grey for UNKNOWN.
+    """``(H, W, 3) uint8``: each pixel in the colour of its class id, ``unknown_color`` for UNKNOWN.
 
     ``semantic``: ``(H, W)`` class ids, as a ``Segmentation`` has them; all of them in the vocabulary.
     """
     table = np.zeros((int(max([UNKNOWN, *vocabulary.class_ids])) + 1, 3), dtype=np.uint8)
-    table[UNKNOWN] = UNKNOWN_COLOR
+    table[UNKNOWN] = unknown_color(vocabulary)
     for info in vocabulary:
         table[info.class_id] = info.color
     return table[semantic]
@@ -63,8 +66,8 @@ def overlay(
     """The image under its classes, with a legend of those present below: ``(H + legend, W, 3) uint8``.
 
     ``image``: ``(H, W, 3) uint8``, of which ``segmentation`` is the answer; ``vocabulary``: the classes in the colours
-    to use, see ``with_distinct_colors``. Colours are blended with ``opacity`` in [0, 1], what is unknown is hatched in
-    grey, borders between segments are white. ``unknown`` is what the legend calls the pixels without a class.
+    to use, see ``with_distinct_colors``. Colours are blended with ``opacity`` in [0, 1], what is unknown is hatched,
+    borders between segments are white. ``unknown`` is what the legend calls the pixels without a class.
     """
     colors = class_colors(segmentation.semantic, vocabulary)
     blended = (image * (1.0 - opacity) + colors * opacity).round().astype(np.uint8)
@@ -96,7 +99,7 @@ def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int, unknown: s
     for place in np.argsort(-counts, kind="stable").tolist():
         class_id, share = int(ids[place]), counts[place] / semantic.size
         info = None if class_id == UNKNOWN else vocabulary.by_id(class_id)
-        name, color = (unknown, UNKNOWN_COLOR) if info is None else (info.name, info.color)
+        name, color = (unknown, unknown_color(vocabulary)) if info is None else (info.name, info.color)
         entries.append((f"{shorten(name)} {share:.0%}", color))
     return _legend_rows(entries, width_px)
 
@@ -127,9 +130,20 @@ def anchor(mask: Mask) -> tuple[int, int]:
     return mask.box_xyxy[0] + int(x), mask.box_xyxy[1] + int(y)
 
 
-def evidence_crop(item: Evidence, thumbnail: bytes) -> Image:
-    """The surroundings of a stored instance, ``(h, w, 3) uint8``, cut from its image's JPEG thumbnail."""
-    return np.asarray(_stored_crop(item, thumbnail))
+def evidence_crop(item: Evidence, thumbnail: bytes, outline: Mask) -> Image:
+    """The surroundings of a stored instance, ``(h, w, 3) uint8``, cut from its image's JPEG thumbnail.
+
+    ``outline`` is the instance's mask, in the pixels of its image: a yellow line is drawn around it, on a dark one.
+    """
+    from PIL import Image as Pil
+
+    crop, box = _stored_crop(item, thumbnail)
+    inside = Pil.fromarray(outline.to_dense()).resize((crop.width, crop.height), Pil.Resampling.NEAREST, box=box)
+    marked: Image = np.array(crop)
+    dense = np.asarray(inside)
+    marked[_grown(dense, 2) & ~_grown(dense, 1)] = OUTLINE_SHADE
+    marked[_grown(dense, 1) & ~dense] = OUTLINE_COLOR
+    return marked
 
 
 def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, bytes], *, columns: int = 5) -> Image:
@@ -162,13 +176,14 @@ def evidence_sheet(image: Image, segment: Segment, thumbnails: Mapping[str, byte
     outlined = image.copy()
     outlined[_borders(segment.mask.to_dense().astype(np.int32))] = (255, 0, 0)
     name = segment.class_name or UNKNOWN_LABEL
-    crop = _crop(Pil.fromarray(outlined), segment.mask.box_xyxy)
+    drawn = Pil.fromarray(outlined)
+    crop = drawn.crop(_with_margin(drawn, segment.mask.box_xyxy))
     tile((MARGIN_PX, MARGIN_PX), crop, [name, f"P = {segment.confidence:.2f}", segment.decision])
     for i, item in enumerate(shown):
         row, column = divmod(i, columns)
         place = ((column + 1) * (TILE_PX + MARGIN_PX) + MARGIN_PX, row * (tile_height + MARGIN_PX) + MARGIN_PX)
         jpeg = thumbnails.get(item.image_ref)
-        picture = _stored_crop(item, jpeg) if jpeg else None
+        picture = _stored_crop(item, jpeg)[0] if jpeg else None
         tile(place, picture, [item.class_name, f"similarity {item.similarity:.2f}", item.image_ref.rsplit("/", 1)[-1]])
     return np.asarray(canvas)
 
@@ -186,22 +201,31 @@ def _borders(labels: Int32) -> Bool:
     return borders
 
 
-def _stored_crop(item: Evidence, thumbnail: bytes) -> PilImage:
+def _grown(mask: Bool, radius_px: int) -> Bool:
+    """The pixels within so many steps, up, down, left and right, of a mask's."""
+    from scipy import ndimage
+
+    grown: Bool = ndimage.binary_dilation(mask, iterations=radius_px)
+    return grown
+
+
+def _stored_crop(item: Evidence, thumbnail: bytes) -> tuple[PilImage, tuple[float, float, float, float]]:
+    """The surroundings of a stored instance, and where in its image they lie."""
     from PIL import Image as Pil
 
     whole = Pil.open(BytesIO(thumbnail)).convert("RGB")
     scale = whole.width / item.image_width_px
     x0, y0, x1, y1 = (round(edge * scale) for edge in item.box_xyxy)
-    return _crop(whole, (x0, y0, x1, y1))
+    box = _with_margin(whole, (x0, y0, x1, y1))
+    wide, high = item.image_width_px / whole.width, item.image_height_px / whole.height
+    return whole.crop(box), (box[0] * wide, box[1] * high, box[2] * wide, box[3] * high)
 
 
-def _crop(picture: PilImage, box_xyxy: Box) -> PilImage:
+def _with_margin(picture: PilImage, box_xyxy: Box) -> Box:
     """The box with a margin of a quarter of its longer side, as far as the picture reaches."""
     x0, y0, x1, y1 = box_xyxy
     pad = max(4, max(x1 - x0, y1 - y0) // 4)
-    return picture.crop(
-        (max(x0 - pad, 0), max(y0 - pad, 0), min(x1 + pad, picture.width), min(y1 + pad, picture.height))
-    )
+    return max(x0 - pad, 0), max(y0 - pad, 0), min(x1 + pad, picture.width), min(y1 + pad, picture.height)
 
 
 def _legend_rows(entries: Sequence[tuple[str, Color]], width_px: int) -> Image:

@@ -12,7 +12,17 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from knnclip.errors import UsageError
-from knnclip.vocabulary import ClassInfo, Color, Vocabulary, check_name, default_color
+from knnclip.store.records import KeptClass
+from knnclip.vocabulary import (
+    ClassInfo,
+    Color,
+    Vocabulary,
+    check_name,
+    default_color,
+    distinct_names,
+    name_key,
+    same_names,
+)
 
 
 def load_vocabulary(connection: sqlite3.Connection) -> Vocabulary:
@@ -25,6 +35,7 @@ def load_vocabulary(connection: sqlite3.Connection) -> Vocabulary:
             is_thing=bool(is_thing),
             color=default_color(name) if color is None else _unpacked(color),
             synonyms=tuple(json.loads(synonyms)),
+            keeps_color=color is not None,
         )
         for class_id, name, is_thing, color, synonyms in rows
     )
@@ -38,22 +49,24 @@ def add_class(
     for given in (name, *synonyms):
         check_name(given)
         owner = vocabulary.find(given)
-        if owner is not None and (owner.name == given or given != name):
+        if owner is not None and (given is not name or same_names([owner.name], [given])):
             raise UsageError(f"class name {given!r} is already in use by class {owner.name!r}; choose another")
-    if color is not None and not (len(color) == 3 and all(0 <= channel <= 255 for channel in color)):
-        raise UsageError(f"the color of class {name!r} is three numbers in 0..255, found {color}")
+    _check_color(name, color)
     _take_synonym(connection, vocabulary, name)
-    others = tuple(dict.fromkeys(synonym for synonym in synonyms if synonym != name))
+    others = [synonym for synonym in synonyms if not same_names([synonym], [name])]
     return _insert(connection, name, is_thing=is_thing, synonyms=others, color=color, declared=True)
 
 
 def resolve_or_make(connection: sqlite3.Connection, vocabulary: Vocabulary, names: Iterable[str]) -> dict[str, int]:
     """The class id of each name or synonym; a class is made for what is new, to leave with its last instance."""
     ids: dict[str, int] = {}
+    made: dict[str, int] = {}
     for name in names:
         if name not in ids:
-            known = vocabulary.find(name)
-            ids[name] = _insert(connection, name) if known is None else known.class_id
+            known, key = vocabulary.find(name), name_key(name)
+            if known is None and key not in made:
+                made[key] = _insert(connection, name)
+            ids[name] = made[key] if known is None else known.class_id
     return ids
 
 
@@ -66,7 +79,16 @@ def drop_unused(connection: sqlite3.Connection, class_ids: Iterable[int]) -> Non
     )
 
 
-def adopt(connection: sqlite3.Connection, foreign: Iterable[tuple[ClassInfo, Color | None, bool]]) -> dict[int, int]:
+def as_kept(connection: sqlite3.Connection) -> list[KeptClass]:
+    """All classes, each with its own colour and whether it stays without instances: what ``adopt`` takes."""
+    declared = dict(connection.execute("SELECT class_id, declared FROM classes").fetchall())
+    return [
+        (info, info.color if info.keeps_color else None, bool(declared[info.class_id]))
+        for info in load_vocabulary(connection)
+    ]
+
+
+def adopt(connection: sqlite3.Connection, foreign: Iterable[KeptClass]) -> dict[int, int]:
     """Finds or makes the classes of another store (with own colour and ``declared``): foreign class id -> class id."""
     ids: dict[int, int] = {}
     for info, color, declared in foreign:
@@ -88,12 +110,21 @@ def rename(connection: sqlite3.Connection, old: str, new: str) -> None:
     info = vocabulary.by_name(old)
     check_name(new)
     owner = vocabulary.find(new)
-    if owner is not None and owner.name == new and owner.class_id != info.class_id:
-        raise UsageError(f"class {new!r} exists already; use merge to make {info.name!r} part of it")
+    if owner is not None and same_names([owner.name], [new]) and owner.class_id != info.class_id:
+        raise UsageError(f"class {owner.name!r} exists already; use merge to make {info.name!r} part of it")
     _take_synonym(connection, vocabulary, new)
-    synonyms = [synonym for synonym in (*info.synonyms, info.name) if synonym != new]
+    synonyms = [synonym for synonym in (*info.synonyms, info.name) if not same_names([synonym], [new])]
     connection.execute(
         "UPDATE classes SET name = ?, synonyms = ? WHERE class_id = ?", (new, _packed_names(synonyms), info.class_id)
+    )
+
+
+def set_look(connection: sqlite3.Connection, name: str, *, is_thing: bool, color: Color) -> None:
+    """Sets the kind and the colour of a class; ``UsageError`` if there is none of this name or it is no colour."""
+    info = load_vocabulary(connection).by_name(name)
+    _check_color(name, color)
+    connection.execute(
+        "UPDATE classes SET is_thing = ?, color = ? WHERE class_id = ?", (is_thing, _packed(color), info.class_id)
     )
 
 
@@ -117,9 +148,14 @@ def merge(connection: sqlite3.Connection, names: Sequence[str], into: str, gener
         )
         connection.execute("DELETE FROM classes WHERE class_id = ?", (info.class_id,))
         connection.execute("INSERT INTO merged VALUES (?, ?, ?)", (info.class_id, target.class_id, generation))
-        synonyms += [info.name, *info.synonyms]
+        synonyms += [name for name in (info.name, *info.synonyms) if not same_names([name], [target.name])]
     connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(synonyms), target.class_id))
     return moved
+
+
+def _check_color(name: str, color: Color | None) -> None:
+    if color is not None and not (len(color) == 3 and all(0 <= channel <= 255 for channel in color)):
+        raise UsageError(f"the color of class {name!r} is three numbers in 0..255, found {color}")
 
 
 def _insert(
@@ -140,13 +176,13 @@ def _insert(
 
 def _take_synonym(connection: sqlite3.Connection, vocabulary: Vocabulary, name: str) -> None:
     owner = vocabulary.find(name)
-    if owner is not None and name in owner.synonyms:
-        rest = [synonym for synonym in owner.synonyms if synonym != name]
+    if owner is not None and same_names([name], owner.synonyms):
+        rest = [synonym for synonym in owner.synonyms if not same_names([synonym], [name])]
         connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(rest), owner.class_id))
 
 
 def _packed_names(names: Iterable[str]) -> str:
-    return json.dumps(list(dict.fromkeys(names)), ensure_ascii=False)
+    return json.dumps(distinct_names(names), ensure_ascii=False)
 
 
 def _packed(color: Color) -> int:

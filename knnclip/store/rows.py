@@ -165,6 +165,38 @@ def read_labelled(
     }  # fmt: skip
 
 
+def read_sources_of(connection: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, int]:
+    """Instance id -> source id; ids that the store does not have are left out."""
+    query = "SELECT instance_id, source_id FROM instances WHERE instance_id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(query, (json.dumps(list(instance_ids)),)).fetchall())
+
+
+def read_masks(connection: sqlite3.Connection, ref: str | None, instance_ids: Iterable[int]) -> dict[int, Mask]:
+    """The masks of an image's instances, or of ids, by id; ids that the store does not have are left out."""
+    found = connection.execute(
+        "SELECT instance_id, rle, x0, y0, x1, y1, height_px, width_px FROM instances JOIN images USING (image_id) "
+        "WHERE ref = ? OR instance_id IN (SELECT value FROM json_each(?))",
+        (ref, json.dumps([int(value) for value in instance_ids])),
+    )
+    return {
+        instance_id: Mask.decode(rle, (x0, y0, x1, y1), (height, width))
+        for instance_id, rle, x0, y0, x1, y1, height, width in found
+    }
+
+
+def read_taught(connection: sqlite3.Connection, source_ids: Iterable[int]) -> dict[int, int]:
+    """Source id -> the instance that was drawn, the largest, for those sources that are teachings."""
+    return dict(
+        connection.execute(
+            "SELECT source_id, instance_id FROM (SELECT source_id, instance_id, row_number() OVER "
+            "(PARTITION BY source_id ORDER BY origin = 'truth' DESC, area_px DESC, instance_id) AS place "
+            "FROM instances JOIN sources USING (source_id) "
+            "WHERE kind = 'teach' AND source_id IN (SELECT value FROM json_each(?))) WHERE place = 1",
+            (json.dumps([int(value) for value in source_ids]),),
+        )
+    )
+
+
 def read_thumbnails(connection: sqlite3.Connection, refs: Iterable[str]) -> dict[str, bytes]:
     """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
     query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"

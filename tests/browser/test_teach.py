@@ -74,22 +74,54 @@ def test_undo_and_redo(workbench, truth):
     assert CONE in workbench.completions
 
 
-def test_wrong_evidence_is_removed_and_comes_back(workbench, truth):
+def test_wrong_takes_back_the_whole_teaching_stays_open_and_is_undone(workbench, truth, screenshot):
+    cone = cones(truth[0])[0]
+    before = workbench.legend
+    workbench.click(anchor(cone))
+    workbench.teach("oops")
+    after = workbench.legend
+    workbench.click(anchor(cone))
+    tiles = workbench.page.locator(".wb-evidence li")
+    assert tiles.filter(has_text="oops").count() == 1, "one tile a teaching"
+    screenshot(workbench, "evidence")
+    tiles.filter(has_text="oops").get_by_role("button", name="Wrong").click()
+    workbench.wait_until_idle()
+    assert workbench.status == "take back oops"
+    assert workbench.legend == before
+    expect(workbench.page.locator(".wb-panel")).to_be_visible()
+    assert tiles.filter(has_text="oops").count() == 0
+    workbench.press("Undo")
+    assert workbench.legend == after
+
+
+def test_the_legends_colours_are_the_pictures_and_stay_after_each_teaching(workbench, truth):
+    page = workbench.page
+    page.locator(".wb-opacity").fill("100")
+
+    def swatches():
+        entries = page.locator(".wb-legend li")
+        colors = entries.evaluate_all("all => all.map(one => getComputedStyle(one.firstChild).backgroundColor)")
+        return dict(zip(workbench.legend, colors, strict=True))
+
+    def painted(spot):
+        """The colour of a pixel of the canvas."""
+        place = workbench.place(spot)
+        script = """(canvas, [x, y]) => { const scale = canvas.width / canvas.clientWidth;
+            const place = [x, y].map((at) => Math.round(at * scale));
+            return [...canvas.getContext("2d").getImageData(...place, 1, 1).data] }"""
+        red, green, blue, _ = page.locator(".wb-canvas").evaluate(script, [place["x"], place["y"]])
+        return f"rgb({red}, {green}, {blue})"
+
     cone = cones(truth[0])[0]
     workbench.click(anchor(cone))
     workbench.teach(CONE)
-    workbench.click(anchor(cone))
-    evidence = workbench.page.locator(".wb-evidence li")
-    taught = evidence.filter(has_text=CONE)
-    count = taught.count()
-    taught.first.get_by_role("button", name="Wrong").click()
-    workbench.wait_until_idle()
-    assert "removed" in workbench.status
-    workbench.click(anchor(cone))
-    assert workbench.page.locator(".wb-evidence li").filter(has_text=CONE).count() < count
-    workbench.press("Undo")
-    workbench.click(anchor(cone))
-    assert workbench.page.locator(".wb-evidence li").filter(has_text=CONE).count() == count
+    first = swatches()
+    ys, xs = np.nonzero(cone.to_dense())
+    spots = [painted((int(xs[i]), int(ys[i]))) for i in np.linspace(0, len(ys) - 1, 25).astype(int)]
+    assert first[CONE] in spots, "the colour in the picture is the legend's"
+    workbench.click((20, 230))
+    workbench.teach("tarmac")
+    assert swatches()[CONE] == first[CONE]
 
 
 @pytest.mark.parametrize("tool", ["box", "scribble"])

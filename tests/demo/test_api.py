@@ -83,7 +83,7 @@ def test_removing_an_instance(client, picture):
     why = client.predict(segments[0]["segment_id"], api_name="/explain")
     instance = why["evidence"][0]["instance_id"]
     total = sum(info["instances"] for info in client.predict(api_name="/classes"))
-    client.predict(instance, api_name="/remove")
+    client.predict(instance, api_name="/withdraw")
     assert sum(info["instances"] for info in client.predict(api_name="/classes")) == total - 1
     client.predict(api_name="/undo")
     assert sum(info["instances"] for info in client.predict(api_name="/classes")) == total
@@ -156,8 +156,9 @@ def test_every_act_is_a_named_endpoint_with_types(client):
 def test_a_read_only_demo_refuses_every_endpoint_that_writes(app, tmp_path, picture, private):
     store = app[1] / "index_store" / "demo" / "store"
     arguments = {
-        "teach": ("x", [1]), "undo": (), "redo": (), "remove": (1,), "rename": ("car", "auto"), "merge": ("car", "sky"),
-        "forget": ("car",), "import": (picture,), "ingest_folder": ("data/val", []), "ingest_zip": (picture, []),
+        "teach": ("x", [1]), "undo": (), "redo": (), "withdraw": (1,), "rename": ("car", "auto"),
+        "merge": ("car", "sky"), "forget": ("car",), "import": (picture,),
+        "ingest_folder": ("data/val", []), "ingest_zip": (picture, []),
     }  # fmt: skip
     assert set(arguments) == {name for name, endpoint in ENDPOINTS.items() if endpoint.writes}
     with served(tmp_path, "--store", str(store), "--read-only", *private) as address:

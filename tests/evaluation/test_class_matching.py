@@ -2,7 +2,9 @@
 
 import pytest
 
-from knnclip.evaluation.class_matching import class_ids_of, index_of_class
+from knnclip.datasets import open_dataset
+from knnclip.errors import UsageError
+from knnclip.evaluation.class_matching import class_ids_of, index_of_class, lacking_classes
 from knnclip.structures import UNKNOWN
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
@@ -31,6 +33,12 @@ def test_classes_meet_by_name_or_synonym_and_others_are_misses():
         ([("windowpane", ())], [("window", "windowpane"), ("wall",)], {"windowpane": "window"}),
         ([("a", ("x",)), ("b", ())], [("c", "x"), ("b", "a")], {"a": "c", "b": "b"}),
         ([("tv", ()), ("screen", ())], [("monitor", "tv", "screen")], {"tv": "monitor"}),
+        # Case, width and outer spaces make no other class.
+        (
+            [("Car", ()), ("Traffic Cone", ())],
+            [("car",), (" traffic cone",)],
+            {"Car": "car", "Traffic Cone": " traffic cone"},
+        ),
     ],
 )
 def test_each_class_meets_one(store, aliases, expected):
@@ -42,3 +50,12 @@ def test_each_class_meets_one(store, aliases, expected):
     assert class_ids_of(vocabulary, aliases) == [
         next((info.class_id for info in vocabulary if table[info.class_id] == i), UNKNOWN) for i in range(len(aliases))
     ]
+
+
+def test_what_a_store_lacks_of_a_set_is_told_and_nothing_in_common_is_refused(sample_data):
+    dataset = open_dataset(sample_data / "val")
+    vocabulary = Vocabulary.of([ClassInfo(1, "SKY", False, (0, 0, 0)), ClassInfo(2, "boat", True, (0, 0, 0))])
+    assert lacking_classes(vocabulary, dataset) == [name for name in dataset.class_names if name != "sky"]
+    for lone in (Vocabulary(()), Vocabulary.of([ClassInfo(2, "boat", True, (0, 0, 0))])):
+        with pytest.raises(UsageError, match="none of the 7 classes"):
+            lacking_classes(lone, dataset)

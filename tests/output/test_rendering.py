@@ -7,8 +7,9 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip.images import encode_thumbnail
+from knnclip.output.colors import UNKNOWN_COLOR
 from knnclip.output.rendering import (
-    UNKNOWN_COLOR,
+    OUTLINE_COLOR,
     anchor,
     class_colors,
     evidence_crop,
@@ -136,7 +137,10 @@ def test_an_evidence_crop_shows_the_instance_at_the_scale_of_its_thumbnail():
     image = np.zeros((600, 2048, 3), np.uint8)
     image[200:400, 800:1000] = (0, 200, 0)
     evidence = Evidence(1, 0.9, 5, "car", "a.png", 2048, 600, (800, 200, 1000, 400), 1)
-    crop = evidence_crop(evidence, encode_thumbnail(image))
+    crop = evidence_crop(evidence, encode_thumbnail(image), Mask.from_dense(image.any(axis=2)))
     green = (crop[..., 1] > 120) & (crop[..., 0] < 80)
     assert crop.shape[:2] == (74, 74)  # 50 px of the instance and a quarter of it on each side
     assert abs(int(green.sum()) - 50 * 50) < 150
+    yellow = (crop == OUTLINE_COLOR).all(axis=-1)
+    assert 190 <= yellow.sum() <= 210, "a line around the mask"
+    assert not (yellow & green).any()

@@ -21,7 +21,7 @@ TORTURE = [
     " leading and trailing ",
     "ß ẞ SS ss",
     "é",
-    "e\u0301",
+    "a\u030a decomposed",
     "\u202eright to left",
     "\ufeff",
     "x" * 500,
@@ -161,3 +161,25 @@ def test_a_class_that_came_with_rows_leaves_with_them_and_an_added_one_stays(sto
     assert names(store) == ["cat", "dog"]
     store.forget(class_name="dog")
     assert names(store) == ["cat"]
+
+
+def test_names_that_differ_as_writing_does_are_one_class(tmp_path):
+    rows = [instance(1, "Traffic Cone"), instance(2, "traffic cone"), instance(3, " ｔｒａｆｆｉｃ cone")]
+    with new_store(tmp_path, rows, [instance(4, "TRAFFIC CONE", "b.png")]) as store:
+        assert names(store) == ["Traffic Cone"], "as it was typed first"
+        assert len(class_of(store)) == 4
+        with pytest.raises(UsageError, match="'Traffic Cone'"):
+            store.add_class("traffic cone")
+        with pytest.raises(UsageError, match="'Traffic Cone'"):
+            store.add_class("pylon", synonyms=["Traffic cone"])
+        assert store.forget(class_name="traffic Cone") == 4
+
+
+def test_a_class_is_not_renamed_to_another_in_other_letters(store):
+    with pytest.raises(UsageError, match="class 'dog' exists already"):
+        store.rename("cat", "DOG ")
+    store.rename("cat", "Cat")
+    assert (names(store), store.vocabulary().by_name("Cat").synonyms) == (["Cat", "dog"], ())
+    store.rename("Cat", "Pet")
+    store.merge(["dog"], "pet")
+    assert store.vocabulary().by_name("PET").synonyms == ("Cat", "dog")
