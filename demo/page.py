@@ -26,8 +26,14 @@ open and come back to it, and short enough that a server that runs for weeks doe
 # told in one box at the lower edge: Gradio's stands over the tabs, and its mark over all that an act would change.
 CSS = """
 .gradio-container, .gradio-container > main { width: 100%; max-width: 2200px !important; margin: 0 auto !important; }
-#title { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline; }
-#title h1, #title p { margin: 0; }
+.gradio-container > main { padding-top: 12px !important; }
+#title .prose { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; }
+#title h1, #title p { margin: 0 !important; }
+@media (max-width: 860px) { .gradio-container > main { padding: 8px !important; } }
+#examples .grid-container { grid: 60px / auto-flow 84px !important; gap: 6px; padding: 0; overflow-x: auto; }
+#examples .thumbnail-item { height: 60px; aspect-ratio: auto; }
+#examples .grid-wrap { padding: 4px 0 0; }
+#examples { border-width: 0 !important; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
 .toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
 [data-testid="status-tracker"]:has(> .error) { display: none !important; }

@@ -29,7 +29,9 @@ class Sample:
     """What the app begins with."""
 
     store: Path
-    examples: tuple[Path, ...]  # pictures that the store has not seen; the first has something unknown in it, if any has
+    examples: tuple[
+        Path, ...
+    ]  # pictures that the store has not seen; the first has something unknown in it, if any has
 
 
 def make_sample(folder: Path, preset: str | None, parts: Parts) -> Sample:

@@ -85,6 +85,11 @@ class TeachState:
     point: PointPrompt | None = None
     act: int = 0  # the last act of the page that was answered, by the page's own count
 
+    @property
+    def pixels(self) -> int:
+        """How many the open picture has."""
+        return 0 if self.picture is None else self.picture.segmentation.panoptic.size
+
 
 @dataclass
 class VocabularyState:

@@ -22,7 +22,7 @@ STATIC = Path(__file__).parent / "static"
 POLL_S = 2.0
 """How often a page asks whether others have changed the store: soon enough to be noticed beside one's own work."""
 
-EXAMPLE_PX = 76
+EXAMPLE_PX = 70
 """Height of the examples: one line above the picture, which is still in sight as a whole."""
 
 

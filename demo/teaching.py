@@ -26,7 +26,7 @@ MAX_PICTURE_BYTES = 50 * 2**20
 def picture_of(session: Session) -> LabelledPicture:
     """The picture under work; ``UsageError`` if there is none."""
     if session.teach.picture is None:
-        raise UsageError("no picture is open; open one first")
+        raise UsageError("no picture is open, or it was closed to make room for those of others; open one")
     return session.teach.picture
 
 

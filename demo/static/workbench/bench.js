@@ -10,7 +10,7 @@ import { classOf, Scene } from "./scene.js";
 import { makeTools } from "./tools.js";
 import { View } from "./view.js";
 
-const TALLEST_VH = 78;              // a tall picture is shown whole on the screen, with the tools above it
+const TALLEST = "max(320px, 100vh - 350px)";   // a tall picture is shown whole on the screen, with the tools above it
 const SIZE_STEP = 1.25;             // of the brush by [ and ]: a difference that is seen
 const SIZE_SHARE = 0.02;            // of the picture's longer side: the brush to begin with
 const LARGEST_SHARE = 0.25;         // of the same: the largest brush
@@ -75,7 +75,7 @@ export class Bench {
     for (const tool of Object.values(this.tools)) tool.cancel();
     this.pen = null;
     this.resize(Math.max(2, Math.round(SIZE_SHARE * Math.max(answer.width, answer.height))));
-    this.node("frame").style.width = `min(100%, ${TALLEST_VH * answer.width / answer.height}vh)`;
+    this.node("frame").style.width = `min(100%, ${TALLEST} * ${answer.width / answer.height})`;
     this.node("frame").style.aspectRatio = `${answer.width} / ${answer.height}`;
     this.node("empty").hidden = true;
     this.view.open(answer.width, answer.height);
@@ -275,8 +275,8 @@ export class Bench {
     this.pointedAt = event && this.view.placeOf(event);
     this.tool.isDrawing && this.tool.move(this.pointedAt ?? this.tool.corners.at(-1));
     const id = event ? scene.answer.idAt(this.pointedAt) : 0;
-    tip.hidden = !id;
-    if (id) {
+    tip.hidden = !id || this.tool.isDrawing;
+    if (!tip.hidden) {
       const segment = scene.segment(id), box = this.node("stage").getBoundingClientRect();
       tip.textContent = `${classOf(segment)} · ${percent(segment.confidence)}`;
       tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;

@@ -12,4 +12,4 @@ export function firstToTeach(segments) {
 
 export const hintFor = (segment) => segment.class === null
   ? "This is unknown: click it, type its name, press Enter."
-  : `This is called ${segment.class}, which is least sure here (${percent(segment.confidence)}). If it is something else: click it, type its name, press Enter.`;
+  : `Called ${segment.class}, ${percent(segment.confidence)} sure. If it is something else: click it, type its name, press Enter.`;

@@ -10,13 +10,16 @@ import { Server } from "./server.js";
 
 export function start({ element, props, trigger, upload, watch }) {
   const node = (name) => element.querySelector(`.wb-${name}`);
-  const server = new Server(trigger, showWork, (text) => bench.say(text, true));
+  const server = new Server(trigger, {
+    busy: (is) => element.setAttribute("aria-busy", is),
+    working: showWork,
+    failed: (text) => bench.say(text, true),
+  });
   const bench = new Bench(node, server);
   const closeCamera = offerFiles(element, node, open, (text, isError) => bench.say(text, isError));
   let lastSequence = -1, pictures = 0, readOnly = false;
 
   function showWork(text) {
-    element.setAttribute("aria-busy", server.isBusy);
     node("work").hidden = text === null;
     if (text !== null) node("doing").textContent = text;
   }

@@ -5,16 +5,17 @@ const NO_ANSWER_MS = 120000;   // after this the page gives up on an act: none t
 const PROGRESS_MS = 250;       // what is answered sooner needs no bar, which would flicker
 
 export class Server {
-  /** `trigger` sends an event; `working(text)` is told what is under way when it takes long, null when nothing is. */
-  constructor(trigger, working, failed) {
-    Object.assign(this, { trigger, working, failed });
+  /**
+   * `trigger` sends an event. `busy(is)` is told whether anything is under way, `working(text)` what, once it takes
+   * long, and null when it is done; `failed(text)` what went wrong on the way.
+   */
+  constructor(trigger, { busy, working, failed }) {
+    Object.assign(this, { trigger, busy, working, failed });
     this.waiting = [];
     this.act = null;          // under way
     this.number = 0;          // of the last act that was sent; answers name the last one that they know
     this.timer = this.watchdog = 0;
   }
-
-  get isBusy() { return this.act !== null; }
 
   /**
    * Asks for an act. `data` makes what is sent when its turn comes, or null if it is pointless by then; it may take its
@@ -28,6 +29,7 @@ export class Server {
   async next() {
     if (this.act || !this.waiting.length) return;
     const act = this.act = this.waiting.shift();
+    this.busy(true);
     this.timer = setTimeout(() => this.working(act.doing ?? ""), PROGRESS_MS);
     let data = null;
     try {
@@ -58,7 +60,7 @@ export class Server {
     clearTimeout(this.timer);
     clearTimeout(this.watchdog);
     this.act = null;
-    if (!this.waiting.length) this.working(null);
+    if (!this.waiting.length) { this.working(null); this.busy(false); }
     this.next();
   }
 }
