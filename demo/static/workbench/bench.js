@@ -10,8 +10,6 @@ import { Scene } from "./scene.js";
 import { makeTools } from "./tools.js";
 import { View } from "./view.js";
 
-const TALLEST = "max(320px, 100vh - 350px)";   // a tall picture is shown whole on the screen, with the tools above it
-
 export class Bench {
   /** `node` gives the elements by name, `server` takes acts. */
   constructor(node, server) {
@@ -68,7 +66,6 @@ export class Bench {
     this.scene.open(picture, answer, detailed);
     for (const tool of Object.values(this.tools)) tool.cancel();
     this.marks.resize();
-    this.node("frame").style.width = `min(100%, ${TALLEST} * ${answer.width / answer.height})`;
     this.node("frame").style.aspectRatio = `${answer.width} / ${answer.height}`;
     this.node("empty").hidden = true;
     this.view.open(answer.width, answer.height);

@@ -34,7 +34,7 @@ export class Pointer {
     if (this.pointers.size > 1 || event.button === 1 || this.spaceHeld) {
       bench.tool.cancel();
       this.grip = { moves: true, ...this.hold() };
-    } else if (!event.button) {
+    } else if (!event.button && (bench.draws || bench.view.isOver(event))) {
       this.grip = this.drags ? { moves: false, ...this.hold() } : null;
       bench.down(bench.view.placeOf(event), event);
     }

@@ -25,6 +25,7 @@ export class Pointing {
     const { scene } = this, tip = this.bench.node("tip");
     this.last = event;
     if (!scene.isOpen) return;
+    if (event && !this.view.isOver(event)) event = null;
     this.place = event && this.view.placeOf(event);
     this.tool.isDrawing && this.tool.move(this.place ?? this.tool.corners.at(-1));
     const id = event ? scene.answer.idAt(this.place) : 0;
