@@ -394,11 +394,5 @@ def test_the_client_of_the_readme_works_with_a_password(guarded):
 def test_the_modules_of_the_canvas_are_served_and_nothing_beside_them(guarded):
     status, text = ask(guarded.address, "GET", "/workbench/main.js")
     assert (status, "export function start" in text) == (200, True)
-    for path in (
-        "workbench/x.js",
-        "workbench/../workbench.html",
-        "workbench/%2e%2e/workbench.css",
-        "workbench/main",
-        "workbench/",
-    ):
-        assert ask(guarded.address, "GET", f"/{path}")[0] == 404, path
+    for path in ("x.js", "../workbench.html", "%2e%2e/workbench.css", "main", ""):
+        assert ask(guarded.address, "GET", f"/workbench/{path}")[0] == 404, path
