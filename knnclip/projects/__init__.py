@@ -1,6 +1,7 @@
 """Folders of pictures that are worked on with a store: answered, corrected, checked, and how far each is."""
 
-from knnclip.projects.project import Order, Project
+from knnclip.projects.orders import Order
+from knnclip.projects.project import Project
 from knnclip.projects.records import (
     STATES,
     Answered,

@@ -34,7 +34,7 @@ def list_pictures(folder: Path) -> dict[bytes, str]:
         for name in files:
             if name.startswith(b".") or Path(os.fsdecode(name)).suffix.lower() not in IMAGE_SUFFIXES:
                 continue
-            path = name if within == b"." else os.path.join(within, name)
+            path = name if within == b"." else within + os.fsencode(os.sep) + name
             sign = signature(folder / os.fsdecode(path))
             if sign is not None:
                 found[path.replace(os.fsencode(os.sep), b"/")] = sign

@@ -28,6 +28,10 @@ PROJECT = Kind(
 #
 # ``changes`` counts the acts; ``pictures.changed`` is its value when the picture last changed.
 #
+# ``gained`` is what relabelling at the change ``gained_at`` brought, class by class; ``against`` is what the store says
+# against an answer that stands because it was checked or labelled. Large columns go last: those before are then read
+# without them.
+#
 # ``accepting`` are acceptances under way: of one that is still there after a kill, the store tells whether it was done.
 SCHEMA = f"""
 CREATE TABLE project (
@@ -45,9 +49,9 @@ CREATE TABLE contents (
     digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
     height_px INTEGER NOT NULL CHECK (height_px > 0),
     width_px INTEGER NOT NULL CHECK (width_px > 0),
-    thumbnail BLOB NOT NULL,
+    novelty REAL,
     descriptor BLOB,
-    novelty REAL
+    thumbnail BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE pictures (
@@ -68,17 +72,18 @@ CREATE TABLE answers (
     content_id INTEGER PRIMARY KEY REFERENCES contents,
     made_by TEXT NOT NULL CHECK (made_by IN ('store', 'labels')),
     generation INTEGER NOT NULL,
-    names TEXT NOT NULL,
-    semantic BLOB NOT NULL,
-    panoptic BLOB NOT NULL,
-    segments TEXT NOT NULL,
     unknown REAL NOT NULL,
     confidence REAL NOT NULL,
     least_confidence REAL NOT NULL,
     areas TEXT NOT NULL,
+    differs REAL NOT NULL,
     against TEXT NOT NULL,
     gained TEXT NOT NULL,
-    gained_at INTEGER NOT NULL
+    gained_at INTEGER NOT NULL,
+    names TEXT NOT NULL,
+    segments TEXT NOT NULL,
+    semantic BLOB NOT NULL,
+    panoptic BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE corrections (
