@@ -20,6 +20,7 @@ from knnclip.projects.maps import (
     kept_labels,
     laid_over,
     restored,
+    semantic_of,
 )
 from knnclip.projects.pictures import Content, Pictures
 from knnclip.projects.records import Correction, Maker, Summary
@@ -85,8 +86,7 @@ class Labelling:
         if row is not None and stands:
             return self._compared(content, row, fresh, generation)
         corrections = self._corrections(content)
-        before = None if row is None else self._restored(row, with_evidence=False)
-        gained = {} if before is None else gains(before, fresh)
+        gained = {} if row is None else gains(semantic_of(row.answer, fresh.vocabulary), fresh)
         shown = laid_over(fresh, fresh.shape, corrections)
         with self._database.write() as connection:
             if not self._is_checked(content, connection):  # by somebody else, meanwhile
@@ -147,7 +147,7 @@ class Labelling:
         """The answer that stands, with what the store says against it noted."""
         standing = self._restored(row, with_evidence=True)
         standing = laid_over(standing, standing.shape, self._corrections(content))
-        against = gains(standing, fresh)
+        against = gains(standing.semantic, fresh)
         gained = {
             name: share - row.against.get(name, 0.0)
             for name, share in against.items()
