@@ -1,11 +1,15 @@
 """Accepting between two databases: ended anywhere, they agree when the project is opened again."""
 
+import numpy as np
 import pytest
 
 from knnclip.errors import UsageError
 from knnclip.projects import Project
 from knnclip.projects.acceptance import Acceptance
 from knnclip.store import Store
+from knnclip.structures import Mask
+
+from .samples import SHAPE
 
 
 class KilledError(Exception):
@@ -50,13 +54,14 @@ def test_an_acceptance_of_which_the_project_knows_nothing_is_done_anew(taught, m
         patch.setattr(Acceptance, "_finish", end)
         with pytest.raises(KilledError):
             taught.accept(number)
-    taught.segmenter.teach(taught.analysis(number), taught.label(number).segments[0].mask, "another")
-    taught.label(number)
-    taught.accept(number)
-    taught.unaccept(number)
+    (first,) = [info for info in taught.segmenter.store.sources() if info.key]
+    taught.correct(number, Mask.from_dense(np.ones(SHAPE)), "another")
+    source = taught.accept(number)
     store = taught.segmenter.store
-    taught_since = [info.instances for info in store.sources() if "another" in info.description]
-    assert len(store) == rows + sum(taught_since)
+    (second,) = [info for info in store.sources() if info.key]
+    assert (second.source_id, len(store)) == (source, rows + second.instances)
+    assert {item.class_name for item in store.instances() if item.source_id == source} == {"another"}
+    assert first.source_id != source
 
 
 def test_taking_back_that_ended_half_way_is_done(taught, monkeypatch):
