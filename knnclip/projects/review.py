@@ -11,8 +11,9 @@ GREEDY = 64
 """Pictures that are spread against each other, more than a person looks at before the next relabelling; the rest
 follows by need alone. More take longer."""
 
-WITNESSES = 1000
-"""Pictures of a folder that speak for all when it is asked what an order covers: evenly many of each part of it."""
+WITNESSES = 400
+"""Pictures of a folder that speak for all when it is asked what an order covers: evenly many of each part of it.
+Asking all of thousands takes seconds."""
 
 LEAST_NEED = 0.02
 """Of a picture of which everything seems known: that it is like what was looked at still counts a little."""
