@@ -41,7 +41,8 @@ MOST_IN_REPR = 5
 Origin = Literal["truth", "proposal"]
 """Whether a stored mask was drawn by an annotator or cut by the mask generator and labelled by the truth under it."""
 
-Decision = Literal["base", "retrieval", "unknown"]
+Decision = Literal["base", "retrieval", "unknown", "person"]
+"""Whose opinion a segment is: "person" for what somebody has drawn or labelled."""
 
 
 @dataclass(frozen=True, eq=False)

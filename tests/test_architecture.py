@@ -36,6 +36,7 @@ ROOMS = {
     "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis", "opinions", "tuning"),
     "history": ("store", "analysis", "segmenter"),
     "ingest": ("datasets", "analysis", "segmenter"),
+    "projects": ("datasets", "analysis", "segmenter", "store", "ingest"),
     "output": ("datasets", "segmenter"),
     "evaluation": (
         "parts", "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest",
@@ -56,6 +57,7 @@ DEMO_MAY_KNOW = {
     "evaluation",
     "history",
     "ingest",
+    "projects",
     "output",
     "tuning",
 }
