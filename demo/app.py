@@ -111,16 +111,17 @@ def _serve(
     with process_folder() as scratch:
         # Gradio takes its folder from the environment when it is imported, by these modules.
         from demo.page import build, launch_settings
-        from demo.sample import example_pictures, make_sample
+        from demo.sample import make_sample
         from demo.session import Options
         from demo.sessions import Sessions
         from knnclip.service.hosts import Hosts
+        from knnclip.service.listening import not_listening
 
         examples: tuple[Path, ...] = ()
         if store is None:
             typer.echo(f"sample store in {SAMPLE}; its first making takes a minute or two")
-            store = make_sample(SAMPLE, preset, parts)
-            examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
+            sample = make_sample(SAMPLE, preset, parts)
+            store, examples, data = sample.store, sample.examples, (*data, SAMPLE / "data")
         sessions = Sessions(Options(store, preset, parts, private, read_only, examples, data), scratch)
         try:
             if not examples:  # what the sample takes was told when it was made
@@ -129,7 +130,10 @@ def _serve(
             page = build(sessions)
             page.queue(default_concurrency_limit=LISTENERS_AT_ONCE, max_size=MAX_WAITING)
             settings = launch_settings(sessions, Hosts.serving(host, allowed), user and user[1])
-            _, url, _ = page.launch(server_name=host, server_port=port, auth=user, **settings)
+            try:
+                _, url, _ = page.launch(server_name=host, server_port=port, auth=user, **settings)
+            except OSError as error:  # somebody has taken the port since it was tried; Gradio names its own options
+                raise not_listening(host, port, "taken meanwhile") from error
             typer.echo(f"knnclip is at {url} (stop it with Ctrl-C)")
             _wait_for_the_end()
             sessions.stop_work()  # whose requests the page would wait for

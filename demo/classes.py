@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -23,6 +24,9 @@ from knnclip.vocabulary import ClassInfo
 
 BY_NAME, MOST, FEWEST, NEWEST = "name", "most instances", "fewest instances", "newest"
 ORDERS = (BY_NAME, MOST, FEWEST, NEWEST)
+
+THING, STUFF = "thing", "stuff"
+KINDS = (THING, STUFF)
 
 INSTANCES_SHOWN = 24
 """Instances of a page: three lines of eight, which fit on a screen."""
@@ -55,6 +59,22 @@ def counts(store: Store) -> Mapping[int, ClassCount]:
 def rename(session: Session, old: str, new: str) -> None:
     """Gives a class another name; its old one stays a synonym. ``UsageError`` if there is a class of that name."""
     session.segmenter.store.rename(old, new)
+
+
+@act(writes=True)
+def set_look(session: Session, name: str, kind: str, color: str) -> None:
+    """Makes a class a ``thing`` or ``stuff``, drawn in a colour, ``#rrggbb``; ``UsageError`` if they are not these."""
+    found = re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", color)
+    if found is None or kind not in KINDS:
+        raise UsageError(f"a class is {' or '.join(KINDS)} in a colour #rrggbb, found {kind!r} in {color!r}")
+    red, green, blue = (int(channel, 16) for channel in found.groups())
+    session.segmenter.store.set_look(name, is_thing=kind == THING, color=(red, green, blue))
+
+
+def shown_color(session: Session, info: ClassInfo) -> str:
+    """The colour that a class is drawn in, ``#rrggbb``."""
+    shown = with_distinct_colors(session.segmenter.store.vocabulary()).by_id(info.class_id)
+    return "#" + bytes(shown.color).hex()
 
 
 @act(writes=True)

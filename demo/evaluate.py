@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import suppress
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,11 +23,20 @@ from knnclip.evaluation.report import schema
 from knnclip.evaluation.report.charts import confusion_picture, iou_bars
 from knnclip.evaluation.report.formats import PERCENT, percent
 from knnclip.evaluation.report.tables import as_content
+from knnclip.files import write_atomically
 from knnclip.images import read_image
 from knnclip.output.colors import with_distinct_colors
 from knnclip.output.rendering import overlay
 from knnclip.progress import SILENT, Progress
 from knnclip.structures import Image
+
+WORDS = (
+    "IoU: of all pixels that are a class or were called so, the share that is both. mIoU: its mean over the classes.",
+    "answered: the share of the pixels that got a class; the others are unknown, and count as missed.",
+    "accuracy: of the pixels of a class, the share that was called so. boundary IoU: IoU along the borders alone.",
+    "PQ: how well objects and areas are found as one piece each, and outlined; AP: how well the surest ones are right.",
+    "true pixels: how many pixels of the set the class has.",
+)
 
 
 def build(listeners: Listeners) -> None:
@@ -41,13 +53,16 @@ def build(listeners: Listeners) -> None:
             label="Confusion matrix", show_label=False, visible=False, buttons=["download", "fullscreen"]
         )
     pair = gr.ImageSlider(label="Before and after", visible=False)
+    report = gr.File(label="The figures as a file (CSV)", visible=False, elem_id="evaluate-report")
+    with gr.Accordion("What the words mean", open=False):
+        gr.HTML("".join(paragraph(line) for line in WORDS), padding=True)
     rejected = rejected_table()
 
     @act(holds="nothing")
     def run(session: Session, progress: gr.Progress = gr.Progress()) -> tuple[object, ...]:  # noqa: B008
         return evaluated(session, PageProgress(progress))
 
-    shown = [headline, table, bars, confused, pair, rejected]
+    shown = [headline, table, bars, confused, pair, report, rejected]
     start.click(listeners.for_page(run), None, shown, api_visibility="private")
     stop.click(listeners.for_page(stop_work), None, None, api_visibility="private", queue=False)
 
@@ -76,8 +91,23 @@ def evaluated(session: Session, progress: Progress = SILENT) -> tuple[object, ..
             label="Picture and answer" if before is None else "Answer before and now",
             visible=True,
         ),
+        gr.File(str(report_file(session, now.scores)), visible=True),
         rejected_update(chosen, result.rejected),
     )
+
+
+def report_file(session: Session, scores: Scores) -> Path:
+    """The figures of the set and of each class as a CSV file, which the session may download."""
+    file = session.downloads / "evaluation.csv"
+    table = class_table(scores, None)
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(table["headers"])
+    writer.writerows(table["data"])
+    writer.writerow([])
+    writer.writerows([found.label, found.text] for found in schema.headlines(as_content(scores)))
+    write_atomically(file, text.getvalue().encode())
+    return file
 
 
 @act(holds="work")
@@ -121,6 +151,8 @@ def class_table(scores: Scores, before: Scores | None) -> dict[str, list[Any]]:
     columns = schema.shown_in("brief", schema.CLASSES, rows)
     heads = [f"{column.label} {column.form.unit}".strip() for column in columns]
     data = [[column.form.number(row[column.key]) for column in columns] for row in rows]
+    filled = [place for place in range(len(heads)) if any(row[place] is not None for row in data)]
+    heads, data = [heads[place] for place in filled], [[row[place] for place in filled] for row in data]
     if before is None:
         return {"headers": heads, "data": data}
     earlier = {row.name: PERCENT.number(row.iou) for row in before.semantic.classes}

@@ -10,6 +10,7 @@ from demo.listeners import Listeners
 from demo.picker import chosen_dataset
 from demo.reporting import PageProgress, paragraph, rejected_table, rejected_update
 from demo.session import ChosenDataset, Session
+from demo.tuning import tune_in_background
 from knnclip.ingest import IngestReport, IngestSettings, ingest
 from knnclip.progress import SILENT, Progress
 
@@ -48,7 +49,7 @@ def ingest_chosen(
     session: Session, chosen: ChosenDataset, only: list[str], progress: Progress = SILENT
 ) -> IngestReport:
     """Stores a data set, of all its classes or ``only`` some, until it is done or the session is told to stop."""
-    return ingest(
+    report = ingest(
         session.segmenter,
         chosen.dataset,
         chosen.dataset.samples,
@@ -57,6 +58,8 @@ def ingest_chosen(
         stop=session.stop.is_set,
         identity=chosen.identity,
     )
+    tune_in_background(session)
+    return report
 
 
 def described(chosen: ChosenDataset, report: IngestReport) -> str:

@@ -6,11 +6,13 @@ from typing import Any, cast
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from demo import api, evaluate, ingest, teach, vocabulary
 from demo.checked_blocks import CheckedBlocks
 from demo.gate import Gate
 from demo.listeners import Listeners
+from demo.modules import serve_module
 from demo.session import READ_ONLY, Options
 from demo.sessions import MAX_SESSIONS, Sessions
 from demo.uploads import MAX_UPLOAD_BYTES
@@ -25,12 +27,25 @@ CACHE_S = 6 * 3600
 open and come back to it, and short enough that a server that runs for weeks does not fill its disk.
 """
 
-# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider. Errors are
+# As wide as a picture that is worked on may be; names break anywhere rather than push the page wider. Errors are
 # told in one box at the lower edge: Gradio's stands over the tabs, and its mark over all that an act would change.
 CSS = """
-.gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
+.gradio-container, .gradio-container > main { width: 100%; max-width: 2200px !important; margin: 0 auto !important; }
+div.app { padding: 12px clamp(8px, 2.5vw, 32px) !important; }
+#title .prose { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; }
+#title h1, #title p { margin: 0 !important; }
+@media (max-width: 860px) { .html-container { padding-left: 0 !important; padding-right: 0 !important; } }
+#examples .grid-container { grid: 60px / auto-flow 84px !important; gap: 6px; padding: 0; overflow-x: auto; }
+#examples .thumbnail-item { height: 60px; aspect-ratio: auto; }
+#examples .grid-wrap { padding: 4px 0 0; }
+#examples { border-width: 0 !important; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
 .toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
+button.stop:not(:disabled) { background: #b3261e !important; color: white !important; }
+#classes .thumbnail-item, #instances .thumbnail-item {
+  display: flex; flex-direction: column; aspect-ratio: auto; height: auto; }
+#classes .thumbnail-item img, #instances .thumbnail-item img { aspect-ratio: 1; height: auto; }
+#classes .caption-label, #instances .caption-label { position: static; max-width: 100%; width: 100%; border-radius: 0; }
 [data-testid="status-tracker"]:has(> .error) { display: none !important; }
 """
 
@@ -41,7 +56,7 @@ def build(sessions: Sessions) -> gr.Blocks:
     settings = {"title": "knnclip", "analytics_enabled": False, "delete_cache": (CACHE_S, CACHE_S)}
     with CheckedBlocks(sessions.uploads, **settings) as page:
         api.build(listeners)  # first: Gradio names the listeners of the page after their functions, too
-        gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", padding=True)
+        gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", elem_id="title")
         with gr.Tab("Teach"):
             teach.build(listeners, page)
         with gr.Tab("Vocabulary") as tab:
@@ -68,7 +83,7 @@ def launch_settings(sessions: Sessions, hosts: Hosts, password: str | None = Non
     service = build_service(engine, hosts=hosts, token=password, attempts=attempts)
     gate = Middleware(Gate, hosts=hosts, uploads=sessions.uploads, service=service, attempts=attempts)
     return {
-        "app_kwargs": {"middleware": [gate]},
+        "app_kwargs": {"middleware": [gate], "routes": [Route("/workbench/{name}", serve_module)]},
         "max_file_size": MAX_UPLOAD_BYTES,
         "state_session_capacity": MAX_SESSIONS,
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),

@@ -30,6 +30,14 @@ SHOWN_CLASSES = 30
 """Names of so many classes are told of a data set, which is a few lines."""
 
 
+HOLDS = (
+    "A zip file holds pictures and their labels. The simplest: a folder images, a folder labels with a PNG of the same "
+    "name for each, whose pixels are the numbers of the classes, and classes.txt with a line each: number, name.",
+    "COCO, YOLO segmentation, LabelMe, CVAT, Pascal VOC, ADE20K, Cityscapes and others are recognised as their tools "
+    "export them; knnclip datasets lists all with their folders.",
+)
+
+
 @dataclass(frozen=True)
 class Picker:
     """The components of one picker; ``chosen`` says what was recognised, ``classes`` lets some classes be named."""
@@ -48,7 +56,9 @@ def build(
         with gr.Column():
             folder = gr.Dropdown(list(folders(roots)), value=None, label="or a folder on the server")
             again = gr.Button("Look for folders again", size="sm")
-    chosen = gr.HTML(paragraph("Nothing is chosen yet."), elem_id=f"{purpose}-chosen", padding=True)
+    chosen = gr.HTML(
+        paragraph("Nothing is chosen yet.") + "".join(map(paragraph, HOLDS)), elem_id=f"{purpose}-chosen", padding=True
+    )
     classes = gr.Dropdown([], multiselect=True, label="Only these classes (all, if none is named)", visible=False)
 
     def choose(session: Session, dataset: ChosenDataset) -> tuple[object, object]:

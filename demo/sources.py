@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
 from demo.acts import act
 from demo.evidence import file_name
+from demo.listeners import Listeners
 from demo.reporting import paragraph
 from demo.session import Session
 from knnclip.errors import UsageError
@@ -17,29 +18,22 @@ SOURCES_SHOWN = 500
 """The newest ones: more than a day of teaching, and few enough for a list in a page."""
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The components that show what was added."""
-
-    chosen: gr.Dropdown
-    forget: gr.Button
-    confirm: gr.Group
-    question: gr.HTML
-    yes: gr.Button
-    no: gr.Button
-
-
-def layout(*, writable: bool) -> Sources:
-    """Lays out the components."""
+def build(listeners: Listeners, tab: gr.Tab) -> Any:  # noqa: ANN401 - Gradio's
+    """Lays out the components, and returns the event after which the store has less."""
     with gr.Accordion("What was added: teachings, ingests, imports", open=False, elem_id="sources"):
         chosen = gr.Dropdown([], label="Added, the newest first", elem_id="source")
-        forget = gr.Button("Forget what this added", variant="stop", interactive=writable)
+        ask_first = gr.Button("Forget what this added", variant="stop", interactive=not listeners.options.read_only)
         with gr.Group(visible=False) as confirm:
             question = gr.HTML(padding=True)
             with gr.Row():
                 yes = gr.Button("Forget it", variant="stop", elem_id="confirm-source")
                 no = gr.Button("Keep it", elem_id="keep-source")
-    return Sources(chosen, forget, confirm, question, yes, no)
+
+    tab.select(listeners.for_page(show), None, [chosen, confirm], show_progress="hidden", api_visibility="private")
+    ask_first.click(listeners.for_page(ask), chosen, [confirm, question], api_visibility="private")
+    no.click(lambda: gr.Group(visible=False), None, confirm, api_visibility="private")
+    forgotten = yes.click(listeners.for_page(forget), chosen, None, api_visibility="private")
+    return forgotten.success(listeners.for_page(show), None, [chosen, confirm], api_visibility="private").success
 
 
 @act()

@@ -10,7 +10,7 @@ import gradio as gr
 
 from demo import classes, sources
 from demo.acts import Act, act
-from demo.classes import INSTANCES_SHOWN, ORDERS, chosen_class
+from demo.classes import INSTANCES_SHOWN, KINDS, ORDERS, STUFF, THING, chosen_class
 from demo.listeners import Listeners
 from demo.reporting import paragraph
 from demo.selection import chosen_index
@@ -53,6 +53,13 @@ class OneClass:
     question: gr.HTML
     yes: gr.Button
     no: gr.Button
+    kind: gr.Radio
+    color: gr.ColorPicker
+    set_look: gr.Button
+    confirm_merge: gr.Group
+    merge_question: gr.HTML
+    yes_merge: gr.Button
+    no_merge: gr.Button
 
 
 def build(listeners: Listeners, tab: gr.Tab) -> None:
@@ -61,7 +68,17 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     overview = _overview()
     one = _one_class(writable)
     asked = [overview.name_filter, overview.order]
-    shown = [overview.gallery, overview.note, one.group, one.title, one.instances, one.new_name, one.into, one.confirm]
+    shown = [
+        overview.gallery,
+        overview.note,
+        one.group,
+        one.title,
+        one.instances,
+        one.new_name,
+        one.into,
+        one.confirm,
+        one.confirm_merge,
+    ]
 
     def listen(event: Any, do: Act[..., Any], inputs: Any = asked, outputs: Any = shown, **how: Any) -> None:  # noqa: ANN401 - Gradio's
         event(listeners.for_page(do), inputs, outputs, api_visibility="private", **how)
@@ -73,19 +90,14 @@ def build(listeners: Listeners, tab: gr.Tab) -> None:
     listen(one.forth.click, turn_on)
     for event in (one.rename.click, one.new_name.submit):
         listen(event, rename, [one.new_name, *asked])
-    listen(one.merge.click, merge, [one.into, *asked])
+    listen(one.set_look.click, set_look, [one.kind, one.color, *asked])
+    listen(one.merge.click, ask_merge, one.into, [one.confirm_merge, one.merge_question])
+    listen(one.yes_merge.click, merge, [one.into, *asked])
+    one.no_merge.click(lambda: gr.Group(visible=False), None, one.confirm_merge, api_visibility="private")
     listen(one.forget.click, ask, None, [one.confirm, one.question])
     listen(one.yes.click, forget)
     one.no.click(lambda: gr.Group(visible=False), None, one.confirm, api_visibility="private")
-    added = sources.layout(writable=writable)
-    listed = [added.chosen, added.confirm]
-    listen(tab.select, sources.show, None, listed, show_progress="hidden")
-    listen(added.forget.click, sources.ask, added.chosen, [added.confirm, added.question])
-    forgotten = added.yes.click(
-        listeners.for_page(sources.forget), added.chosen, None, api_visibility="private"
-    ).success(listeners.for_page(sources.show), None, listed, api_visibility="private")
-    listen(forgotten.success, show)
-    added.no.click(lambda: gr.Group(visible=False), None, added.confirm, api_visibility="private")
+    listen(sources.build(listeners, tab), show)
     with gr.Row():
         export = gr.Button("Export the store as one file")
         imported = gr.UploadButton("Import a store file", file_types=[".knnclip"], interactive=writable)
@@ -120,6 +132,15 @@ def _one_class(writable: bool) -> OneClass:
             rename = gr.Button("Rename", interactive=writable)
             into = gr.Dropdown([], label="Make it part of")
             merge = gr.Button("Merge", interactive=writable)
+        with gr.Row():
+            kind = gr.Radio(list(KINDS), label="Kind")
+            color = gr.ColorPicker(label="Colour", elem_id="class-color")
+            set_look = gr.Button("Set kind and colour", interactive=writable)
+        with gr.Group(visible=False, elem_id="confirm-merging") as confirm_merge:
+            merge_question = gr.HTML(padding=True)
+            with gr.Row():
+                yes_merge = gr.Button("Merge them", variant="stop", elem_id="confirm-merge")
+                no_merge = gr.Button("Keep both", elem_id="keep-both")
         forget = gr.Button("Forget this class", variant="stop", interactive=writable)
         with gr.Group(visible=False, elem_id="confirm") as confirm:
             question = gr.HTML(elem_id="question", padding=True)
@@ -127,8 +148,9 @@ def _one_class(writable: bool) -> OneClass:
                 yes = gr.Button("Forget it for good", variant="stop", elem_id="confirm-forget")
                 no = gr.Button("Keep it")
     return OneClass(
-        group, title, instances, back, forth, new_name, rename, into, merge, forget, confirm, question, yes, no
-    )
+        group, title, instances, back, forth, new_name, rename, into, merge, forget, confirm, question, yes, no,
+        kind, color, set_look, confirm_merge, merge_question, yes_merge, no_merge,
+    )  # fmt: skip
 
 
 @act()
@@ -175,6 +197,14 @@ def rename(session: Session, name: str, name_filter: str, order: str) -> Shown:
 
 
 @act(writes=True)
+def set_look(session: Session, kind: str | None, color: str | None, name_filter: str, order: str) -> Shown:
+    """Sets the kind and the colour of the class that is shown."""
+    name = chosen_class(session).name
+    classes.set_look(session, name, kind or "", color or "")
+    return _shown(session, name_filter, order, f"{name} is {kind} in its new colour.", fresh=True)
+
+
+@act(writes=True)
 def merge(session: Session, target: str | None, name_filter: str, order: str) -> Shown:
     """Makes the class that is shown part of another, which is shown then."""
     if not target:
@@ -183,6 +213,17 @@ def merge(session: Session, target: str | None, name_filter: str, order: str) ->
     moved = classes.merge(session, name, target)
     session.vocabulary.chosen = target
     return _shown(session, name_filter, order, f"{moved:,} instances of {name} now belong to {target}.", fresh=True)
+
+
+@act()
+def ask_merge(session: Session, target: str | None) -> Shown:
+    """The question before a class becomes part of another."""
+    if not target:
+        raise UsageError("choose the class that this one shall be part of")
+    info = chosen_class(session)
+    held = classes.counts(session.segmenter.store)[info.class_id]
+    text = f"Make {info.name}, {held.instances:,} instances, part of {target}? Nobody can take them apart afterwards."
+    return gr.Group(visible=True), paragraph(text)
 
 
 @act()
@@ -235,4 +276,7 @@ def _shown(session: Session, name_filter: str, order: str, text: str = "", *, fr
         "" if fresh else gr.Textbox(),
         gr.Dropdown(others, value=None) if fresh else gr.Dropdown(others),
         gr.Group(visible=False),
+        gr.Group(visible=False),
+        gr.Radio() if chosen is None else (THING if chosen.is_thing else STUFF),
+        gr.ColorPicker() if chosen is None else classes.shown_color(session, chosen),
     )

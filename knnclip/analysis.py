@@ -27,6 +27,10 @@ class Analysis:
     classifier: ZeroShotClassifier | None = field(default=None, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        height, width = self.proposals.shape
+        return f"Analysis({width}x{height} px of {self.ref or 'no file'}, {len(self.proposals)} masks)"
+
     @lazy
     def reference(self) -> ImageReference:
         """What the store remembers of the image: name, size and thumbnail. Only teaching needs it."""

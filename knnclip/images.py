@@ -55,14 +55,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, content: bytes
     file, if it is missing, no image, truncated, or has more than ``max_pixels`` (found before anything is decoded).
     """
     with _opened(path, max_pixels, content) as picture:
-        from PIL import ImageOps
-
-        try:
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            return _rgb(upright)
-        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
-            raise ImageError(f"{path}: the image is damaged ({error}); replace the file") from error
+        return _upright(picture, str(path))
 
 
 def read_orientation(path: str | Path, *, content: bytes | None = None) -> int:
@@ -113,13 +106,22 @@ def check_indices(values: NDArray[np.int32], path: str | Path) -> NDArray[np.int
     return values
 
 
-def as_image(image: NDArray[Any] | str | Path) -> Image:
+def as_image(image: NDArray[Any] | PilImage | str | Path) -> Image:
     """A path read by ``read_image``, or an array checked to be ``(H, W, 3) uint8`` RGB with at least one pixel.
 
-    ``ImageError`` if it is not.
+    A picture of Pillow becomes what ``read_image`` would make of its file. ``ImageError`` if it is none of these.
     """
+    from PIL import Image as Pil
+
     if isinstance(image, str | Path):
         return read_image(image)
+    if isinstance(image, Pil.Image):
+        return _upright(image, "the picture of Pillow")
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"an image is a path, a picture of Pillow or an (H, W, 3) uint8 RGB array, found {type(image).__name__}; "
+            "convert it first"
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise ImageError(f"an image is an (H, W, 3) uint8 RGB array, found shape {image.shape} of {image.dtype}")
     return np.ascontiguousarray(image)
@@ -148,12 +150,12 @@ def pixel_digest(image: Image) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def encode_jpeg(image: Image, longest_px: int) -> bytes:
-    """The bytes of the image as JPEG, its longest side reduced to ``longest_px`` where it is more."""
+def encode_jpeg(image: Image, longest_px: int, *, quality: int = JPEG_QUALITY) -> bytes:
+    """The bytes of the image as JPEG of a quality of 100, its longest side reduced to ``longest_px`` if it is more."""
     from PIL import Image as Pil
 
     buffer = BytesIO()
-    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
@@ -220,6 +222,16 @@ def _opened(path: str | Path, max_pixels: int, content: bytes | None = None) -> 
             f"{path}: {picture.width} x {picture.height} pixels exceed the limit of {max_pixels:,}; scale it down"
         )
     return picture
+
+
+def _upright(picture: PilImage, where: str) -> Image:
+    from PIL import ImageOps
+
+    try:
+        picture.load()
+        return _rgb(ImageOps.exif_transpose(picture))
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
+        raise ImageError(f"{where}: the image is damaged ({error}); replace the file") from error
 
 
 def _rgb(picture: PilImage) -> Image:

@@ -93,7 +93,7 @@ def ingest(
     """
     _check_classes(dataset, settings)
     store = segmenter.store
-    new_classes = _add_classes(segmenter, dataset, settings)
+    new_classes = add_classes(segmenter, dataset, settings)
     where = str(dataset.root.resolve()) if identity is None else identity
     note = f"{dataset.format} {identity or path_text(dataset.root)}"
     source = store.begin_source("ingest", note, key=_source_key(where, dataset.format, settings))
@@ -170,7 +170,7 @@ def take_turns(labelled: Sequence[LabelledMask], limit: int) -> list[LabelledMas
     return [labelled[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
 
 
-def _add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> tuple[str, ...]:
+def add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> tuple[str, ...]:
     """Puts the wanted classes into the store that it has not, and returns their names.
 
     ``DatasetError`` if two of the classes are one in the store.

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
 from knnclip.decision.fusion import fuse
+from knnclip.decision.likeness import EnergyLevel, energy_level, likeness, standing
 from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
 from knnclip.parts.roles import ZeroShotClassifier
 from knnclip.presets import Preset
@@ -47,26 +49,43 @@ def beliefs_of(
     believed = []
     for preset in settings:
         retrieved = posterior(neighbors.nearest(preset.vote.k), view.vocabulary, view.census, preset.vote)
-        opinion, share = None, preset.discriminant
+        opinion, energy, share = None, None, preset.discriminant
         if share.weight:
-            opinion = discriminant(view).posterior(seen.embeddings)
-            retrieved = replace(retrieved, probabilities=mix(retrieved.probabilities, opinion, share.weight))
+            made = discriminant(view, share)
+            opinion = made.posterior(seen.embeddings)
+            mixed = mix(retrieved.probabilities, opinion, share.weight * made.trust)
+            retrieved = replace(retrieved, probabilities=mixed)
+            energy = _energy(view, seen.embeddings, share)
+        like = likeness(retrieved, view.levels, view.census, energy)
         calibration = UNTRIED if base is None else _calibration(view, preset.vote, share)
-        fused = fuse(base, retrieved, view.levels, view.census, calibration, preset.fusion)
-        dense = _dense(view, seen.cells, 0.0 if preset.fusion.kind == "base" else share.dense)
+        fused = fuse(base, retrieved, like, view.levels, view.census, calibration, preset.fusion)
+        dense = None if preset.fusion.kind == "base" else _dense(view, seen.cells, share)
         believed.append(replace(fused, discriminant=opinion, dense=dense))
     return believed
 
 
-def discriminant(view: View, without: int | None = None) -> Discriminant:
+def discriminant(view: View, settings: DiscriminantSettings, without: int | None = None) -> Discriminant:
     """The discriminant of a state of the store, found once for all its views; ``without`` leaves out a fold."""
-    return view.kept(("discriminant", without), lambda: fit(view.moments(without)))
+    made_by = ("discriminant", settings.sharpness, settings.shrinkage, without)
+    return view.kept(made_by, lambda: fit(view.moments(without), settings))
 
 
-def _dense(view: View, cells: Cells | None, weight: float) -> DenseBeliefs | None:
-    if cells is None or not weight:
+def _energy(view: View, embeddings: Float32, share: DiscriminantSettings) -> NDArray[np.float64] | None:
+    """e of N masks, None where a state of the store could leave nothing out to find its level; that is found once."""
+
+    def make() -> EnergyLevel | None:
+        sample = view.of_a_fold()
+        return None if sample is None else energy_level(discriminant(view, share, sample.fold).energy(sample.vectors))
+
+    level = view.kept(("energy level", share.sharpness, share.shrinkage), make)
+    return None if level is None else standing(discriminant(view, share).energy(embeddings), level)
+
+
+def _dense(view: View, cells: Cells | None, share: DiscriminantSettings) -> DenseBeliefs | None:
+    if cells is None or not share.dense:
         return None
-    return DenseBeliefs(discriminant(view).of_cells(cells), cells.layout, weight)
+    made = discriminant(view, share)
+    return DenseBeliefs(made.of_cells(cells), cells.layout, share.dense * made.trust) if made.trust else None
 
 
 def _calibration(view: View, vote: VoteSettings, share: DiscriminantSettings) -> Calibration:
@@ -76,11 +95,10 @@ def _calibration(view: View, vote: VoteSettings, share: DiscriminantSettings) ->
         held = view.held_out(vote.k)
         retrieved = posterior(held.neighbors, view.vocabulary, view.census, vote).probabilities
         if share.weight:
-            opinion = np.zeros_like(retrieved)
             for fold in np.unique(held.fold).tolist():
-                inside = held.fold == fold
-                opinion[inside] = discriminant(view, fold).posterior(held.vectors[inside])
-            retrieved = mix(retrieved, opinion, share.weight)
+                inside, made = held.fold == fold, discriminant(view, share, fold)
+                opinion = made.posterior(held.vectors[inside])
+                retrieved[inside] = mix(retrieved[inside], opinion, share.weight * made.trust)
         return calibrate(retrieved, held.class_id, view.vocabulary)
 
-    return view.kept((vote, share.weight), make)
+    return view.kept((vote, replace(share, dense=0.0)), make)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from knnclip.decision.discriminant import DiscriminantSettings
 from knnclip.decision.explanation import explain, shown_instances
 from knnclip.decision.fusion import FusionSettings
 from knnclip.decision.retrieval import VoteSettings
+from knnclip.decision.tuning import Aim, aim_by_name
 from knnclip.errors import UsageError
 from knnclip.images import as_image
 from knnclip.masks.strokes import Stroke, draw_strokes
@@ -28,6 +30,7 @@ from knnclip.parts.roles import ReadsNames, SuggestsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
 from knnclip.store import Exchange, Store, View
+from knnclip.store.tunings import Tuning
 from knnclip.structures import (
     Beliefs,
     Bool,
@@ -40,9 +43,13 @@ from knnclip.structures import (
     Suggestion,
     image_shapes_agree,
 )
+from knnclip.tuning import tune_store, tuned
 from knnclip.vocabulary import Vocabulary, check_name
 
-ImageLike = Image | str | Path
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+ImageLike: TypeAlias = "Image | PilImage | str | Path"
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
@@ -70,14 +77,17 @@ class Segmenter:
     Several threads may use one segmenter.
     """
 
-    def __init__(self, store: Store, preset: Preset, parts: FrozenParts, *, owns_store: bool = True) -> None:
+    def __init__(
+        self, store: Store, preset: Preset, parts: FrozenParts, *, owns_store: bool = True, untuned: bool = False
+    ) -> None:
         """``Segmenter.open`` makes one of a path; this is for a store and parts that are there already.
 
         ``parts`` are those that ``preset`` names, or stand for them. Closing the segmenter closes the store if it
-        ``owns_store``. ``StoreError`` if the store is of another encoder.
+        ``owns_store``. Where it is ``untuned``, the preset's settings decide, whatever the store was tuned to.
+        ``StoreError`` if the store is of another encoder.
         """
         self.store = store
-        self.preset = preset
+        self._fixed, self._untuned = preset, untuned
         self.generator, self.promptable = parts.generator, parts.promptable
         self.encoder, self.classifier = parts.encoder, parts.classifier
         store.check_fingerprint(self.encoder.fingerprint)
@@ -98,6 +108,7 @@ class Segmenter:
         device: str = "auto",
         cache: str | Path | None = None,
         read_only: bool = False,
+        untuned: bool = False,
     ) -> Segmenter:
         """Opens the store at ``path``, or makes it if nothing is there (not with ``read_only``, which changes nothing).
 
@@ -106,7 +117,8 @@ class Segmenter:
         preset is a ``UsageError``, an encoder whose vectors could not be compared with the stored ones a
         ``StoreError``; parts whose files moved may be named anew. ``min_area`` (pixels) and ``max_masks`` limit what
         the mask generator proposes. ``device`` is where networks run: ``auto``, ``cuda``, ``mps`` or ``cpu``. ``cache``
-        is a folder that keeps what they make of an image, for whoever asks about the same images again.
+        is a folder that keeps what they make of an image, for whoever asks about the same images again. ``untuned``
+        answers by the preset's own settings, whatever the store was tuned to.
         """
         path = Path(path)
         named = PartOverrides.read(
@@ -118,7 +130,7 @@ class Segmenter:
             max_masks=max_masks,
         )
         if not read_only and not path.exists():
-            return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device, cache)
+            return cls._create(path, named.into(preset_by_name(preset or DEFAULT_PRESET)), device, cache, untuned)
         store = Store.open(path, read_only=read_only)
         try:
             stored = store.get_setting("preset") or DEFAULT_PRESET
@@ -128,16 +140,33 @@ class Segmenter:
                     f"or choose another store for {preset!r}"
                 )
             known = named.into(from_settings(store.get_setting))
-            return cls(store, known, make_parts(known, device, cache))
+            return cls(store, known, make_parts(known, device, cache), untuned=untuned)
         except BaseException:
             store.close()
             raise
 
     @classmethod
-    def _create(cls, path: Path, preset: Preset, device: str, cache: str | Path | None) -> Segmenter:
+    def _create(cls, path: Path, preset: Preset, device: str, cache: str | Path | None, untuned: bool) -> Segmenter:
         parts = make_parts(preset, device, cache)
         store = Store.create(path, parts.encoder.fingerprint, settings=to_settings(preset))
-        return cls(store, preset, parts)
+        return cls(store, preset, parts, untuned=untuned)
+
+    @property
+    def preset(self) -> Preset:
+        """What decides now: the preset, with what the store was tuned to."""
+        return self._as_tuned(None if self._untuned else self.store.tunings.newest())
+
+    def tune(self, aim: Aim = "classes", progress: Progress = SILENT) -> Tuning:
+        """Lets the store find, out of its own instances, the settings that it answers best by, and keeps them in it.
+
+        ``aim`` is what for: ``classes`` (mean IoU over the classes), ``pixels`` or ``masks`` (the share that is right).
+        Answers are made by them from now on, by whoever opens the store; ``store.tunings.drop()`` undoes it.
+        ``StoreError`` if instances were forgotten meanwhile.
+        """
+        return tune_store(self.store, aim_by_name(aim), progress, self._fixed)
+
+    def _as_tuned(self, tuning: Tuning | None) -> Preset:
+        return self._fixed if tuning is None else tuned(self._fixed, tuning.values)
 
     def with_settings(
         self,
@@ -162,7 +191,7 @@ class Segmenter:
             assembly=assembly or own.assembly,
         )
         parts = FrozenParts(self.generator, self.promptable, self.encoder, self.classifier)
-        return Segmenter(self.store, preset, parts, owns_store=False)
+        return Segmenter(self.store, preset, parts, owns_store=False, untuned=True)
 
     def over(self, store: Store) -> Segmenter:
         """The same parts and settings over another store, which is the new segmenter's own; nothing is loaded again.
@@ -170,7 +199,7 @@ class Segmenter:
         ``StoreError`` if the store is of another encoder.
         """
         parts = FrozenParts(self.generator, self.promptable, self.encoder, self.classifier)
-        return Segmenter(store, self.preset, parts)
+        return Segmenter(store, self._fixed, parts, untuned=self._untuned)
 
     def __enter__(self) -> Segmenter:
         return self
@@ -200,9 +229,9 @@ class Segmenter:
     def segment(self, image: ImageLike) -> Segmentation:
         """The classes and segments of an image by the store as it is now.
 
-        ``image`` is a path, or ``(H, W, 3) uint8`` in RGB order, as PIL and imageio give it (OpenCV gives BGR). Raises
-        ``ImageError`` if it is neither or cannot be read. To ask about one image more than once, as the store grows,
-        ``analyse`` it and ``label`` what comes of that.
+        ``image`` is a path, a picture of Pillow, or ``(H, W, 3) uint8`` in RGB order, as imageio gives it (OpenCV gives
+        BGR). Raises ``ImageError`` if it is none of these or cannot be read. To ask about one image more than once, as
+        the store grows, ``analyse`` it and ``label`` what comes of that.
         """
         return self.label(self.analyse(image))
 
@@ -245,9 +274,10 @@ class Segmenter:
         if view is None:
             with self.store.view() as now:
                 return self.label(analysis, now)
-        neighbors = view.search(analysis.embeddings, self.preset.vote.k)
-        (beliefs,) = beliefs_of(view, neighbors, analysis, self.classifier, [self.preset])
-        assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, self.preset.assembly)
+        preset = self._as_tuned(None if self._untuned else view.tuning)
+        neighbors = view.search(analysis.embeddings, preset.vote.k)
+        (beliefs,) = beliefs_of(view, neighbors, analysis, self.classifier, [preset])
+        assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, preset.assembly)
         stored = view.evidence(shown_instances(assembly.pieces, neighbors))
         segments = explain(assembly.pieces, neighbors, stored, view.vocabulary)
         return Segmentation(

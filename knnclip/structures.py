@@ -35,10 +35,14 @@ Box = tuple[int, int, int, int]
 Layout = Literal["tiles", "corners"]
 """Where the cells of a map lie over an image, see ``knnclip.parts.pooling``."""
 
+MOST_IN_REPR = 5
+"""Classes that an answer names where it is printed: what fits on a line."""
+
 Origin = Literal["truth", "proposal"]
 """Whether a stored mask was drawn by an annotator or cut by the mask generator and labelled by the truth under it."""
 
-Decision = Literal["base", "retrieval", "unknown"]
+Decision = Literal["base", "retrieval", "unknown", "person"]
+"""Whose opinion a segment is: "person" for what somebody has drawn or labelled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +97,10 @@ class Mask:
         dense = np.zeros(self.shape, dtype=bool)
         dense[self.slices] = self.crop
         return dense
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        return f"Mask({self.area} px in {self.box_xyxy} of {width}x{height})"
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -257,6 +265,28 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
+class FoldSample:
+    """Q of the store's own instances, all of one fold, to be asked of what does not know the fold."""
+
+    fold: int  # see ``knnclip.store.moments``
+    vectors: Float32  # (Q, D)
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """Q of the store's own instances, and what it would know of them without one of F parts, the one they lie in."""
+
+    neighbors: Neighbors  # of the other parts
+    class_id: Int64  # (Q,) the true ones
+    vectors: Float32  # (Q, D)
+    area_px: Int64  # (Q,)
+    stands_for: NDArray[np.float64]  # (Q,) how many instances of the class each was drawn from
+    part: Int64  # (Q,) 0 .. F - 1
+    group: Int64  # (Q,) of images, finer than the parts: by these is found how much chance has to say
+    moments: tuple[ClassMoments, ...]  # F: without each part
+
+
+@dataclass(frozen=True, eq=False)
 class DenseBeliefs:
     """The opinion on every cell of an image's map over C classes, whatever the masks are."""
 
@@ -325,6 +355,10 @@ class Segment:
     scores: tuple[ClassScore, ...]  # the most probable classes, by falling P_final
     evidence: tuple[Evidence, ...]  # by falling similarity
 
+    def __repr__(self) -> str:
+        name = "unknown" if self.class_name is None else repr(self.class_name)
+        return f"Segment({self.segment_id}: {name}, {self.confidence:.2f} by {self.decision}, {self.mask!r})"
+
 
 @dataclass(frozen=True, eq=False)
 class Segmentation(Presented):
@@ -337,6 +371,17 @@ class Segmentation(Presented):
     vocabulary: Vocabulary  # the classes of the store when it answered
     image: Image | None = field(default=None, repr=False)  # the pixels that it is for, a quarter of what the maps take
     ref: str | None = None  # what the image is called, its path if it was given by one
+
+    def __repr__(self) -> str:
+        shares: dict[str, float] = {}
+        for segment in self.segments:
+            name = "unknown" if segment.class_name is None else repr(segment.class_name)
+            shares[name] = shares.get(name, 0.0) + segment.mask.area / self.semantic.size
+        first = sorted(shares, key=lambda name: -shares[name])[:MOST_IN_REPR]
+        more = f" and {len(shares) - len(first)} more" if len(shares) > len(first) else ""
+        listed = ", ".join(f"{name} {shares[name]:.0%}" for name in first)
+        height, width = self.shape
+        return f"Segmentation({width}x{height} px, {len(self.segments)} segments: {listed}{more})"
 
     @property
     def shape(self) -> tuple[int, int]:

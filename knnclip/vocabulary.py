@@ -31,6 +31,7 @@ class ClassInfo:
     is_thing: bool  # thing: countable objects; stuff: amorphous regions
     color: Color  # RGB
     synonyms: tuple[str, ...] = ()
+    keeps_color: bool = False  # whether somebody chose the colour; else it may give way to others
 
 
 @dataclass(frozen=True)

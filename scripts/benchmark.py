@@ -3,8 +3,11 @@
 python scripts/benchmark.py camvid CAMVID     mIoU on CamVid: LOSO and val, own regions and ground-truth masks
 python scripts/benchmark.py added CAMVID      Car added on the fly to a store of the other ten classes
 python scripts/benchmark.py instances DATA    top-1 of ground-truth masks, 4-fold by image
-                                              all three also with --preset, --encoder, --weights, --rows and
-                                              --cache, which takes the networks' time out of the seconds
+python scripts/benchmark.py sample            mIoU on the sample data: train asked of val
+                                              all four also with --preset, --encoder, --weights, --rows, --every N
+                                              (every N-th image is asked), --tuned AIM (the same stores again, after
+                                              `knnclip tune --aim AIM`) and --cache, which takes the networks' time
+                                              out of the seconds
 python scripts/benchmark.py speed             retrieval's share of a segment call, relabelling, ingest, a large store
 """
 
@@ -15,16 +18,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from knnclip.analysis import Analysis
 from knnclip.datasets import MIN_AREA_PX, Dataset, Sample, open_dataset
 from knnclip.datasets.sample_data import draw_scene, write_sample_data
-from knnclip.decision.retrieval import posterior
+from knnclip.decision.tuning import AIMS, Aim
 from knnclip.evaluation import add_up, judge_images
 from knnclip.ingest import IngestSettings, Kind, ingest
 from knnclip.metrics.semantic import SemanticScores
@@ -64,6 +68,8 @@ class SetUp:
     weights: Path | None
     rows: int  # at most so many in a store
     cache: Path | None  # a folder that keeps what the parts make of an image
+    tuned: Aim | None  # for what the stores are tuned, to be asked again
+    every: int  # of the images that are asked
 
     def open(self, folder: str) -> Segmenter:
         """A segmenter on a new store in an empty folder."""
@@ -75,6 +81,15 @@ class SetUp:
             device="cpu",
             cache=self.cache,
         )
+
+    def ways(self, segmenter: Segmenter) -> Iterator[tuple[str, Segmenter]]:
+        """The segmenter by its preset's settings and, where that is asked for, by those that its store is tuned to."""
+        yield "preset", segmenter.with_settings()
+        if self.tuned:
+            found = segmenter.tune(self.tuned)
+            values = ", ".join(f"{name} {value:g}" for name, value in found.values.items())
+            print(f"tuned for {found.aim}: {values}; {found.gain:+.1f} +- {found.error:.1f} left out", flush=True)
+            yield "tuned", segmenter
 
 
 @dataclass(frozen=True)
@@ -90,34 +105,52 @@ class Measured:
 
 def scored(
     setup: SetUp, database: Dataset, stored: Sequence[Sample], queries: Dataset, asked: Sequence[Sample], masks: str
-) -> Measured:
-    """A new store of ``stored`` asked for ``asked``."""
+) -> dict[str, Measured]:
+    """A new store of ``stored`` asked for ``asked``, in each of the ways of the ``setup``."""
     kind: Kind = "truth" if masks == "oracle" else "both"
     settings = IngestSettings(kind, max_instances_per_image=setup.rows // len(stored))
     with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
         rows = ingest(segmenter, database, stored, settings).instances
-        start = time.perf_counter()
-        outcomes = judge_images(segmenter, queries, asked, masks=masks)  # type: ignore[arg-type]
-        scores = add_up(outcomes, queries).scores.semantic
-        seconds = (time.perf_counter() - start) / len(asked)
-        analysis = segmenter.analyse(queries.load(asked[0]).image)
-        search = _median(lambda: segmenter.store.search(analysis.embeddings, segmenter.preset.vote.k)) / 1000
-        return Measured(scores, rows, rows * 2 * segmenter.store.fingerprint.dim / 1e6, seconds, search)
+        found = {}
+        for way, asking in setup.ways(segmenter):
+            start = time.perf_counter()
+            outcomes = judge_images(asking, queries, asked[:: setup.every], masks=masks)  # type: ignore[arg-type]
+            scores = add_up(outcomes, queries).scores.semantic
+            seconds = (time.perf_counter() - start) / len(asked[:: setup.every])
+            analysis = asking.analyse(queries.load(asked[0]).image)
+            search = _searched_in(asking, analysis)
+            found[way] = Measured(scores, rows, rows * 2 * segmenter.store.fingerprint.dim / 1e6, seconds, search)
+        return found
+
+
+def _searched_in(segmenter: Segmenter, analysis: Analysis) -> float:
+    """Seconds of the search for one image."""
+    k = segmenter.preset.vote.k
+    return _median(lambda: segmenter.store.search(analysis.embeddings, k)) / 1000
 
 
 def camvid(root: Path, setup: SetUp) -> None:
     """mIoU over the 11 classes. LOSO: each sequence of train against the two others, and the mean of the three."""
     train, val = open_dataset(root / "train"), open_dataset(root / "val")
     for masks in ("own", "oracle"):
-        loso = []
+        loso: dict[str, list[float]] = {}
         for sequence in SEQUENCES:
             inside = [sample for sample in train.samples if sample.image_path.name.startswith(sequence)]
             outside = [sample for sample in train.samples if sample not in inside]
-            found = scored(setup, train, outside, train, inside, masks)
-            loso.append(found.scores.miou)
-            print(f"{masks:7} {sequence}: {_described(found)}", flush=True)
-        found = scored(setup, train, train.samples, val, val.samples, masks)
-        print(f"{masks:7} LOSO {np.mean(loso):.1%}   val {_described(found)}", flush=True)
+            for way, found in scored(setup, train, outside, train, inside, masks).items():
+                loso.setdefault(way, []).append(found.scores.miou)
+                print(f"{way} {masks:7} {sequence}: {_described(found)}", flush=True)
+        for way, found in scored(setup, train, train.samples, val, val.samples, masks).items():
+            print(f"{way} {masks:7} LOSO {np.mean(loso[way]):.1%}   val {_described(found)}", flush=True)
+
+
+def sample(setup: SetUp) -> None:
+    """mIoU over the classes of the sample data."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_sample_data(Path(folder))
+        train, val = open_dataset(Path(folder) / "train"), open_dataset(Path(folder) / "val")
+        for way, found in scored(setup, train, train.samples, val, val.samples, "own").items():
+            print(f"{way} own {_described(found)}", flush=True)
 
 
 def _described(found: Measured) -> str:
@@ -148,24 +181,31 @@ def instances(root: Path, setup: SetUp) -> None:
     """The class of each annotated instance by those of the other three quarters of the images."""
     dataset = open_dataset(root)
     order = np.random.default_rng(0).permutation(len(dataset.samples)).tolist()
-    right = asked = 0
+    right: dict[str, int] = {}
+    asked: dict[str, int] = {}
     for fold in range(FOLDS):
         inside = set(order[fold::FOLDS])
         with tempfile.TemporaryDirectory() as folder, setup.open(folder) as segmenter:
             others = [sample for i, sample in enumerate(dataset.samples) if i not in inside]
             ingest(segmenter, dataset, others, IngestSettings("truth"))
-            vote = segmenter.preset.vote
-            with segmenter.store.view() as view:
-                vocabulary, census = view.vocabulary, view.census
-            for i in inside:
-                labelled = dataset.load(dataset.samples[i])
-                items = [item for item in labelled.instances if item.mask.area >= MIN_AREA_PX]
-                found = segmenter.encoder.encode(labelled.image, [item.mask for item in items])
-                votes = posterior(segmenter.store.search(found, vote.k), vocabulary, census, vote).probabilities
-                names = [vocabulary.classes[c].name for c in votes.argmax(axis=1)]
-                right += sum(name == item.class_name for name, item in zip(names, items, strict=True))
-                asked += len(names)
-        print(f"fold {fold + 1} of {FOLDS}: top-1 {right / asked:.1%} of {asked} instances so far", flush=True)
+            for way, asking in setup.ways(segmenter):
+                for i in inside:
+                    hits, of = _hits(asking, dataset, dataset.samples[i])
+                    right[way], asked[way] = right.get(way, 0) + hits, asked.get(way, 0) + of
+        for way, hits in right.items():
+            done = f"fold {fold + 1} of {FOLDS}"
+            print(f"{way} {done}: top-1 {hits / asked[way]:.1%} of {asked[way]} instances so far", flush=True)
+
+
+def _hits(segmenter: Segmenter, dataset: Dataset, sample: Sample) -> tuple[int, int]:
+    """How many annotated instances of an image are named rightly, unknown or not, and how many there are."""
+    labelled = dataset.load(sample)
+    items = [item for item in labelled.instances if item.mask.area >= MIN_AREA_PX]
+    analysis = segmenter.analyse(labelled.image, masks=[item.mask for item in items], ref=sample.ref)
+    with segmenter.store.view() as view:
+        (beliefs,) = segmenter.beliefs(view, analysis, [segmenter.preset])
+        names = [view.vocabulary.classes[c].name for c in beliefs.retrieval.argmax(axis=1)]
+    return sum(name == item.class_name for name, item in zip(names, items, strict=True)), len(items)
 
 
 def speed() -> None:
@@ -264,19 +304,22 @@ def _median(action: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["camvid", "added", "instances", "speed"])
+    parser.add_argument("table", choices=["camvid", "added", "instances", "sample", "speed"])
     parser.add_argument("data", type=Path, nargs="?", help="folder of the data; camvid and added: with train/ and val/")
     parser.add_argument("--preset")
     parser.add_argument("--encoder", help="in place of the preset's")
     parser.add_argument("--weights", type=Path, help="local file of the encoder's networks")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what the parts make of an image")
     parser.add_argument("--rows", type=int, default=MAX_ROWS, help="at most so many stored")
+    parser.add_argument("--tuned", choices=AIMS, help="also tune the stores, for this aim, and ask them again")
+    parser.add_argument("--every", type=int, default=1, help="every so many-th image is asked")
     chosen = parser.parse_args()
+    named = chosen.preset, chosen.encoder, chosen.weights, chosen.rows, chosen.cache, chosen.tuned, chosen.every
     if chosen.table == "speed":
         speed()
+    elif chosen.table == "sample":
+        sample(SetUp(*named))
     elif chosen.data is None:
         parser.error("this table needs the data's folder")
     else:
-        {"camvid": camvid, "added": added, "instances": instances}[chosen.table](
-            chosen.data, SetUp(chosen.preset, chosen.encoder, chosen.weights, chosen.rows, chosen.cache)
-        )
+        {"camvid": camvid, "added": added, "instances": instances}[chosen.table](chosen.data, SetUp(*named))

@@ -32,9 +32,11 @@ ROOMS = {
     "doctor": ("parts", "networks", "masks", "encoders", "presets", "catalogue", "datasets"),
     "analysis": ("parts", "decision"),
     "opinions": ("parts", "presets", "store", "decision"),
-    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis", "opinions"),
+    "tuning": ("presets", "store", "decision"),
+    "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis", "opinions", "tuning"),
     "history": ("store", "analysis", "segmenter"),
     "ingest": ("datasets", "analysis", "segmenter"),
+    "projects": ("datasets", "analysis", "segmenter", "store", "ingest"),
     "output": ("datasets", "segmenter"),
     "evaluation": (
         "parts", "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest",
@@ -56,8 +58,10 @@ DEMO_MAY_KNOW = {
     "evaluation",
     "history",
     "ingest",
+    "projects",
     "output",
     "service",
+    "tuning",
 }
 HEAVY = {
     "torch",

@@ -152,3 +152,21 @@ def test_jpeg_and_png_are_what_they_are_called(tmp_path, rng):
     np.testing.assert_array_equal(read_image(tmp_path / "x.png"), image)
     (tmp_path / "x.jpg").write_bytes(encode_jpeg(image, 15))
     assert read_image(tmp_path / "x.jpg").shape == (10, 15, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+def test_a_picture_of_pillow_is_what_its_file_is(tmp_path, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    picture = Pil.fromarray(noise).convert(mode)
+    exif = Pil.Exif()
+    exif[0x0112] = 6  # lying on its side
+    file = saved(tmp_path, picture, exif=exif)
+    with Pil.open(file) as opened:
+        np.testing.assert_array_equal(as_image(opened), read_image(file))
+    np.testing.assert_array_equal(as_image(Pil.fromarray(noise)), noise)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, [[[1, 2, 3]]], b"bytes"])
+def test_what_is_no_image_is_told_what_one_is(wrong):
+    with pytest.raises(ImageError, match="a picture of Pillow"):
+        as_image(wrong)

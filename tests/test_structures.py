@@ -1,12 +1,17 @@
 """Masks, label maps and unit rows."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from knnclip.datasets import open_dataset
 from knnclip.errors import MaskError
+from knnclip.ingest import IngestSettings, ingest
+from knnclip.segmenter import Segmenter
 from knnclip.structures import Mask, image_shapes_agree, masks_from_labels, unit_rows
 
 dense_masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)).filter(lambda dense: dense.any())
@@ -80,3 +85,16 @@ def test_a_union_has_the_pixels_of_all(stack):
 def test_a_union_is_of_masks_of_one_image(shapes):
     with pytest.raises(MaskError, match="union"):
         Mask.union([Mask.from_dense(np.ones(shape)) for shape in shapes])
+
+
+def test_an_answer_is_printed_in_one_line(tmp_path, sample_data):
+    train = open_dataset(sample_data / "train")
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        ingest(segmenter, train, train.samples[:2], IngestSettings())
+        analysis = segmenter.analyse(train.samples[2].image_path)
+        answer = segmenter.label(analysis)
+    assert re.fullmatch(r"Segmentation\(320x240 px, \d+ segments: '.+' \d+%.*\)", repr(answer))
+    assert re.fullmatch(r"Segment\(1: '.+', \d\.\d\d by retrieval, Mask\(.*\)\)", repr(answer.segments[0]))
+    for shown in (answer, answer.segments[0], analysis):
+        assert len(repr(shown)) < 250
+        assert "\n" not in repr(shown)

@@ -26,11 +26,13 @@ from knnclip.cli import (
     serve,
     shots,
     store,
+    tune,
 )
 from knnclip.cli.common import printable
 from knnclip.errors import KnnclipError
 
 EXIT_ERROR = 2
+SENTENCE_ENDS = (".", "!", "?")
 
 app = typer.Typer(
     name="knnclip",
@@ -44,6 +46,7 @@ app.command("ingest")(ingest.ingest)
 app.command("segment")(segment.segment)
 app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
+app.command("tune")(tune.tune)
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)
 app.command("continual")(continual.continual)
@@ -82,7 +85,8 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         # One line, whatever the message quotes: a file or class name may hold line breaks.
-        typer.echo("error: " + printable(" ".join(_told(error).splitlines())), err=True)
+        line = printable(" ".join(_told(error).splitlines()))
+        typer.echo(f"error: {line if line.endswith(SENTENCE_ENDS) else f'{line}.'}", err=True)
         sys.exit(EXIT_ERROR)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from knnclip.cli.common import StoreArgument, printable, repeatable
+
+if TYPE_CHECKING:
+    from knnclip.store import Store
 
 
 class _ListByDefault(TyperGroup):
@@ -92,10 +96,27 @@ def forget(
     source: Annotated[int | None, typer.Option(help="Forget one act of adding; `store info` lists them.")] = None,
     instance: Annotated[list[int], repeatable("Forget one instance by its id; may be repeated.")],
     reason: Annotated[str, typer.Option(help="Kept in the store's event log.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no question.")] = False,
 ) -> None:
-    """Forget a class, a source or single instances. It cannot be undone."""
+    """Forget a class, a source or single instances, after a question. It cannot be undone."""
     from knnclip.store import Store
 
     with Store.open(store) as opened:
+        if not yes:
+            what = _counted(opened, name, source, instance)
+            typer.confirm(printable(f"forget {what} for good?"), abort=True, err=True)
         count = opened.forget(class_name=name, source_id=source, instance_ids=instance or None, reason=reason)
     typer.echo(f"forgot {count:,} instances")
+
+
+def _counted(store: Store, name: str | None, source: int | None, instances: Sequence[int]) -> str:
+    """What would be forgotten, with how much that is; an error of the store if it has it not."""
+    if name is not None:
+        info = store.vocabulary().by_name(name)
+        with store.view() as view:
+            counts = dict(zip(view.vocabulary.class_ids.tolist(), view.census.instances.tolist(), strict=True))
+        return f"class {info.name} with {counts[info.class_id]:,} instances"
+    if source is not None:
+        added = store.source(source)
+        return f"source {source} ({added.description}) with {added.instances:,} instances"
+    return f"{len(instances):,} instances"

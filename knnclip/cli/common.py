@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Self
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from knnclip.vocabulary import Vocabulary
 
 EXIT_REJECTED = 3
+EXIT_INTERRUPTED = 130
+"""What shells give a program that Ctrl-C ended."""
+
 STEERING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of Unicode: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
 
@@ -71,6 +75,9 @@ ProtocolEncoderOption = Annotated[str | None, typer.Option("--encoder", help="In
 ProtocolReportOption = Annotated[
     Path | None, typer.Option("--report", "-o", help="Folder for report.html, JSON, CSV and the curve.")
 ]
+UntunedOption = Annotated[
+    bool, typer.Option("--untuned", help="Answer by the preset's own settings, whatever the store was tuned to.")
+]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Images under work at once.")]
 
 
@@ -119,7 +126,6 @@ class Bar:
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task(self._description, total=None, rate="")
         return self
 
     def __exit__(
@@ -130,8 +136,14 @@ class Bar:
 
     def start(self, total: int, done: int = 0) -> None:
         """Shows how many there are."""
-        self._bar.update(self._task, total=total, completed=done)
+        self._task = self._bar.add_task(self._description, total=total, completed=done, rate="")
         self._bar.start()
+
+    def followed_by(self, description: str, unit: str) -> Bar:
+        """A bar for what comes next, below this one and as long as it lasts."""
+        below = Bar(description, unit)
+        below._bar = self._bar
+        return below
 
     def advance(self) -> None:
         """One further, with the rate brought up to date."""
@@ -156,6 +168,16 @@ def open_data(directory: Path, data_format: str, ignore: Sequence[str]) -> Datas
     return dataset
 
 
+@contextmanager
+def continuable(how: str) -> Iterator[None]:
+    """Ends the command with ``EXIT_INTERRUPTED`` if somebody presses Ctrl-C, and says ``how`` to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(printable(f"stopped; {how}."), err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
 def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     """Writes the list of what was rejected, says where and what the first is, and ends the command with exit code 3.
 
@@ -167,6 +189,6 @@ def report_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     if not rejected:
         return
     first = rejected[0]
-    about = f"{len(rejected)} rejected, listed in {path}; the first: {first.file}: {first.reason}"
+    about = f"{len(rejected)} rejected, listed in {path}; the first: {first}."
     typer.echo(printable(about), err=True)
     raise typer.Exit(EXIT_REJECTED)

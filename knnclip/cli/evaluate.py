@@ -23,8 +23,10 @@ from knnclip.cli.common import (
     MaxMasksOption,
     MinAreaOption,
     StoreOption,
+    UntunedOption,
     WeightsOption,
     WorkersOption,
+    continuable,
     open_data,
     printable,
     read_names,
@@ -84,6 +86,7 @@ def evaluate(
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
+    untuned: UntunedOption = False,
     device: DeviceOption = "auto",
     cache: CacheOption = None,
     workers: WorkersOption = 2,
@@ -120,7 +123,11 @@ def evaluate(
     if wording is not None:
         typer.echo(printable(f"names: {wording.title}"), err=True)
     command = shlex.join(sys.argv)
-    with ExitStack() as stack:
+    kept = f"what is scored lies in {report}, and the same command goes on from here"
+    with (
+        continuable("nothing is kept; with --report the same command would go on" if report is None else kept),
+        ExitStack() as stack,
+    ):
         if zero_shot is None:
             opened = Segmenter.open(
                 store,
@@ -130,6 +137,7 @@ def evaluate(
                 device=device,
                 cache=cache,
                 read_only=True,
+                untuned=untuned,
             )
             segmenter = stack.enter_context(opened)
             if wording is not None:
@@ -154,11 +162,19 @@ def evaluate(
         if part is not None and report is not None:
             score_images(evaluation, report, shard=part, workers=workers, progress=bar)
             return
+        writing = bar.followed_by("write the report", "steps")
         if merge and report is not None:
-            result = write_report(evaluation, report, seen=known, command=command)
+            result = write_report(evaluation, report, seen=known, command=command, progress=writing)
         else:
             result = run_evaluation(
-                evaluation, report, seen=known, restart=restart, workers=workers, command=command, progress=bar
+                evaluation,
+                report,
+                seen=known,
+                restart=restart,
+                workers=workers,
+                command=command,
+                progress=bar,
+                writing=writing,
             )
     _print(result.scores)
     if report is not None:

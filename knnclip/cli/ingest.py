@@ -24,6 +24,7 @@ from knnclip.cli.common import (
     StoreOption,
     WeightsOption,
     WorkersOption,
+    continuable,
     open_data,
     printable,
     read_names,
@@ -31,6 +32,7 @@ from knnclip.cli.common import (
     report_rejections,
     tell_time,
 )
+from knnclip.cli.tune import told
 
 
 def ingest(
@@ -53,14 +55,21 @@ def ingest(
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
+    untuned: Annotated[
+        bool, typer.Option("--untuned", help="Leave the store's settings as they are, even if it has doubled.")
+    ] = False,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
-    """Store every labelled instance of a data set, in one pass that can be stopped and run again."""
+    """Store every labelled instance of a data set, in one pass that can be stopped and run again.
+
+    A store that has doubled since it was tuned, or was never tuned, is tuned at the end: see `knnclip tune`.
+    """
     from knnclip.datasets import select_samples
     from knnclip.ingest import IngestSettings, kind_by_name
     from knnclip.ingest import ingest as run
     from knnclip.segmenter import Segmenter
+    from knnclip.tuning import is_due
     from knnclip.vocabulary import Vocabulary
 
     dataset = open_data(directory, data_format, ignore)
@@ -68,6 +77,7 @@ def ingest(
     settings = IngestSettings(kind_by_name(kind), tuple(only), tuple(exclude), max_instances_per_image)
     start = time.perf_counter()
     with (
+        continuable("what is stored stays, and the same command goes on from here"),
         Segmenter.open(
             store,
             preset,
@@ -79,20 +89,24 @@ def ingest(
             max_masks=max_masks,
             device=device,
         ) as segmenter,
-        Bar(f"ingest {dataset.format}") as bar,
     ):
-        tell_time(segmenter.preset, device)
-        read_names(segmenter, Vocabulary(()))  # what the mask generator knows by itself; no class is asked for yet
-        report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
+        with Bar(f"ingest {dataset.format}") as bar:
+            tell_time(segmenter.preset, device)
+            read_names(segmenter, Vocabulary(()))  # what the mask generator knows by itself; no class is asked for yet
+            report = run(segmenter, dataset, samples, settings, workers=workers, progress=bar)
+        seconds = time.perf_counter() - start
         known = len(segmenter.store.vocabulary()) - len(report.new_classes)
-    if report.new_classes and known:
-        told = f"new to the store, which had {known} classes: {', '.join(report.new_classes)}"
+        if report.new_classes and known:
+            new = f"new to the store, which had {known} classes: {', '.join(report.new_classes)}"
+            typer.echo(
+                printable(f"{new}; make one that means the same as another part of it: knnclip classes merge"), err=True
+            )
         typer.echo(
-            printable(f"{told}; make one that means the same as another part of it: knnclip classes merge"), err=True
+            f"stored {report.instances} instances of {report.images} images as source {report.source_id} in "
+            f"{seconds:.1f} s" + (f"; {report.already} images were already stored" if report.already else "")
         )
-    seconds = time.perf_counter() - start
-    typer.echo(
-        f"stored {report.instances} instances of {report.images} images as source {report.source_id} in {seconds:.1f} s"
-        + (f"; {report.already} images were already stored" if report.already else "")
-    )
+        if not untuned and is_due(segmenter.store):
+            with Bar("tune", "steps") as bar:
+                found = segmenter.tune(progress=bar)
+            typer.echo(told(found))
     report_rejections(dataset.rejected + report.rejected, Path(store) / "rejected.jsonl")

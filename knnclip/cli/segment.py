@@ -14,6 +14,7 @@ from knnclip.cli.common import (
     MaxMasksOption,
     MinAreaOption,
     StoreOption,
+    UntunedOption,
     WeightsOption,
     WorkersOption,
     read_names,
@@ -41,6 +42,7 @@ def segment(
     weights: WeightsOption = None,
     min_area: MinAreaOption = None,
     max_masks: MaxMasksOption = None,
+    untuned: UntunedOption = False,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
 ) -> None:
@@ -50,7 +52,13 @@ def segment(
 
     with (
         Segmenter.open(
-            store, weights=weights, min_area=min_area, max_masks=max_masks, device=device, read_only=True
+            store,
+            weights=weights,
+            min_area=min_area,
+            max_masks=max_masks,
+            device=device,
+            read_only=True,
+            untuned=untuned,
         ) as segmenter,
         Bar("segment") as bar,
     ):

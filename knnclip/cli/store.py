@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from knnclip.cli.common import StoreArgument, printable
+from knnclip.cli.tune import told
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, verify, compact, export and import a store.")
 
@@ -25,6 +26,7 @@ def info(store: StoreArgument) -> None:
 
     with Store.open(store, read_only=True) as opened:
         facts, sources, leftovers = opened.info(), opened.sources(), opened.leftovers()
+        tuning = opened.tunings.newest()
     console = Console()
     numbers = {
         "path": facts.path,
@@ -37,7 +39,8 @@ def info(store: StoreArgument) -> None:
         "images": facts.images,
         "sources": facts.sources,
         "bytes": facts.size_bytes,
-        **{f"setting {name}": value for name, value in _as_written(facts.settings).items()},
+        **{f"setting {name}": value for name, value in _as_written(facts.settings).items() if name != "tuned"},
+        "settings of its own": "none: those of the preset" if tuning is None else told(tuning),
     }
     for name, value in numbers.items():
         console.print(f"[bold]{escape(printable(name))}[/bold] {escape(printable(value))}")

@@ -23,6 +23,7 @@ BORDER = 255
 def read_label_map(file: Path) -> dict[int, ClassLabel]:
     """The classes by their values; ``InputError`` names file and line of what cannot be understood."""
     classes: dict[int, ClassLabel] = {}
+    names: set[str] = set()
     for number, text in enumerate(read_text(file).splitlines(), start=1):
         if not text.strip() or text.startswith("#"):
             continue
@@ -32,8 +33,9 @@ def read_label_map(file: Path) -> dict[int, ClassLabel]:
             raise DatasetError(f"{file} line {number}: expected `name:R,G,B:parts:actions`, found {text[:80]!r}")
         red, green, blue = map(int, channels)
         name = unquoted(name)
-        if any(name == label.name for label in classes.values()):
+        if name in names:
             raise DatasetError(f"{file} line {number}: class {name!r} is listed twice; leave one out")
+        names.add(name)
         value = len(classes) + (len(classes) >= BORDER)
         classes[value] = ClassLabel(name, name != BACKGROUND, (red, green, blue))
     return classes

@@ -17,6 +17,12 @@ class Rejection:
     place: str | None  # line, annotation id or index within the file
     reason: str
 
+    def __str__(self) -> str:
+        """One line for people; a reason that begins with the file's name, as those of files do, needs no second one."""
+        where = self.file if self.place is None else f"{self.file}, {self.place}"
+        reason = self.reason.removeprefix(f"{self.file}: ")
+        return f"{where}: {reason}"
+
 
 def write_rejections(rejected: Sequence[Rejection], path: Path) -> None:
     """Writes the rejections to ``path``, one JSON object a line; ``OutputError`` if it cannot.

@@ -66,8 +66,8 @@ def assemble(
 
     column, confidence = winners(with_unknown, atoms.labels, beliefs.dense)
     semantic = ids[column]
-    unknown = with_unknown.argmax(axis=1) == len(vocabulary)
-    regions = (ids.max() + 1 + _unknown_regions(atoms, unknown))[atoms.labels]
+    unknown_px = np.bincount(atoms.labels[semantic == UNKNOWN], minlength=len(atoms))
+    regions = (ids.max() + 1 + _unknown_regions(atoms, unknown_px))[atoms.labels]
     panoptic = _segment_ids(semantic, np.where(semantic == UNKNOWN, regions, semantic), vocabulary, settings)
     masks = masks_from_labels(panoptic)
     class_id = np.array([mask.select(semantic)[0] for mask in masks], dtype=np.int64)
@@ -92,13 +92,15 @@ def scores_of_atoms(spread: NDArray[np.float64], final: Float32) -> NDArray[np.f
     return np.concatenate([named, 1.0 - named.sum(axis=1, keepdims=True)], axis=1)
 
 
-def _unknown_regions(atoms: Atoms, unknown: Bool) -> Int64:
-    """``(A,)``: the region of each unknown atom, the largest proposal over it that is unknown nearly as a whole.
+def _unknown_regions(atoms: Atoms, unknown_px: Int64) -> Int64:
+    """``(A,)``: the region of each atom's unknown pixels, the largest proposal over it that is unknown nearly whole.
+
+    ``unknown_px``, ``(A,)``, are so many: what is believed of places can name some pixels of an atom and not others.
 
     Regions are numbered by their proposals from 1; 0 is what lies under no such proposal.
     """
     area = atoms.area_px @ atoms.covers
-    nearly_all = (atoms.area_px * unknown) @ atoms.covers >= WHOLLY_UNKNOWN * area
+    nearly_all = unknown_px @ atoms.covers >= WHOLLY_UNKNOWN * area
     sizes = np.concatenate([np.zeros((len(atoms), 1)), atoms.covers * (area * nearly_all)], axis=1)
     regions: Int64 = sizes.argmax(axis=1)
     return regions

@@ -19,9 +19,7 @@ c* be the class that p prefers, s the similarity of its nearest instance, and w 
 
 * t = p(c*) ** exponent is the probability that c* is right, as the store finds it by asking for its own instances with
   their images left out (``Calibration``); lambda = t w / (w + ``HALF_BELIEVED``).
-* g says whether the mask is like anything stored: 1 from the s that almost every instance of c* reaches with its
-  nearest of another image (``Levels.floor``), 0 from ``REACH`` times the way below it that ``Levels.typical`` lies
-  above it. mu = g (lambda + (1 - lambda) t).
+* g says whether the mask is like anything stored (``knnclip.decision.likeness``). mu = g (lambda + (1 - lambda) t).
 * nu = g lambda (r + (1 - r) h^2), where r is the store's reliability and h is 0 up to the typical s and 1 for an exact
   match: only a store that is nearly always right, or a mask nearly the same as a stored one, may take from a class that
   it knows nothing of.
@@ -46,19 +44,9 @@ from knnclip.structures import Beliefs, Calibration, Census, Float32, Levels, Po
 HALF_BELIEVED = 0.75
 """Witnesses at which retrieval has half of the trust that it has with many; larger believes a single click less."""
 
-REACH = 2.0
-"""How far below the floor a mask may lie and be like the class at all, in steps from the floor to typical. Larger lets
-retrieval name what is less like its instances, smaller leaves more unknown."""
-
 NEARLY_SAME = 0.02
 """The least distance from the typical similarity to 1 over which h rises: where instances are all but the same, float16
 noise must not decide."""
-
-UNLIKE = 0.5
-"""The similarity that says nothing where it is not known how alike instances of a class are."""
-
-LEAST_SPAN = 1e-6
-"""Of the similarities over which g rises: a class whose floor is its typical similarity has a step there."""
 
 
 FusionKind = Literal["evidence", "paper", "base", "retrieval"]
@@ -84,6 +72,7 @@ class FusionSettings:
 def fuse(
     base: Float32 | None,
     retrieved: Posterior,
+    likeness: Float32,
     levels: Levels,
     census: Census,
     calibration: Calibration,
@@ -91,8 +80,9 @@ def fuse(
 ) -> Beliefs:
     """P_final of N masks over C classes.
 
-    ``base`` is P_base, ``(N, C)``, None where there is no classifier; ``retrieved`` what the neighbours say. ``levels``
-    and ``census`` are the store's, of the same classes; ``calibration`` tells how far its votes can be trusted.
+    ``base`` is P_base, ``(N, C)``, None where there is no classifier; ``retrieved`` what the neighbours say,
+    ``likeness`` the g of the masks, ``(N,)``. ``levels`` and ``census`` are the store's, of the same classes;
+    ``calibration`` tells how far its votes can be trusted.
     ``UsageError`` where ``settings`` ask for the base alone and there is none.
     """
     if settings.kind == "base":
@@ -102,17 +92,12 @@ def fuse(
             )
         final = base
     elif base is None or settings.kind == "retrieval":
-        final = _known(retrieved, levels, census)
+        final = retrieved.probabilities * likeness[:, None]
     elif settings.kind == "paper":
         final = _paper(base, retrieved, settings)
     else:
-        final = _evidence(base, retrieved, levels, census, calibration)
+        final = _evidence(base, retrieved, likeness, levels, census, calibration)
     return Beliefs(base, retrieved.probabilities, final.astype(np.float32))
-
-
-def _known(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
-    known: Float32 = retrieved.probabilities * _likeness(retrieved, levels, census)[:, None]
-    return known
 
 
 def _paper(base: Float32, retrieved: Posterior, settings: FusionSettings) -> Float32:
@@ -122,7 +107,9 @@ def _paper(base: Float32, retrieved: Posterior, settings: FusionSettings) -> Flo
     return mixed
 
 
-def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Census, calibration: Calibration) -> Float32:
+def _evidence(
+    base: Float32, retrieved: Posterior, g: Float32, levels: Levels, census: Census, calibration: Calibration
+) -> Float32:
     """Named as in the formulas above; all but b and p are ``(N,)``."""
     if base.shape[1] == 0:
         return base
@@ -134,7 +121,6 @@ def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Censu
 
     t = p[masks, preferred] ** np.float32(calibration.exponent)
     lambda_ = t * w / (w + HALF_BELIEVED)
-    g = _likeness(retrieved, levels, census)
     mu = g * (lambda_ + (1 - lambda_) * t)
     h = np.clip(1 - (1 - s) / np.maximum(1 - typical, NEARLY_SAME), 0, 1)
     r = calibration.reliability
@@ -147,26 +133,3 @@ def _evidence(base: Float32, retrieved: Posterior, levels: Levels, census: Censu
     taken = lambda_ * m + mu * v + nu * u
     final: Float32 = np.where(supported, (1 - lambda_[:, None]) * b + p * taken[:, None], (1 - nu[:, None]) * b)
     return np.where(p.any(axis=1, keepdims=True), final, b)
-
-
-def _likeness(retrieved: Posterior, levels: Levels, census: Census) -> Float32:
-    """g of N masks, ``(N,)``: whether they are like the instances of the class that the votes prefer.
-
-    Where no level is known the similarity itself must do, and that many classes were there to prefer: a vote that had
-    no choice says nothing.
-    """
-    n, c = retrieved.probabilities.shape
-    if c == 0:
-        return np.zeros(n, dtype=np.float32)
-    preferred = retrieved.probabilities.argmax(axis=1)
-    s = np.maximum(retrieved.similarity[np.arange(n), preferred], -1)  # -inf where there is no neighbour
-    if levels.known:
-        full = levels.floor[preferred]
-        empty = full - REACH * (levels.typical[preferred] - full)
-        least = 0.0
-    else:
-        full, empty = np.full(n, 1, dtype=np.float32), np.full(n, UNLIKE, dtype=np.float32)
-        least = 1 - max(int(np.count_nonzero(census.instances)), 1) ** -0.5
-    g = np.clip((s - empty) / np.maximum(full - empty, np.float32(LEAST_SPAN)), 0, 1)
-    likeness: Float32 = np.maximum(g, np.float32(least)).astype(np.float32)
-    return likeness

@@ -93,7 +93,7 @@ def worded(segmenter: Segmenter, dataset: Dataset, wording: Wording) -> Segmente
         raise UsageError("there is nobody to ask by names: the store has no classifier; make one with --classifier")
     classifier = WordedClassifier(segmenter.classifier, AskedNames(wording, dataset.class_aliases))
     parts = FrozenParts(segmenter.generator, segmenter.promptable, segmenter.encoder, classifier)
-    return Segmenter(segmenter.store, segmenter.preset, parts, owns_store=False)
+    return Segmenter(segmenter.store, segmenter.preset, parts, owns_store=False, untuned=True)
 
 
 def names_asked(segmenter: Segmenter) -> str:

@@ -30,6 +30,9 @@ from knnclip.images import write_png
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
 
+WRITING_STEPS = 4
+"""Of a report: figures, charts, pictures, page."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -111,29 +114,38 @@ def evaluate(
     workers: int = 2,
     command: str = "",
     progress: Progress = SILENT,
+    writing: Progress = SILENT,
 ) -> EvaluationResult:
     """Scores all images and, where a folder is given, leaves the report there: what ``knnclip evaluate`` does.
 
     ``folder``: an interrupted evaluation continues from it; None keeps nothing. The other arguments are those of
-    ``score_images`` and ``write_report``, which do the two halves, for shards on several machines.
+    ``score_images`` and ``write_report``, which do the two halves, for shards on several machines; ``progress`` is told
+    of the first, ``writing`` of the second.
     """
     with ExitStack() as stack:
         journal = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         score_images(evaluation, journal, restart=restart, workers=workers, progress=progress)
         if folder is None:
             return add_up_folder(evaluation, journal, seen)
-        return write_report(evaluation, folder, seen=seen, command=command)
+        return write_report(evaluation, folder, seen=seen, command=command, progress=writing)
 
 
 def write_report(
-    evaluation: Evaluation, folder: Path, *, seen: Collection[str] | None = None, command: str = ""
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    seen: Collection[str] | None = None,
+    command: str = "",
+    progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Scores what the folder has, from whatever shards, and writes everything that people look at.
 
-    ``seen``: the names of the classes that a base vocabulary has. ``command``: how it was asked for. ``UsageError`` if
-    an image was not tried yet.
+    ``seen``: the names of the classes that a base vocabulary has. ``command``: how it was asked for. ``progress``
+    is told of the steps: figures, charts, pictures, page. ``UsageError`` if an image was not tried yet.
     """
+    progress.start(WRITING_STEPS)
     result = add_up_folder(evaluation, folder, seen)
+    progress.advance()
     scores = result.scores
     run = run_facts(
         command,
@@ -150,8 +162,11 @@ def write_report(
     write_scores(scores, folder, protocol=evaluation.protocol(), run=run, stored_instances=stored)
     write_png(folder / BARS_PNG, iou_bars(scores.semantic))
     write_png(folder / CONFUSION_PNG, confusion_picture(result.confusion))
+    progress.advance()
     illustrate(evaluation.segmenter, evaluation.dataset, evaluation.samples, folder, evaluation.masks)
+    progress.advance()
     write_page(folder)
+    progress.advance()
     return result
 
 

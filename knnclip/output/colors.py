@@ -15,12 +15,21 @@ from numpy.typing import NDArray
 from knnclip.vocabulary import Color, Vocabulary
 
 CLEAR_DISTANCE = 0.08
-"""Two colours at least so far apart in OKLab, for every kind of sight, are left as they are.
+"""Two colours at least so far apart in OKLab, for every kind of dichromat, are left as they are.
 
 Black and white are 1 apart. A larger distance recolours classes that are told apart well, and runs out of colours
 sooner: at this one 14 to 17 classes, by the names that were tried, are all clear of each other. A smaller one leaves
 pairs that colour-blind people confuse.
 """
+
+CLEAR_TO_MOST = 0.12
+"""The same for full sight: at 0.08 red and salmon are left beside each other, which blended with a picture are taken
+for one; at 0.14 fewer classes are all clear of each other, by the names that were tried."""
+
+UNKNOWN_COLOR: Color = (140, 140, 140)
+"""What no class was found for is grey, unless a class is: then the first of ``UNKNOWN_COLORS`` that none is near."""
+
+UNKNOWN_COLORS: tuple[Color, ...] = (UNKNOWN_COLOR, (225, 225, 225), (45, 45, 45), (185, 185, 185), (90, 90, 90))
 
 GRID_STEP = 51
 """Candidates lie on a grid over RGB in steps of a fifth of its range; half and a third of it were tried and gave clear
@@ -54,25 +63,41 @@ _CONES_TO_LAB = np.array(
 def with_distinct_colors(vocabulary: Vocabulary) -> Vocabulary:
     """The same classes in colours that differ for every kind of sight, as far as there are enough colours.
 
-    Classes choose in the order in which the store got to know them, so that a new one never recolours an older one: a
-    colour that is clear of those before it is kept, another gives way to the most similar candidate that is, or to the
-    candidate farthest from them if none is clear.
+    A colour that somebody chose stays. The other classes choose in the order in which the store got to know them, so
+    that a new one never recolours an older one: a colour that is clear of those before it is kept, another gives way to
+    the most similar candidate that is, or to the candidate farthest from them if none is clear.
     """
-    chosen: dict[int, Color] = {}
-    taken = np.empty((0, len(_SIGHTS), 3))  # (classes, sights, 3) OKLab of the colours chosen so far
+    chosen = {info.class_id: info.color for info in vocabulary if info.keeps_color}
+    # (classes, sights, 3) OKLab of the colours chosen so far
+    taken = lab_by_sight(np.array(list(chosen.values())).reshape(-1, 3))
     for info in sorted(vocabulary, key=lambda info: info.class_id):
+        if info.keeps_color:
+            continue
         color, lab = info.color, lab_by_sight(np.array([info.color]))
-        if len(taken) and _clearance(lab, taken)[0] < CLEAR_DISTANCE:
+        if len(taken) and _clearance(lab, taken)[0] < 1:
             colors, labs = _candidates()
             distance = _clearance(labs, taken)
             change = np.linalg.norm(labs[:, 0] - lab[:, 0], axis=-1)
-            clear = distance >= CLEAR_DISTANCE
+            clear = distance >= 1
             best = int(np.where(clear, change, np.inf).argmin()) if clear.any() else int(distance.argmax())
             red, green, blue = colors[best].tolist()
             color, lab = (red, green, blue), labs[best : best + 1]
         chosen[info.class_id] = color
         taken = np.concatenate([taken, lab])
     return Vocabulary.of(replace(info, color=chosen[info.class_id]) for info in vocabulary)
+
+
+def unknown_color(vocabulary: Vocabulary) -> Color:
+    """The colour of what is unknown beside classes in these colours: a grey that none of them is near, if there is one.
+
+    Pictures hatch it as well, since a class may have any colour.
+    """
+    if not len(vocabulary):
+        return UNKNOWN_COLOR
+    distance = _clearance(
+        lab_by_sight(np.array(UNKNOWN_COLORS)), lab_by_sight(np.array([info.color for info in vocabulary]))
+    )
+    return UNKNOWN_COLORS[int((distance >= 1).argmax() if (distance >= 1).any() else distance.argmax())]
 
 
 def lab_by_sight(colors: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -86,8 +111,12 @@ def lab_by_sight(colors: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def _clearance(labs: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N,)``: how far each of ``(N, sights, 3)`` is from the nearest of ``taken``, for the worst sight."""
-    distances: NDArray[np.float64] = np.linalg.norm(labs[:, None] - taken[None], axis=-1)
+    """``(N,)``: how far each of ``(N, sights, 3)`` is from the nearest of ``taken``, for the worst sight.
+
+    In the distances that are clear to each sight: from 1 on it is clear to all.
+    """
+    least = np.array([CLEAR_TO_MOST, *[CLEAR_DISTANCE] * (len(_SIGHTS) - 1)])
+    distances: NDArray[np.float64] = np.linalg.norm(labs[:, None] - taken[None], axis=-1) / least
     nearest: NDArray[np.float64] = distances.min(axis=(1, 2))
     return nearest
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from knnclip.files import path_text
 from knnclip.images import encode_jpeg, reduce_image, reduced_size
-from knnclip.output.colors import with_distinct_colors
+from knnclip.output.colors import unknown_color, with_distinct_colors
 from knnclip.output.conversion import shown
-from knnclip.output.rendering import UNKNOWN_COLOR, UNKNOWN_LABEL, shorten
+from knnclip.output.rendering import UNKNOWN_LABEL, shorten
 from knnclip.structures import UNKNOWN, Segment, Segmentation
 from knnclip.vocabulary import Color
 
@@ -30,11 +30,12 @@ def html(segmentation: Segmentation) -> str:
     """The picture under its classes with a legend, and a table of the largest segments, as HTML."""
     picture = shown(reduced(segmentation, WIDEST_PX))
     jpeg = base64.b64encode(encode_jpeg(picture, max(picture.shape[:2]))).decode("ascii")
-    colors = {info.class_id: info.color for info in with_distinct_colors(segmentation.vocabulary)}
+    vocabulary = with_distinct_colors(segmentation.vocabulary)
+    colors = {info.class_id: info.color for info in vocabulary} | {UNKNOWN: unknown_color(vocabulary)}
     largest = sorted(segmentation.segments, key=lambda segment: -segment.mask.area)[:ROWS]
     pixels = segmentation.semantic.size
     rows = [_row("th", HEADS)]
-    rows += [_row("td", _cells(segment, pixels, colors.get(segment.class_id, UNKNOWN_COLOR))) for segment in largest]
+    rows += [_row("td", _cells(segment, pixels, colors[segment.class_id])) for segment in largest]
     more = len(segmentation.segments) - len(largest)
     note = f"<p>and {more} smaller segments</p>" if more else ""
     return (

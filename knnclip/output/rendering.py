@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knnclip.output.colors import unknown_color
 from knnclip.structures import UNKNOWN, Bool, Box, Evidence, Image, Int32, Mask, Segment, Segmentation
 from knnclip.vocabulary import Color, Vocabulary
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-UNKNOWN_COLOR: Color = (140, 140, 140)  # grey, which no class gets that had to change its colour
 UNKNOWN_LABEL = "unknown"
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
@@ -44,12 +44,12 @@ MAX_LABEL = 32
 
 
 def class_colors(semantic: Int32, vocabulary: Vocabulary) -> Image:
-    """``(H, W, 3) uint8``: each pixel in the colour of its class id, grey for UNKNOWN.
+    """``(H, W, 3) uint8``: each pixel in the colour of its class id, ``unknown_color`` for UNKNOWN.
 
     ``semantic``: ``(H, W)`` class ids, as a ``Segmentation`` has them; all of them in the vocabulary.
     """
     table = np.zeros((int(max([UNKNOWN, *vocabulary.class_ids])) + 1, 3), dtype=np.uint8)
-    table[UNKNOWN] = UNKNOWN_COLOR
+    table[UNKNOWN] = unknown_color(vocabulary)
     for info in vocabulary:
         table[info.class_id] = info.color
     return table[semantic]
@@ -66,8 +66,8 @@ def overlay(
     """The image under its classes, with a legend of those present below: ``(H + legend, W, 3) uint8``.
 
     ``image``: ``(H, W, 3) uint8``, of which ``segmentation`` is the answer; ``vocabulary``: the classes in the colours
-    to use, see ``with_distinct_colors``. Colours are blended with ``opacity`` in [0, 1], what is unknown is hatched in
-    grey, borders between segments are white. ``unknown`` is what the legend calls the pixels without a class.
+    to use, see ``with_distinct_colors``. Colours are blended with ``opacity`` in [0, 1], what is unknown is hatched,
+    borders between segments are white. ``unknown`` is what the legend calls the pixels without a class.
     """
     colors = class_colors(segmentation.semantic, vocabulary)
     blended = (image * (1.0 - opacity) + colors * opacity).round().astype(np.uint8)
@@ -99,7 +99,7 @@ def legend(semantic: Int32, vocabulary: Vocabulary, *, width_px: int, unknown: s
     for place in np.argsort(-counts, kind="stable").tolist():
         class_id, share = int(ids[place]), counts[place] / semantic.size
         info = None if class_id == UNKNOWN else vocabulary.by_id(class_id)
-        name, color = (unknown, UNKNOWN_COLOR) if info is None else (info.name, info.color)
+        name, color = (unknown, unknown_color(vocabulary)) if info is None else (info.name, info.color)
         entries.append((f"{shorten(name)} {share:.0%}", color))
     return _legend_rows(entries, width_px)
 

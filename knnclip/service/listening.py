@@ -26,4 +26,9 @@ def check_address(host: str, port: int) -> None:
             probe.bind(address)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot listen on {host} port {port} ({reason}); give another --port or --host") from None
+        raise not_listening(host, port, reason) from None
+
+
+def not_listening(host: str, port: int, reason: object) -> UsageError:
+    """The error for an address that cannot be listened on."""
+    return UsageError(f"cannot listen on {host} port {port} ({reason}); give another --port or --host")

@@ -21,7 +21,7 @@ import numpy as np
 from knnclip.store.index import BLOCK_ROWS, ROW, Index
 from knnclip.store.moments import FOLDS, Moments, product_shape
 
-MAGIC = b"knnclip index 2\n"
+MAGIC = b"knnclip index 3\n"
 """How the file begins; another layout gets another number, and older files then count as absent."""
 
 FILE_NAME = "index.cache"

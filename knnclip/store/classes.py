@@ -35,6 +35,7 @@ def load_vocabulary(connection: sqlite3.Connection) -> Vocabulary:
             is_thing=bool(is_thing),
             color=default_color(name) if color is None else _unpacked(color),
             synonyms=tuple(json.loads(synonyms)),
+            keeps_color=color is not None,
         )
         for class_id, name, is_thing, color, synonyms in rows
     )
@@ -50,8 +51,7 @@ def add_class(
         owner = vocabulary.find(given)
         if owner is not None and (given is not name or same_names([owner.name], [given])):
             raise UsageError(f"class name {given!r} is already in use by class {owner.name!r}; choose another")
-    if color is not None and not (len(color) == 3 and all(0 <= channel <= 255 for channel in color)):
-        raise UsageError(f"the color of class {name!r} is three numbers in 0..255, found {color}")
+    _check_color(name, color)
     _take_synonym(connection, vocabulary, name)
     others = [synonym for synonym in synonyms if not same_names([synonym], [name])]
     return _insert(connection, name, is_thing=is_thing, synonyms=others, color=color, declared=True)
@@ -81,10 +81,9 @@ def drop_unused(connection: sqlite3.Connection, class_ids: Iterable[int]) -> Non
 
 def as_kept(connection: sqlite3.Connection) -> list[KeptClass]:
     """All classes, each with its own colour and whether it stays without instances: what ``adopt`` takes."""
-    kept = connection.execute("SELECT class_id, color IS NOT NULL, declared FROM classes")
-    marks = {class_id: (bool(colored), bool(declared)) for class_id, colored, declared in kept}
+    declared = dict(connection.execute("SELECT class_id, declared FROM classes").fetchall())
     return [
-        (info, info.color if marks[info.class_id][0] else None, marks[info.class_id][1])
+        (info, info.color if info.keeps_color else None, bool(declared[info.class_id]))
         for info in load_vocabulary(connection)
     ]
 
@@ -120,6 +119,15 @@ def rename(connection: sqlite3.Connection, old: str, new: str) -> None:
     )
 
 
+def set_look(connection: sqlite3.Connection, name: str, *, is_thing: bool, color: Color) -> None:
+    """Sets the kind and the colour of a class; ``UsageError`` if there is none of this name or it is no colour."""
+    info = load_vocabulary(connection).by_name(name)
+    _check_color(name, color)
+    connection.execute(
+        "UPDATE classes SET is_thing = ?, color = ? WHERE class_id = ?", (is_thing, _packed(color), info.class_id)
+    )
+
+
 def merge(connection: sqlite3.Connection, names: Sequence[str], into: str, generation: int) -> int:
     """Makes classes part of another and returns how many instances moved; ``UsageError`` if one does not exist."""
     vocabulary = load_vocabulary(connection)
@@ -143,6 +151,11 @@ def merge(connection: sqlite3.Connection, names: Sequence[str], into: str, gener
         synonyms += [name for name in (info.name, *info.synonyms) if not same_names([name], [target.name])]
     connection.execute("UPDATE classes SET synonyms = ? WHERE class_id = ?", (_packed_names(synonyms), target.class_id))
     return moved
+
+
+def _check_color(name: str, color: Color | None) -> None:
+    if color is not None and not (len(color) == 3 and all(0 <= channel <= 255 for channel in color)):
+        raise UsageError(f"the color of class {name!r} is three numbers in 0..255, found {color}")
 
 
 def _insert(

@@ -26,7 +26,8 @@ def existing_database(path: Path) -> Path:
             f"holds no {DATABASE_NAME}" if path.is_dir() else "is not a folder" if path.exists() else "does not exist"
         )
         raise StoreError(
-            f"{path} is not a knnclip store, it {kind}; check the path, or choose a new one to make a store"
+            f"{path} is not a knnclip store, it {kind}; name another one with --store, or make one: "
+            f"knnclip ingest DATA --store {path}"
         )
     return path / DATABASE_NAME
 

@@ -10,6 +10,7 @@ from knnclip.errors import StoreError, UsageError
 from knnclip.store.classes import load_vocabulary
 from knnclip.store.events import log_event
 from knnclip.store.sources import check_source, delete_source
+from knnclip.store.tunings import drop_those_of
 
 
 def forget(
@@ -75,6 +76,7 @@ def remove_rows(connection: sqlite3.Connection, instance_ids: list[int], generat
         (ids,),
     )
     images, classes = affected.fetchone()
+    drop_those_of(connection, instance_ids)
     connection.execute(f"INSERT INTO removed SELECT value, {generation} FROM json_each(?)", (ids,))
     connection.execute(f"DELETE FROM instances WHERE instance_id {listed}", (ids,))
     connection.execute(

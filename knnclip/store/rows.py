@@ -12,7 +12,7 @@ import numpy as np
 from knnclip.errors import StoreError
 from knnclip.store.content import Row
 from knnclip.store.records import StoredInstance
-from knnclip.structures import Evidence, ImageReference, LabelledInstance, Mask
+from knnclip.structures import Evidence, ImageReference, Int64, LabelledInstance, Mask
 
 NOT_COMPARED = 0.0
 """The similarity of evidence that was looked up by its id alone."""
@@ -119,6 +119,16 @@ def read_evidence(connection: sqlite3.Connection, instance_ids: Iterable[int]) -
         )
         for instance_id, class_id, name, ref, width, height, x0, y0, x1, y1, source_id in found
     }
+
+
+def read_areas(connection: sqlite3.Connection) -> dict[int, int]:
+    """The pixels of the mask of each instance, by its id."""
+    return dict(connection.execute("SELECT instance_id, area_px FROM instances").fetchall())
+
+
+def read_image_order(connection: sqlite3.Connection) -> Int64:
+    """The ids of all images, in the order of their references."""
+    return np.array(connection.execute("SELECT image_id FROM images ORDER BY ref").fetchall(), dtype=np.int64).ravel()
 
 
 def read_instance(connection: sqlite3.Connection, instance_id: int) -> StoredInstance:

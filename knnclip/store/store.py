@@ -23,6 +23,7 @@ from knnclip.store.mirror import WORTH_WRITING, Mirror, erase_cache
 from knnclip.store.reading import Reading
 from knnclip.store.records import NOTHING, Exchange, SourceKind, Withdrawn
 from knnclip.store.statistics import LevelCache
+from knnclip.store.tunings import Tunings, newest
 from knnclip.store.verification import cache_problems, check_after_crash, find_problems, index_problems
 from knnclip.store.view import State, View
 from knnclip.structures import Fingerprint, Float32, LabelledInstance, Neighbors
@@ -53,6 +54,7 @@ class Store(Reading):
         """Use ``Store.open`` or ``Store.create``."""
         self.path = path
         self._database = database
+        self.tunings = Tunings(database)
         with database.read() as connection:
             self.fingerprint = facts.read_fingerprint(connection)
         self._mirror: Mirror | None = None
@@ -84,8 +86,8 @@ class Store(Reading):
         ``read_only`` changes nothing in the store and works on a read-only file system. A writer that finds another one
         at work waits for at most ``busy_timeout_s``.
 
-        Where a write-ahead log was left, by a process that was killed or is still at work, a writer first compares all
-        rows with their digests (see ``knnclip.store.verification``); ``StoreError`` if one is not as it was written.
+        Where a write-ahead log was left, by a killed process or one at work, a writer first compares all rows with
+        their digests (see ``knnclip.store.verification``); ``StoreError`` if one is not as it was written.
         """
         path = Path(path).absolute()
         database = Database(existing_database(path), read_only=read_only, busy_timeout_s=busy_timeout_s)
@@ -158,6 +160,12 @@ class Store(Reading):
         with self._database.write() as connection:
             classes.rename(connection, old, new)
             log_event(connection, "rename", old=old, new=new)
+
+    def set_look(self, name: str, *, is_thing: bool, color: Color) -> None:
+        """Says whether a class is a thing or stuff, and the colour to draw it in, which is kept from then on."""
+        with self._database.write() as connection:
+            classes.set_look(connection, name, is_thing=is_thing, color=color)
+            log_event(connection, "look", name=name, is_thing=is_thing, color=list(color))
 
     def merge(self, names: Sequence[str], into: str) -> int:
         """Makes classes part of another, existing one, their names its synonyms; returns how many instances moved."""
@@ -277,8 +285,8 @@ class Store(Reading):
         What lives only through them goes with them, the class or source itself included. Their bytes are overwritten
         with zeros in the database and in the index cache, and the write-ahead log, which has copies, is emptied: at
         once, or as soon as no view is open and no other process reads; ``leftovers`` tells of what is still there.
-        Out of reach are journals and copies of a file system, spare blocks of an SSD, what the log and temporary files
-        gave back to the file system, exports and backups. Names and reasons stay in the event log.
+        Tunings that they were part of go too. Out of reach are journals and copies of a file system, spare blocks of
+        an SSD, what temporary files gave back, exports and backups. Names and reasons stay in the event log.
         """
         with self._database.write() as connection:
             count = forgetting.forget(
@@ -289,10 +297,9 @@ class Store(Reading):
         return count
 
     def verify(self) -> list[str]:
-        """Reads everything and returns one line for each thing that is wrong: none for a sound store.
+        """Reads everything and returns one line for each thing that is wrong, ``MOST_PROBLEMS`` at most.
 
-        Rows are compared with their digests, content keys computed anew, masks, thumbnails, names and references
-        checked, and the index is compared with the database. There are at most ``MOST_PROBLEMS`` lines.
+        Digests, content keys, masks, thumbnails, names and references are checked, the index against the database.
         """
         with self._database.read() as connection:
             problems = list(islice(find_problems(connection), MOST_PROBLEMS))
@@ -303,7 +310,7 @@ class Store(Reading):
     def leftovers(self) -> list[str]:
         """One line for each thing that killed processes, or readers that held on, left in the store or beside it.
 
-        Drafts, and forgotten bytes in the write-ahead log. What can be is cleared away, unless the store is read only.
+        Drafts, and forgotten bytes in the write-ahead log. What can be is cleared away, unless it is read only.
         """
         clear(self._database)
         return find_leftovers(self._database, self.path)
@@ -327,10 +334,9 @@ class Store(Reading):
     def import_file(cls, path: str | Path, file: str | Path, name: str | None = None) -> int:
         """Adds what an exported file holds to the store at ``path``, and returns how many instances were new.
 
-        Where nothing is there, a store is made that equals the exported one. Otherwise the instances become one source,
-        of kind "import"; content that the store has already is not stored twice. The store keeps ``name``, or else the
-        path, for where it came from. ``StoreError`` if the file is damaged or from another encoder, and for all that
-        ``verify`` would report; then nothing is imported.
+        Where nothing is there, a store is made that equals the exported one. Otherwise the instances become one source
+        of kind "import", called ``name`` or else the path; content that the store has already is not stored twice.
+        ``StoreError`` if the file is damaged or from another encoder, or for what ``verify`` reports.
         """
         path, file = Path(path), Path(file)
         name = check_text(path_text(file) if name is None else name, "the name of what is imported")
@@ -349,8 +355,8 @@ class Store(Reading):
     def _current_state(self, connection: sqlite3.Connection) -> State:
         generation = current_generation(connection)
         if self._state is None or self._state.generation != generation:
-            index = self._caught_up(connection).index.snapshot()
-            self._state = State(generation, classes.load_vocabulary(connection), index, self._levels)
+            index, names = self._caught_up(connection).index.snapshot(), classes.load_vocabulary(connection)
+            self._state = State(generation, names, index, self._levels, newest(connection))
         return self._state
 
     def _caught_up(self, connection: sqlite3.Connection) -> Mirror:

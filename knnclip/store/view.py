@@ -11,11 +11,14 @@ import numpy as np
 
 from knnclip.errors import StoreError
 from knnclip.store.content import check_units
+from knnclip.store.fold_sample import of_a_fold
 from knnclip.store.held_out import held_out
 from knnclip.store.index import Index
-from knnclip.store.rows import read_evidence
+from knnclip.store.left_out import Leaving
+from knnclip.store.rows import read_areas, read_evidence, read_image_order
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
-from knnclip.structures import Census, ClassMoments, Evidence, Float32, HeldOut, Int64, Levels, Neighbors
+from knnclip.store.tunings import Tuning
+from knnclip.structures import Census, ClassMoments, Evidence, Float32, FoldSample, HeldOut, Int64, Levels, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Found = TypeVar("Found")
@@ -24,9 +27,11 @@ Found = TypeVar("Found")
 class State:
     """What is known of one generation of the store. Its views share it, and what was worked out of it."""
 
-    def __init__(self, generation: int, vocabulary: Vocabulary, index: Index, levels: LevelCache) -> None:
+    def __init__(
+        self, generation: int, vocabulary: Vocabulary, index: Index, levels: LevelCache, tuning: Tuning | None
+    ) -> None:
         """``index`` is a snapshot, which nobody changes; ``levels`` goes from one generation to the next."""
-        self.generation, self.vocabulary, self.index = generation, vocabulary, index
+        self.generation, self.vocabulary, self.index, self.tuning = generation, vocabulary, index, tuning
         self._levels = levels
         self._lock = threading.RLock()
         self._kept: dict[Hashable, object] = {}
@@ -103,6 +108,11 @@ class View:
         return self._state.generation
 
     @property
+    def tuning(self) -> Tuning | None:
+        """What the store was tuned to; None if it was not, or if what that was found from is gone."""
+        return self._state.tuning
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The C classes of the store, in the order of all that is said of them here."""
         return self._state.vocabulary
@@ -142,12 +152,22 @@ class View:
         """
         return held_out(self._state.index, k)
 
+    def of_a_fold(self) -> FoldSample | None:
+        """Some instances of one fold, of classes that other folds have too: see ``knnclip.store.fold_sample``."""
+        return of_a_fold(self._state.index)
+
+    def leaving(self) -> Leaving:
+        """The state for whoever wants to know what it would say without parts of the images, also after its end."""
+        with self._lock:
+            order, areas = read_image_order(self._open_connection), read_areas(self._open_connection)
+        index = self._state.index
+        area_px = np.array([areas[instance_id] for instance_id in index.rows["instance_id"].tolist()], dtype=np.int64)
+        return Leaving(self.generation, self.vocabulary, self.census, index, order, area_px)
+
     def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         """What is known of instances, by id, with similarity 0; ids that the state does not have are left out."""
         with self._lock:
-            if self._connection is None:
-                raise StoreError("a view of the store was asked after its end; ask inside the block of Store.view")
-            return read_evidence(self._connection, instance_ids)
+            return read_evidence(self._open_connection, instance_ids)
 
     def kept(self, key: Hashable, make: Callable[[], Found]) -> Found:
         """What ``make`` finds out of this state, found once for all views of it; ``key`` tells it from all else.
@@ -155,3 +175,9 @@ class View:
         For what is costly and depends on the state alone, such as how far its votes can be trusted.
         """
         return self._state.kept((View, key), make)
+
+    @property
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError("a view of the store was asked after its end; ask inside the block of Store.view")
+        return self._connection

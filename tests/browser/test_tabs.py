@@ -74,7 +74,10 @@ def test_rename_merge_and_forget(workbench, screenshot):
     expect_classes(page, ["car", "grass", "house", "plant", "road", "sky"])
     page.get_by_label("Make it part of").click()
     page.get_by_role("option", name="grass").click()
-    page.get_by_role("button", name="Merge").click()
+    page.get_by_role("button", name="Merge", exact=True).click()
+    expect(page.get_by_text("part of grass? Nobody can take them apart")).to_be_visible()
+    expect_classes(page, ["car", "grass", "house", "plant", "road", "sky"])
+    page.locator("#confirm-merge").click()
     expect(page.locator("#classes-note")).to_contain_text("instances of plant now belong to grass")
     expect_classes(page, ["car", "grass", "house", "road", "sky"])
     expect(page.locator("#class-title")).to_contain_text("grass:")
@@ -82,6 +85,14 @@ def test_rename_merge_and_forget(workbench, screenshot):
     page.get_by_role("button", name="Forget this class").click()
     expect(page.locator("#question")).to_contain_text(f"Forget grass, all {count} instances")
     screenshot(workbench, "forget")
+    shades = [
+        page.get_by_role("button", name=name).evaluate("button => getComputedStyle(button).backgroundColor")
+        for name in ("Forget it for good", "Keep it")
+    ]
+    assert shades[0] != shades[1], "what cannot be undone looks dangerous"
+    tile = page.locator("#classes button.thumbnail-item").first
+    picture, caption = tile.locator("img").bounding_box(), tile.locator(".caption-label").bounding_box()
+    assert caption["y"] >= picture["y"] + picture["height"] - 1, "a caption covers no picture"
     page.get_by_role("button", name="Keep it").click()
     expect(page.locator("#question")).to_be_hidden()
     expect_classes(page, ["car", "grass", "house", "road", "sky"])
@@ -148,6 +159,7 @@ def test_export_and_import_give_the_same_answers(workbench, open_page, tmp_path)
 def test_ingest_a_folder_and_see_what_it_changed(workbench, screenshot):
     page = workbench.page
     workbench.tab("Evaluate")
+    expect(page.locator("#evaluate-chosen")).to_contain_text("classes.txt with a line each")
     panel = pick_folder(page, "evaluate", "data/val")
     panel.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.locator("#evaluate-result")).to_contain_text("mIoU")

@@ -89,3 +89,19 @@ def test_info_writes_parts_as_people_do_and_keeps_what_it_does_not_know(tmp_path
     result = CliRunner().invoke(app, ["store", "info", str(tmp_path / "s")])
     assert result.exit_code == 0
     assert shown in result.output
+
+
+@pytest.mark.parametrize("which", [["cat"], ["--source", "1"], ["--instance", "1"]], ids=" ".join)
+@pytest.mark.parametrize(("answer", "left"), [("n\n", 1), ("", 1), ("y\n", 0)], ids=["no", "nothing", "yes"])
+def test_forgetting_asks_first(tmp_path, which, answer, left):
+    with Store.create(tmp_path / "store", FINGERPRINT) as store:
+        store.add([instance(1, "cat")], store.begin_source("teach", "a cat"))
+    command = ["classes", "forget", str(tmp_path / "store"), *which]
+    done = CliRunner().invoke(app, command, input=answer)
+    assert "for good?" in done.output
+    with Store.open(tmp_path / "store") as store:
+        assert len(store) == left
+    if left:
+        assert CliRunner().invoke(app, [*command, "--yes"]).exit_code == 0
+        with Store.open(tmp_path / "store") as store:
+            assert len(store) == 0

@@ -5,7 +5,7 @@ import pytest
 
 from knnclip.decision.assembly import AssemblySettings, assemble
 from knnclip.decision.atoms import partition
-from knnclip.structures import UNKNOWN, Beliefs, Mask, Proposals
+from knnclip.structures import UNKNOWN, Beliefs, DenseBeliefs, Mask, Proposals
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 VOCABULARY = Vocabulary.of(
@@ -113,6 +113,20 @@ def test_what_is_unknown_is_cut_along_the_largest_regions_that_are_unknown_as_a_
     got = run(dense, [car, nobody, nobody, nobody, nobody, nobody], scores=[1, 1, 1, 1, 1, 0.1])
     assert got.pieces.class_id.tolist() == [5, UNKNOWN, UNKNOWN]
     assert [mask.box_xyxy for mask in got.pieces.masks] == [(0, 0, 4, 4), (4, 0, 8, 4), (8, 0, 12, 4)]
+
+
+def test_unknown_pixels_within_a_region_that_the_masks_name_are_cut_along_it():
+    """Where places spread what the masks gave to one class, unknown can win pixels of regions that it does not win."""
+    final = [[0.45, 0.15, 0], [0.45, 0.15, 0]]
+    spread = np.zeros((4, 8, 3), np.float32)
+    spread[..., :2] = 0.4, 0.6  # of 0.6 neither car nor road gets more than 0.4
+    masks = tuple(Mask.from_dense(mask) for mask in halves())
+    given = Proposals((4, 8), masks, np.ones(2, np.float32))
+    final = np.array(final, np.float32)
+    beliefs = Beliefs(None, final, final, dense=DenseBeliefs(spread, "tiles", 0.5))
+    got = assemble(given, partition(given), beliefs, VOCABULARY, ALL)
+    assert got.pieces.class_id.tolist() == [UNKNOWN, UNKNOWN]
+    assert [mask.box_xyxy for mask in got.pieces.masks] == [(0, 0, 4, 4), (4, 0, 8, 4)]
 
 
 def test_what_no_proposal_covers_is_one_unknown_piece():

@@ -6,11 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from knnclip.decision import discriminant
 from knnclip.decision.discriminant import (
     LEAST_SHRINKAGE,
     ROW_NUMBERS,
-    SHARPNESS,
-    SHRINKAGE,
     Discriminant,
     DiscriminantSettings,
     fit,
@@ -43,12 +42,12 @@ def test_it_is_the_posterior_of_classes_that_share_the_shrunk_covariance(images)
     means = np.stack([vectors[labels == c].mean(axis=0) for c in range(4)])
     centred = vectors - means[labels]
     within = centred.T @ centred / (len(vectors) - 4)
-    a = max(LEAST_SHRINKAGE, SHRINKAGE * images ** (-1 / 3))
+    a = max(LEAST_SHRINKAGE, 0.6 * images ** (-1 / 3))
     shrunk = (1 - a) * within + a * np.trace(within) / 12 * np.eye(12)
     # The log density of a Gaussian, whose common part in x cancels in the softmax.
     off = vectors[:50, None] - means
     scores = -0.5 * np.einsum("ncd,de,nce->nc", off, np.linalg.inv(shrunk), off) + np.log(np.bincount(labels))
-    powers = np.exp(SHARPNESS * (scores - scores.max(axis=1, keepdims=True)))
+    powers = np.exp(0.3 * (scores - scores.max(axis=1, keepdims=True)))
     np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
 
 
@@ -58,7 +57,7 @@ def test_of_a_diagonal_it_takes_the_numbers_as_independent():
     found = fit(replace(full, product=np.diagonal(full.product)))
     means = full.sums / full.instances[:, None]
     within = np.square(vectors - means[labels]).sum(axis=0) / (len(vectors) - 4)
-    a = SHRINKAGE * full.images ** (-1 / 3)
+    a = 0.6 * full.images ** (-1 / 3)
     variance = (1 - a) * within + a * within.mean()
     np.testing.assert_allclose(found.weights, (means / variance).T)
     np.testing.assert_allclose(found.bias, np.log(full.instances) - (means**2 / variance).sum(axis=1) / 2)
@@ -96,6 +95,24 @@ def test_a_single_instance_of_each_class_suffices(count):
     assert found.argmax(axis=1).tolist() == list(range(count))
 
 
+def test_energy_is_the_log_of_the_sum_of_what_the_posterior_shares(monkeypatch):
+    vectors, labels = drawn(6)
+    made = fit(moments(vectors, labels, 4))
+    scores = vectors @ made.weights + made.bias
+    expected = np.log(np.exp(scores).sum(axis=1))
+    np.testing.assert_allclose(made.energy(vectors), expected)
+    monkeypatch.setattr(discriminant, "ROW_NUMBERS", 9)  # two rows at a time
+    np.testing.assert_allclose(made.energy(vectors), expected)
+    far = replace(made, bias=made.bias + 1e5)  # exp of such scores is infinite
+    np.testing.assert_allclose(far.energy(vectors), expected + 1e5)
+
+
+def test_without_classes_no_energy_is_high():
+    vectors, labels = drawn(2)
+    empty = fit(moments(vectors[:0], labels[:0], 5, 0))
+    assert empty.energy(vectors[:3]).tolist() == [-np.inf] * 3
+
+
 def test_cells_are_asked_as_masks_are():
     vectors, labels = drawn(3)
     made = fit(moments(vectors, labels, 4))
@@ -106,7 +123,7 @@ def test_cells_are_asked_as_masks_are():
 
 def test_cells_of_many_classes_take_little_beside_the_answer():
     rng = np.random.default_rng(5)
-    made = Discriminant(rng.normal(size=(4, 5000)), np.zeros(5000), np.arange(5000), 5000)
+    made = Discriminant(rng.normal(size=(4, 5000)), np.zeros(5000), np.arange(5000), 5000, 0.3, 0.5)
     cells = Cells(rng.normal(size=(30, 40, 4)).astype(np.float16), "tiles")
     tracemalloc.start()
     try:
@@ -133,3 +150,12 @@ def test_opinions_are_mixed_where_there_are_votes():
 def test_shares_that_are_none_are_refused(shares):
     with pytest.raises(UsageError, match="lie in 0 to below 1"):
         DiscriminantSettings(*shares)
+
+
+@pytest.mark.parametrize(("of_each", "expected"), [(1, 0.0), (3, 8 / (8 + 6)), (1000, 3996 / (3996 + 6))])
+def test_it_is_trusted_by_what_is_known_beyond_the_first_instance_of_each_class(of_each, expected):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4 * of_each, 6))
+    sums = x.reshape(4, of_each, 6).sum(axis=1)
+    made = fit(ClassMoments(np.full(4, float(of_each)), sums, x.T @ x, 3))
+    assert made.trust == pytest.approx(expected)

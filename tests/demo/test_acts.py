@@ -22,6 +22,7 @@ from knnclip.structures import Suggestion
 from tests.progress import Listener
 
 READ_ONLY = "without --read-only"
+MASK = {"segments": [], "name": "x", "mask": {"box": [0, 0, 1, 1], "counts": "01"}}  # of one pixel
 
 
 @pytest.fixture
@@ -32,12 +33,13 @@ def exported(sessions_of):
 
 # Every act that writes, as it is and as the API, a tab and the canvas ask for it.
 WRITING = {
-    teaching.teach: lambda file: [("x", [1]), (api.teach, "x", [1]), (canvas.teach, {"segments": [], "name": "x"})],
+    teaching.teach: lambda file: [("x", [1]), (api.teach, "x", [1]), (canvas.teach, MASK)],
     teaching.withdraw: lambda file: [(1,), (api.withdraw, 1), (canvas.withdraw, {"instance_id": 1})],
     sources.forget: lambda file: [(1,)],
     teaching.undo: lambda file: [(), (api.undo,), (canvas.undo, {})],
     teaching.redo: lambda file: [(), (api.redo,), (canvas.redo, {})],
     classes.rename: lambda file: [("car", "x"), (api.rename, "car", "x"), (vocabulary.rename, "x", "", "name")],
+    classes.set_look: lambda file: [("car", "thing", "#010203"), (vocabulary.set_look, "thing", "#010203", "", "name")],
     classes.merge: lambda file: [("car", "sky"), (api.merge, "car", "sky"), (vocabulary.merge, "sky", "", "name")],
     classes.forget: lambda file: [("car", "reason"), (api.forget, "car"), (vocabulary.forget, "", "name")],
     classes.import_store: lambda file: [
@@ -181,6 +183,38 @@ def test_what_was_added_is_seen_and_forgotten_and_a_teaching_comes_back(sessions
     assert ingested not in [info.source_id for info in store.sources()]
     with pytest.raises(UsageError, match="choose one first"):
         sources.forget(session, None)
+
+
+def test_an_evaluation_has_no_empty_column_and_comes_as_a_file(sessions_of, monkeypatch):
+    session = sessions_of().of("one")
+    session.evaluate.dataset = open_folder(session.options.data_roots, "data/val")
+    shown = evaluate.evaluated(session)
+    heads, rows = (shown[1].value[key] for key in ("headers", "data"))
+    assert heads[0] == "class"
+    assert all(any(row[place] is not None for row in rows) for place in range(len(heads)))
+    content = evaluate.as_content(session.evaluate.last.scores)
+    bare = {**content, "classes": [{**row, "accuracy": None} for row in content["classes"]]}
+    monkeypatch.setattr(evaluate, "as_content", lambda scores: bare)
+    assert len(evaluate.class_table(session.evaluate.last.scores, None)["headers"]) == len(heads) - 1
+    monkeypatch.undo()
+    file = evaluate.report_file(session, session.evaluate.last.scores)
+    lines = file.read_text().splitlines()
+    assert lines[0].startswith("class,IoU %")
+    assert any(line.startswith("mIoU,") for line in lines)
+    for word in ("mIoU", "answered", "accuracy", "boundary IoU", "PQ", "true pixels"):
+        assert any(word in line for line in evaluate.WORDS)
+
+
+def test_the_kind_and_the_colour_of_a_class_are_set(sessions_of):
+    session = sessions_of().of("one")
+    session.vocabulary.chosen = "tree"
+    shown = vocabulary.set_look(session, "stuff", "#0a0b0c", "", "name")
+    info = session.segmenter.store.vocabulary().by_name("tree")
+    assert (info.is_thing, info.color, info.keeps_color) == (False, (10, 11, 12), True)
+    assert shown[-2:] == ("stuff", "#0a0b0c")
+    for kind, color in [("stuff", "red"), ("neither", "#0a0b0c"), (None, None)]:
+        with pytest.raises(UsageError, match="#rrggbb"):
+            vocabulary.set_look(session, kind, color, "", "name")
 
 
 SHORT = [name for name, act in all_acts().items() if act.holds == "lock"]

@@ -76,7 +76,7 @@ def test_a_class_is_added_on_the_fly(sample_data, tmp_path):
     assert without["car"] == 0
     assert with_car["car"] > 0.3
     assert after > before
-    run("classes", "forget", store, "car")
+    run("classes", "forget", "--yes", store, "car")
     assert scores(store, sample_data, tmp_path / "forgotten") == (before, without)
 
 
@@ -125,8 +125,8 @@ def test_vocabulary_commands(tmp_path, store):
     assert "automobile" in listed
     assert "pole" in listed
     assert "merge" in error_of("classes", "rename", copy, "tree", "pole")
-    run("classes", "forget", copy, "tree", "--reason", "test")
-    run("classes", "forget", copy, "--source", "1")
+    run("classes", "forget", "--yes", copy, "tree", "--reason", "test")
+    run("classes", "forget", "--yes", copy, "--source", "1")
     run("store", "compact", copy)
     assert "is sound" in run("store", "verify", copy).stdout
 
@@ -147,7 +147,7 @@ def test_class_names_are_data(tmp_path, name, store, sample_data):
     segments = json.loads((tmp_path / "out" / "segments" / "val_000.json").read_text())
     assert name in {score["class"] for segment in segments for score in segment["scores"]}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "one.knnclip", "out"]
-    run("classes", "forget", copy, name)
+    run("classes", "forget", "--yes", copy, name)
     assert name not in run("classes", copy).stdout
 
 

@@ -91,7 +91,7 @@ def walked(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("KNNCLIP_CACHE", str(folder / "cache"))
         patch.setattr(TextVectors, "_made", by_chance)
-        patch.setattr("knnclip.ingest._add_classes", lambda *_: ())
+        patch.setattr("knnclip.ingest.add_classes", lambda *_: ())
         patch.setattr("knnclip.evaluation.runs.illustrate", lambda *_: None)
         yield run
 

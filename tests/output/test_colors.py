@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from knnclip.output.colors import CLEAR_DISTANCE, lab_by_sight, with_distinct_colors
+from knnclip.output.colors import (
+    CLEAR_DISTANCE,
+    CLEAR_TO_MOST,
+    UNKNOWN_COLOR,
+    lab_by_sight,
+    unknown_color,
+    with_distinct_colors,
+)
 from knnclip.vocabulary import ClassInfo, Vocabulary, default_color
 
 
@@ -57,3 +64,31 @@ def test_clear_colours_and_everything_else_are_kept():
 
 def test_more_classes_than_colours_still_have_one_each():
     assert len(with_distinct_colors(vocabulary(400))) == 400
+
+
+def test_to_full_sight_colours_are_farther_apart_still():
+    labs = lab_by_sight(colors(with_distinct_colors(vocabulary(12))))[:, 0]
+    distances = np.linalg.norm(labs[:, None] - labs[None], axis=-1)
+    assert distances[~np.eye(12, dtype=bool)].min() >= CLEAR_TO_MOST
+
+
+CAMVID = {"Sky": (128, 128, 128), "Building": (128, 0, 0), "Tree": (128, 128, 0), "Pedestrian": (64, 64, 0)}
+
+
+def test_chosen_colours_stay_and_others_give_way_to_them():
+    given = [ClassInfo(i, name, False, color, keeps_color=True) for i, (name, color) in enumerate(CAMVID.items(), 2)]
+    new = ClassInfo(1, "soil", False, (128, 0, 0))
+    shown = {info.name: info.color for info in with_distinct_colors(Vocabulary.of([*given, new]))}
+    assert {name: shown[name] for name in CAMVID} == CAMVID
+    assert shown["soil"] != (128, 0, 0)
+
+
+def test_what_is_unknown_has_no_classes_colour():
+    sky = ClassInfo(1, "Sky", False, CAMVID["Sky"], keeps_color=True)
+    beside = unknown_color(Vocabulary.of([sky]))
+    assert clearance(np.array([beside, sky.color])) >= CLEAR_DISTANCE
+    assert unknown_color(Vocabulary(())) == UNKNOWN_COLOR
+    assert (
+        len({unknown_color(Vocabulary.of([ClassInfo(1, "a", False, color)])) for color in [(9, 9, 9), (200, 0, 0)]})
+        == 1
+    )

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip.images import encode_thumbnail
+from knnclip.output.colors import UNKNOWN_COLOR
 from knnclip.output.rendering import (
     OUTLINE_COLOR,
-    UNKNOWN_COLOR,
     anchor,
     class_colors,
     evidence_crop,

@@ -113,6 +113,7 @@ def answers(store: Store, k: int = 10, queries: np.ndarray | None = None) -> tup
 
 def answers_of(view: View, k: int, queries: np.ndarray) -> tuple[object, ...]:
     """The same of one state of a store."""
+    sample = view.of_a_fold()
     return (
         answer(view, view.search(queries, k)),
         [(info.name, info.is_thing, info.color, info.synonyms) for info in view.vocabulary],
@@ -121,4 +122,5 @@ def answers_of(view: View, k: int, queries: np.ndarray) -> tuple[object, ...]:
         view.levels.floor.tolist(),
         view.levels.typical.tolist(),
         view.levels.known,
+        None if sample is None else (sample.fold, sample.vectors.tolist()),
     )

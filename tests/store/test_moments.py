@@ -105,6 +105,11 @@ def test_images_are_dealt_into_folds_by_name():
     assert fold_of("street.jpg") == fold_of("street.jpg")
 
 
+@pytest.mark.parametrize("form", ["{}.png", "img_{:05d}.jpg", "0001TP_{:06d}.png", "a/{:03d}.png"])
+def test_neighbouring_names_are_dealt_into_all_folds(form):
+    assert {fold_of(form.format(number)) for number in range(100, 124)} == set(range(FOLDS))
+
+
 def test_a_store_has_the_same_whatever_the_order(tmp_path):
     instances = batch(3, 60)
     found = []

@@ -157,7 +157,9 @@ def _palette(segmenter: Segmenter, dataset: Dataset) -> Palette:
         if ids[number] == UNKNOWN:
             ids[number] = free + number
             color = label.color or default_color(label.name)
-            classes.append(ClassInfo(ids[number], label.name, label.is_thing, color))
+            classes.append(
+                ClassInfo(ids[number], label.name, label.is_thing, color, keeps_color=label.color is not None)
+            )
     return Palette(with_distinct_colors(Vocabulary.of(classes)), np.array([*ids, UNKNOWN], dtype=np.int32))
 
 

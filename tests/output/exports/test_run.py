@@ -12,6 +12,7 @@ import pytest
 
 from knnclip.errors import OutputError, UsageError
 from knnclip.output.exports import EXPORTS, Export, export
+from tests.mounts import mounted
 from tests.output.exports.made import answered, objects_of, random_labels
 
 NAMES = [card.name for card in EXPORTS]
@@ -46,6 +47,15 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, pictures, name,
     with pytest.raises(OutputError, match=rf"out/{name}.* cannot be written \(No space left on device\); make room"):
         export(pictures, tmp_path / "out", [name])
     assert everything(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_disk_that_is_really_full_is_told(tmp_path, name):
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=64k", "none"):
+        labels = np.arange(4000, dtype=np.int32).reshape(40, 100)
+        with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+            export([answered(tmp_path / "a.png", labels)] * 20, tmp_path / "small", [name])
+        assert everything(tmp_path / "small") == []
 
 
 def test_a_killed_process_leaves_nothing_under_the_name(tmp_path, pictures):
