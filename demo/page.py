@@ -80,6 +80,7 @@ def launch_settings(sessions: Sessions, hosts: Hosts, password: str | None = Non
     """
     attempts = Attempts()
     engine = Engine(sessions.shared, limits=Limits(), read_only=_read_only(sessions.options))
+    sessions.closing.callback(engine.close)
     service = build_service(engine, hosts=hosts, token=password, attempts=attempts)
     gate = Middleware(Gate, hosts=hosts, uploads=sessions.uploads, service=service, attempts=attempts)
     return {

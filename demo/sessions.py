@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
@@ -37,6 +38,7 @@ class Sessions:
         ``scratch`` is a folder for what only this run needs; who made it removes it.
         """
         self.options = options
+        self.closing = ExitStack()  # what else is done before the shared store is closed
         self.uploads = Uploads()
         self._scratch = scratch
         self._lock = threading.Lock()
@@ -83,6 +85,7 @@ class Sessions:
         """Closes all of them and the shared store."""
         for key in list(self._sessions):
             self.drop(key)
+        self.closing.close()
         self.shared.close()
 
     def _close_pictures(self, current: Session) -> None:

@@ -44,7 +44,7 @@ ROOMS = {
     ),
     "evaluation.report": ("datasets", "metrics", "segmenter", "store", "output", "evaluation"),
     "evaluation.runs": ("datasets", "segmenter", "evaluation", "evaluation.report", "metrics"),
-    "service": ("datasets", "analysis", "segmenter", "store", "history", "output"),
+    "service": ("datasets", "analysis", "segmenter", "store", "history", "projects", "output"),
 }  # fmt: skip
 DEMO = sorted((PACKAGE.parent / "demo").glob("*.py"))
 DEMO_MAY_KNOW = {

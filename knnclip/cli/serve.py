@@ -74,4 +74,7 @@ def serve(
         engine = Engine(segmenter, limits=limits, read_only=why if read_only else None)
         more: tuple[APIRouter, ...] = () if images is None else (router(engine, images),)
         app = build(engine, hosts=Hosts.serving(host, allowed_host), token=token, more_routes=more)
-        run(app, host, port, lambda address: typer.echo(f"knnclip is at {address}/v1/docs (stop it with Ctrl-C)"))
+        try:
+            run(app, host, port, lambda address: typer.echo(f"knnclip is at {address}/v1/docs (stop it with Ctrl-C)"))
+        finally:
+            engine.close()

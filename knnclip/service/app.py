@@ -13,11 +13,13 @@ from starlette.responses import HTMLResponse, Response
 
 from knnclip.errors import KnnclipError
 from knnclip.fields import shown
+from knnclip.service import project_routes
 from knnclip.service.attempts import Attempts
 from knnclip.service.door import Door
 from knnclip.service.engine import Engine
 from knnclip.service.hosts import Hosts
 from knnclip.service.page import page
+from knnclip.service.projects import Projects
 from knnclip.service.refusals import RefusedError, message_of, problem, problem_of
 from knnclip.service.routes import router
 
@@ -42,7 +44,7 @@ def build(
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    for routes in (router(engine), *more_routes):
+    for routes in (router(engine), project_routes.router(engine, Projects(engine)), *more_routes):
         app.include_router(routes)
 
     @app.get("/v1/docs", include_in_schema=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -37,6 +37,15 @@ class Engine:
         self._places = Places(limits.at_once)
         self._writing = threading.RLock()
         self._histories: OrderedDict[str, History] = OrderedDict()
+        self._closing = ExitStack()
+
+    def before_close(self, act: Callable[[], None]) -> None:
+        """Has something done when the engine is closed."""
+        self._closing.callback(act)
+
+    def close(self) -> None:
+        """Ends what works for it, before its segmenter is closed."""
+        self._closing.close()
 
     def take(self, content: bytes, name: str) -> KeptPicture:
         """The picture in a file's bytes, cut and encoded; ``ImageError`` if it is none or too large."""

@@ -40,13 +40,18 @@ def segmenter(tmp_path, taught_store):
 def client_of(segmenter):
     """Makes clients that bring the token."""
 
+    engines = []
+
     def client(*, read_only=None, token=TOKEN, headers=None, more_routes=(), **limits):
         engine = Engine(segmenter, limits=Limits(**{"per_minute": 1e6} | limits), read_only=read_only)
+        engines.append(engine)
         app = build(engine, hosts=Hosts.serving("127.0.0.1"), token=token, more_routes=more_routes)
         brought = {"Authorization": f"Bearer {token}"} if headers is None else headers
         return TestClient(app, base_url="http://127.0.0.1:8000", headers=brought, client=("127.0.0.1", 5))
 
-    return client
+    yield client
+    for engine in engines:
+        engine.close()
 
 
 @pytest.fixture

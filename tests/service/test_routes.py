@@ -219,7 +219,9 @@ def test_every_route_that_writes_is_refused_where_nothing_may_be_written(client_
     paths = client.get("/v1/openapi.json").json()["paths"]
     writing = {path for path, methods in paths.items() if set(methods) - {"get"}} - reading
     assert writing == {
-        "/v1/teach", "/v1/undo", "/v1/redo", "/v1/forget", "/v1/classes", "/v1/classes/rename", "/v1/classes/merge"
+        "/v1/teach", "/v1/undo", "/v1/redo", "/v1/forget", "/v1/classes", "/v1/classes/rename", "/v1/classes/merge",
+        *(f"/v1/projects/{{project_id}}/{act}" for act in ("apply", "stop")),
+        *(f"/v1/projects/{{project_id}}/pictures/{{picture_id}}/{act}" for act in ("accept", "unaccept")),
     }  # fmt: skip
 
 
