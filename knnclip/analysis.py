@@ -10,6 +10,10 @@ from knnclip.lazy import lazy
 from knnclip.parts.roles import CellEncoder, Encoder, ZeroShotClassifier
 from knnclip.structures import Cells, Float32, Image, ImageReference, Mask, Origin, Proposals
 
+MIN_PURITY = 0.6
+"""A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
+are partly something else, larger stores fewer of the masks that later pictures are cut into."""
+
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
@@ -62,3 +66,14 @@ class LabelledMask:
     class_name: str
     purity: float = 1.0  # in (0, 1]: share of the mask's pixels that carry the class
     origin: Origin = "truth"
+
+
+def taught_masks(analysis: Analysis, drawn: Mask, class_name: str) -> list[LabelledMask]:
+    """What is stored when a mask is taught: it, and the proposals that lie in it by at least ``MIN_PURITY``."""
+    inside = drawn.to_dense()
+    taught = [LabelledMask(drawn, class_name)]
+    for own in analysis.proposals.masks:
+        purity = float(own.select(inside).mean())
+        if purity >= MIN_PURITY:
+            taught.append(LabelledMask(own, class_name, purity, "proposal"))
+    return taught

@@ -15,13 +15,13 @@ from typing import Literal
 
 import numpy as np
 
-from knnclip.analysis import LabelledMask
+from knnclip.analysis import MIN_PURITY, LabelledMask
 from knnclip.datasets import MIN_AREA_PX, Dataset, LabelledImage, Rejection, Sample
 from knnclip.errors import DatasetError, InputError, UsageError, lookup, unknown_name
 from knnclip.files import path_text
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
-from knnclip.segmenter import MIN_PURITY, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.structures import LabelledInstance, Mask
 from knnclip.vocabulary import name_key, same_names
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from knnclip.analysis import Analysis, LabelledMask
+from knnclip.analysis import MIN_PURITY, Analysis, LabelledMask, taught_masks
 from knnclip.catalogue import FrozenParts, PartOverrides, from_settings, make_parts, to_settings
 from knnclip.decision.assembly import AssemblySettings, assemble
 from knnclip.decision.discriminant import DiscriminantSettings
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
 
 ImageLike: TypeAlias = "Image | PilImage | str | Path"
 
-MIN_PURITY = 0.6
-"""A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
-are partly something else, larger stores fewer of the masks that later pictures are cut into."""
+
+Named = Sequence[tuple[Mask, str]]
+"""Masks, each with the name of its class."""
 
 
 class Segmenter:
@@ -325,31 +325,19 @@ class Segmenter:
         return self.teach_together(analysis, [(drawn, class_name)], f"{class_name} in {analysis.reference.ref}")
 
     def teach_together(
-        self,
-        analysis: Analysis,
-        named: Sequence[tuple[Mask, str]],
-        description: str,
-        *,
-        key: str | None = None,
-        in_place_of: Sequence[int] = (),
+        self, analysis: Analysis, named: Named, about: str, *, key: str | None = None, in_place_of: Sequence[int] = ()
     ) -> tuple[int, Exchange]:
-        """Masks of one image with their classes as one source, as ``teach_undoably``.
+        """Masks of one image with their classes as one source that is described as ``about``, as ``teach_undoably``.
 
-        ``description`` says in the store what they are, ``key`` is what makes them found again, and the instances
-        ``in_place_of`` give way, too. ``StoreError`` if the store has a source of the same ``key``.
+        Instances ``in_place_of`` give way, too. The source is found by ``key``; ``StoreError`` if there is one.
         """
-        taught, covered, ref = [], set(in_place_of), analysis.reference.ref
+        ref, taught, covered = analysis.reference.ref, [], set(in_place_of)
         for drawn, class_name in named:
-            taught.append(LabelledMask(drawn, class_name))
-            inside = drawn.to_dense()
-            for own in analysis.proposals.masks:
-                purity = float(own.select(inside).mean())
-                if purity >= MIN_PURITY:
-                    taught.append(LabelledMask(own, class_name, purity, "proposal"))
+            taught += taught_masks(analysis, drawn, class_name)
             # Those that would be of the new class by the same rule: what they say of this place is contradicted.
             covered.update(self.store.covered(ref, drawn, MIN_PURITY))
         instances = self.instances_of(analysis, taught)
-        return self.store.teach(instances, description, key=key, in_place_of=sorted(covered))
+        return self.store.teach(instances, about, key=key, in_place_of=sorted(covered))
 
     def instances_of(self, analysis: Analysis, labelled: Sequence[LabelledMask]) -> list[LabelledInstance]:
         """Labelled masks of an analysed image as what ``store.add`` takes, in the same order.

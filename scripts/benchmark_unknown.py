@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from knnclip.analysis import MIN_PURITY
 from knnclip.datasets import Dataset, open_dataset
 from knnclip.decision.likeness import LEAST_SPAN, energy_level, standing
 from knnclip.decision.retrieval import posterior
@@ -31,7 +32,7 @@ from knnclip.evaluation.class_matching import index_of_class
 from knnclip.ingest import IngestSettings, labelled_instances
 from knnclip.metrics.semantic import SemanticConfusion
 from knnclip.opinions import discriminant
-from knnclip.segmenter import MIN_PURITY, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.store import Store, View
 from knnclip.structures import UNKNOWN, Float32, Int64, LabelledInstance
 

@@ -12,10 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from knnclip.analysis import MIN_PURITY
 from knnclip.errors import UsageError
 from knnclip.evaluation.splits import EncodedSplits
 from knnclip.progress import SILENT, Progress
-from knnclip.segmenter import MIN_PURITY
 from knnclip.structures import LabelledInstance
 
 ALL = 0

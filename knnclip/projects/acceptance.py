@@ -11,7 +11,7 @@ import sqlite3
 
 import numpy as np
 
-from knnclip.analysis import Analysis, LabelledMask
+from knnclip.analysis import MIN_PURITY, Analysis, LabelledMask
 from knnclip.datasets import MIN_AREA_PX, AnnotatedMask, LabelledImage
 from knnclip.errors import UsageError
 from knnclip.ingest import MAX_INSTANCES_PER_IMAGE, majority, take_turns
@@ -19,7 +19,7 @@ from knnclip.projects.labelling import Labelling
 from knnclip.projects.maps import laid_over
 from knnclip.projects.pictures import Pictures
 from knnclip.projects.rows import mark_changed
-from knnclip.segmenter import MIN_PURITY, Segmenter
+from knnclip.segmenter import Segmenter
 from knnclip.store.database import Database
 from knnclip.structures import Segmentation
 
