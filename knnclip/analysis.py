@@ -8,7 +8,7 @@ from knnclip.decision.atoms import Atoms, partition
 from knnclip.images import encode_thumbnail, pixel_digest
 from knnclip.lazy import lazy
 from knnclip.parts.roles import CellEncoder, Encoder, ZeroShotClassifier
-from knnclip.structures import Cells, Float32, Image, ImageReference, Mask, Origin, Proposals
+from knnclip.structures import Cells, Float32, Image, ImageReference, LabelledInstance, Mask, Origin, Proposals
 
 MIN_PURITY = 0.6
 """A proposal is stored as a class if at least this share of its pixels carries the class. Smaller stores more that
@@ -66,6 +66,10 @@ class LabelledMask:
     class_name: str
     purity: float = 1.0  # in (0, 1]: share of the mask's pixels that carry the class
     origin: Origin = "truth"
+
+    def instance(self, embedding: Float32, image: ImageReference) -> LabelledInstance:
+        """What the store keeps of it: with its vector, ``(D,)``, and the image that it is of."""
+        return LabelledInstance(embedding, self.class_name, image, self.mask, self.purity, self.origin)
 
 
 def taught_masks(analysis: Analysis, drawn: Mask, class_name: str) -> list[LabelledMask]:

@@ -13,10 +13,11 @@ from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fi
 from knnclip.decision.fusion import fuse
 from knnclip.decision.likeness import EnergyLevel, energy_level, likeness, standing
 from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, posterior
+from knnclip.knowledge import Calibration
 from knnclip.parts.roles import ZeroShotClassifier
 from knnclip.presets import Preset
 from knnclip.store import View
-from knnclip.structures import Beliefs, Calibration, Cells, DenseBeliefs, Float32, Neighbors
+from knnclip.structures import Beliefs, Cells, DenseBeliefs, Float32, Neighbors
 
 
 class Seen(Protocol):

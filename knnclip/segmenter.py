@@ -349,17 +349,7 @@ class Segmenter:
         new = [item.mask for item in labelled if id(item.mask) not in vectors]
         if new:
             vectors.update(zip(map(id, new), self.encoder.encode(analysis.image, new), strict=True))
-        return [
-            LabelledInstance(
-                embedding=vectors[id(item.mask)],
-                class_name=item.class_name,
-                image=analysis.reference,
-                mask=item.mask,
-                purity=item.purity,
-                origin=item.origin,
-            )
-            for item in labelled
-        ]
+        return [item.instance(vectors[id(item.mask)], analysis.reference) for item in labelled]
 
     def regions_at(self, analysis: Analysis, point_xy: tuple[int, int]) -> list[Mask]:
         """What may be meant by a click at a pixel, the smallest first; none outside the image.

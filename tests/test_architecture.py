@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "knnclip"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = ("errors", "rle", "structures", "vocabulary", "fields", "images", "files", "progress", "parallel", "lazy",
-          "detectron2_catalog", "presented")  # fmt: skip
+GROUND = ("errors", "rle", "structures", "knowledge", "vocabulary", "fields", "images", "files", "progress", "parallel",
+          "lazy", "detectron2_catalog", "presented")  # fmt: skip
 OUTWARD = {"presented": {"output"}}
 """What an answer hands itself to when it is asked to show or save itself, the one way from the ground up."""
 

@@ -34,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import UsageError
-from knnclip.structures import Cells, ClassMoments, Float32, Int64
+from knnclip.knowledge import ClassMoments
+from knnclip.structures import Cells, Float32, Int64
 
 LEAST_SHRINKAGE = 0.1
 """However many images there are: they are of one camera or one street, and the next image is not."""

@@ -39,7 +39,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from knnclip.errors import UsageError
-from knnclip.structures import Beliefs, Calibration, Census, Float32, Levels, Posterior
+from knnclip.knowledge import Calibration, Census, Levels
+from knnclip.structures import Beliefs, Float32, Posterior
 
 HALF_BELIEVED = 0.75
 """Witnesses at which retrieval has half of the trust that it has with many; larger believes a single click less."""

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from knnclip.structures import Census, Float32, Levels, Posterior
+from knnclip.knowledge import Census, Levels
+from knnclip.structures import Float32, Posterior
 
 REACH = 4.0
 """How far from typical a mask may lie and be like the store at all, in steps from typical to the floor. At 3 a store of

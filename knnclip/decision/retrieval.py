@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import UsageError
-from knnclip.structures import Bool, Calibration, Census, Float32, Int64, Neighbors, Posterior
+from knnclip.knowledge import Calibration, Census
+from knnclip.structures import Bool, Float32, Int64, Neighbors, Posterior
 from knnclip.vocabulary import Vocabulary
 
 PRIOR_INSTANCES = 20

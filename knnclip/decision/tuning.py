@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from knnclip.decision.discriminant import Discriminant, DiscriminantSettings, fit, mix
 from knnclip.decision.retrieval import VoteSettings, posterior
 from knnclip.errors import UsageError
-from knnclip.structures import Bool, Census, Float32, Int64, LeftOut
+from knnclip.knowledge import Census, LeftOut
+from knnclip.structures import Bool, Float32, Int64
 from knnclip.vocabulary import Vocabulary
 
 Aim = Literal["classes", "pixels", "masks"]

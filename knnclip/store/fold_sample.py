@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from knnclip.knowledge import FoldSample
 from knnclip.store.index import Index
-from knnclip.structures import FoldSample
 
 MOST_ASKED = 256
 """Instances: enough for a quantile of 5 %, which is then the 13th smallest."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from knnclip.knowledge import HeldOut
 from knnclip.store.index import Index
-from knnclip.structures import HeldOut, Int64, Neighbors
+from knnclip.structures import Int64, Neighbors
 
 MOST_INSTANCES = 8192
 """Of the sample that is asked: the more, the nearer its neighbours are to those of the whole store, and the slower."""

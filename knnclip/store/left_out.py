@@ -18,9 +18,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from knnclip.knowledge import Census, ClassMoments, LeftOut
 from knnclip.store.index import Index, Rows
 from knnclip.store.moments import CHUNK_NUMBERS, FOLDS, Moments
-from knnclip.structures import Census, ClassMoments, Float32, Int64, LeftOut, Neighbors
+from knnclip.structures import Float32, Int64, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Parting = Literal["dealt", "runs"]

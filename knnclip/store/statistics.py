@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knnclip.knowledge import Census, Levels
 from knnclip.store.exact import Float64, UInt64
 from knnclip.store.index import Index
-from knnclip.structures import Census, Float32, Int64, Levels
+from knnclip.structures import Float32, Int64
 from knnclip.vocabulary import Vocabulary
 
 SAMPLE_ROWS = 4096

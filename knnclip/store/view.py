@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from knnclip.errors import StoreError
+from knnclip.knowledge import Census, ClassMoments, FoldSample, HeldOut, Levels
 from knnclip.store.content import check_units
 from knnclip.store.fold_sample import of_a_fold
 from knnclip.store.held_out import held_out
@@ -18,7 +19,7 @@ from knnclip.store.left_out import Leaving
 from knnclip.store.rows import read_areas, read_evidence, read_image_order
 from knnclip.store.statistics import Counts, LevelCache, count, levels_of, of_vocabulary
 from knnclip.store.tunings import Tuning
-from knnclip.structures import Census, ClassMoments, Evidence, Float32, FoldSample, HeldOut, Int64, Levels, Neighbors
+from knnclip.structures import Evidence, Float32, Int64, Neighbors
 from knnclip.vocabulary import Vocabulary
 
 Found = TypeVar("Found")

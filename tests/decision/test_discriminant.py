@@ -16,7 +16,8 @@ from knnclip.decision.discriminant import (
     mix,
 )
 from knnclip.errors import UsageError
-from knnclip.structures import Cells, ClassMoments
+from knnclip.knowledge import ClassMoments
+from knnclip.structures import Cells
 
 
 def moments(vectors, labels, classes, images=40):

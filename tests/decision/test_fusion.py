@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from knnclip.decision.fusion import FusionSettings, fuse
-from knnclip.structures import Calibration, Census, Levels, Posterior
+from knnclip.knowledge import Calibration, Census, Levels
+from knnclip.structures import Posterior
 
 TRIED = Calibration(exponent=1.5, reliability=0.6)
 EVIDENCE, PAPER = FusionSettings("evidence"), FusionSettings("paper", paper_lambda=0.4, paper_threshold=0.6)

@@ -6,7 +6,8 @@ import pytest
 from knnclip.decision.fusion import FusionSettings, fuse
 from knnclip.decision.likeness import LEAST_ASKED, REACH, EnergyLevel, energy_level, likeness, standing
 from knnclip.decision.retrieval import UNTRIED
-from knnclip.structures import Census, Levels, Posterior
+from knnclip.knowledge import Census, Levels
+from knnclip.structures import Posterior
 
 KNOWN = Levels(np.array([0.5, 0.2], np.float32), np.array([0.8, 0.3], np.float32), known=True)
 NOTHING_KNOWN = Levels(np.zeros(1, np.float32), np.zeros(1, np.float32), known=False)

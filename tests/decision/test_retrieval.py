@@ -7,7 +7,8 @@ import pytest
 
 from knnclip.decision.retrieval import UNTRIED, VoteSettings, calibrate, first_of_group, posterior
 from knnclip.errors import UsageError
-from knnclip.structures import Census, Neighbors
+from knnclip.knowledge import Census
+from knnclip.structures import Neighbors
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 

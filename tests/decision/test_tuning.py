@@ -9,7 +9,8 @@ from knnclip.decision.discriminant import DiscriminantSettings
 from knnclip.decision.retrieval import VoteSettings
 from knnclip.decision.tuning import AIMS, AXES, Deciding, _difference, aim_by_name, best_settings
 from knnclip.errors import UsageError
-from knnclip.structures import Census, ClassMoments, LeftOut, Neighbors
+from knnclip.knowledge import Census, ClassMoments, LeftOut
+from knnclip.structures import Neighbors
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 START = Deciding(VoteSettings(k=4, tau=0.04, balance=0.5), DiscriminantSettings(weight=0.0))

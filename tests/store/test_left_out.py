@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from knnclip.knowledge import Census
 from knnclip.store import Store, left_out
 from knnclip.store.left_out import PARTINGS, Leaving
 from knnclip.store.moments import FOLDS, Moments
-from knnclip.structures import Census
 from knnclip.vocabulary import ClassInfo, Vocabulary
 
 from .samples import FINGERPRINT, batch
