@@ -91,7 +91,7 @@ def ingest(
     """
     _check_classes(dataset, settings)
     store = segmenter.store
-    _add_classes(segmenter, dataset, settings)
+    add_classes(segmenter, dataset, settings)
     where = str(dataset.root.resolve()) if identity is None else identity
     note = f"{dataset.format} {identity or path_text(dataset.root)}"
     source = store.begin_source("ingest", note, key=_source_key(where, dataset.format, settings))
@@ -168,7 +168,7 @@ def take_turns(labelled: Sequence[LabelledMask], limit: int) -> list[LabelledMas
     return [labelled[i] for i in sorted(sorted(order, key=turn.__getitem__)[:limit])]
 
 
-def _add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> None:
+def add_classes(segmenter: Segmenter, dataset: Dataset, settings: IngestSettings) -> None:
     """Puts the wanted classes into the store that it has not; ``DatasetError`` if two of them are one there."""
     store, own = segmenter.store, set(dataset.class_names)
     owners = {name: info.name for info in store.vocabulary() for name in (*info.synonyms, info.name)}

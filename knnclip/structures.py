@@ -37,7 +37,8 @@ Layout = Literal["tiles", "corners"]
 Origin = Literal["truth", "proposal"]
 """Whether a stored mask was drawn by an annotator or cut by the mask generator and labelled by the truth under it."""
 
-Decision = Literal["base", "retrieval", "unknown"]
+Decision = Literal["base", "retrieval", "unknown", "person"]
+"""Whose opinion a segment is: "person" for what somebody has drawn or labelled."""
 
 
 @dataclass(frozen=True, eq=False)

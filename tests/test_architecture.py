@@ -32,6 +32,7 @@ ROOMS = {
     "segmenter": ("parts", "masks", "catalogue", "presets", "store", "decision", "analysis", "opinions"),
     "history": ("store", "analysis", "segmenter"),
     "ingest": ("datasets", "analysis", "segmenter"),
+    "projects": ("datasets", "analysis", "segmenter", "store", "ingest"),
     "output": ("datasets", "segmenter"),
     "evaluation": (
         "parts", "decision", "datasets", "metrics", "presets", "catalogue", "analysis", "segmenter", "store", "ingest",
@@ -52,6 +53,7 @@ DEMO_MAY_KNOW = {
     "evaluation",
     "history",
     "ingest",
+    "projects",
     "output",
 }
 HEAVY = {

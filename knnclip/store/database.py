@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from knnclip.errors import StoreError
@@ -21,16 +22,44 @@ LOG_TIMEOUT_S = 2.0
 takes. Meanwhile nobody here reaches the store."""
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What a database file is: by its header, and in errors."""
+
+    noun: str  # what people call it
+    application_id: int  # SQLite keeps it in the file's header
+    schema_version: int
+    if_older: str  # what to do about a file of an older version
+    if_damaged: str
+    if_else: str  # what to do about any other error
+
+
+STORE = Kind(
+    noun="store",
+    application_id=APPLICATION_ID,
+    schema_version=SCHEMA_VERSION,
+    if_older="make the store anew from its data",
+    if_damaged="restore it from an export with `knnclip store import`",
+    if_else="run `knnclip store verify` on it",
+)
+
+
 class Database:
     """A connection that threads of one process share, and one for each snapshot; other processes have their own.
 
     Readers see the last committed state and never wait. Writers take turns, for at most ``busy_timeout_s``.
     """
 
-    def __init__(self, file: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        """Opens an existing store's file; ``StoreError`` if it is none, of another version, or cannot be opened."""
+    def __init__(
+        self, file: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S, kind: Kind = STORE
+    ) -> None:
+        """Opens an existing file of a ``kind``; ``StoreError`` if it is none, of another version, or cannot be opened.
+
+        The tables of any kind keep the rules of a store: whatever changes them is one transaction, forced to the disk.
+        """
         check_sqlite()
         self.file = file
+        self.kind = kind
         self.read_only = read_only
         self.lock = threading.RLock()
         self._busy_timeout_s = busy_timeout_s
@@ -44,7 +73,7 @@ class Database:
         with self.translated_errors():
             self._connection = _connect(file, read_only, busy_timeout_s)
             try:
-                _check_header(self._connection, file)
+                _check_header(self._connection, file, kind)
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 if not read_only:
                     force_to_disk(self._connection)
@@ -72,7 +101,7 @@ class Database:
         with self.translated_errors():
             with self._snapshots_lock:
                 if self._closed:
-                    raise StoreError(_used_after_closing(self.file))
+                    raise StoreError(_used_after_closing(self.file, self.kind))
                 connection = self._idle.pop() if self._idle else None
                 self._readers.append(reader)
             try:
@@ -128,7 +157,8 @@ class Database:
     def check_writable(self) -> None:
         """``StoreError`` if the store was opened to be read only."""
         if self.read_only:
-            raise StoreError(f"store {self.file.parent} was opened read-only; open it without read_only to change it")
+            place = _place(self.file, self.kind)
+            raise StoreError(f"{place} was opened read-only; open it without read_only to change it")
 
     def truncate_log(self) -> None:
         """Moves the write-ahead log into the file and empties it.
@@ -179,11 +209,10 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(_explained(error, self.file)) from error
+            raise StoreError(_explained(error, self.file, self.kind)) from error
         except UnicodeDecodeError as error:
-            raise StoreError(
-                f"store {_store_of(self.file)} is damaged ({error}); run `knnclip store verify`"
-            ) from error
+            place = _place(self.file, self.kind)
+            raise StoreError(f"{place} is damaged ({error}); {self.kind.if_damaged}") from error
 
 
 def force_to_disk(connection: sqlite3.Connection) -> None:
@@ -228,46 +257,45 @@ def _connect(file: Path, read_only: bool, busy_timeout_s: float) -> sqlite3.Conn
         return opened("mode=ro&immutable=1")
 
 
-def _check_header(connection: sqlite3.Connection, file: Path) -> None:
+def _check_header(connection: sqlite3.Connection, file: Path, kind: Kind) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise StoreError(f"{file} is an SQLite database but not a knnclip store; check the path")
-    if version != SCHEMA_VERSION:
-        remedy = "upgrade knnclip" if version > SCHEMA_VERSION else "make the store anew from its data"
-        raise StoreError(f"{file} has schema version {version}, this knnclip reads {SCHEMA_VERSION}; {remedy}")
+    if application != kind.application_id:
+        raise StoreError(f"{file} is an SQLite database but not a knnclip {kind.noun}; check the path")
+    if version != kind.schema_version:
+        remedy = "upgrade knnclip" if version > kind.schema_version else kind.if_older
+        raise StoreError(f"{file} has schema version {version}, this knnclip reads {kind.schema_version}; {remedy}")
 
 
-def _explained(error: sqlite3.Error, file: Path) -> str:
+def _explained(error: sqlite3.Error, file: Path, kind: Kind) -> str:
     # On one line: SQLite quotes what a damaged or hostile file has for the name of a table.
-    return " ".join(_reason(error, file).split("\n"))
+    return " ".join(_reason(error, file, kind).split("\n"))
 
 
-def _reason(error: sqlite3.Error, file: Path) -> str:
-    store = _store_of(file)
+def _reason(error: sqlite3.Error, file: Path, kind: Kind) -> str:
+    place = _place(file, kind)
     if isinstance(error, sqlite3.ProgrammingError):
-        return _used_after_closing(file)
+        return _used_after_closing(file, kind)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return (
-            f"the disk is full while writing store {store}; nothing of this step was stored, free space and repeat it"
-        )
+        return f"the disk is full while writing {place}; nothing of this step was stored, free space and repeat it"
     if (code == sqlite3.SQLITE_BUSY and locks_are_refused(file.parent)) or _is_lock_error(error):
-        return f"store {store} lies on a file system that refuses locks ({error}); move it to one that grants them"
+        return f"{place} lies on a file system that refuses locks ({error}); move it to one that grants them"
     if code == sqlite3.SQLITE_BUSY:
-        return f"store {store} is locked by another process that is writing; wait for it or stop it, then repeat"
+        return f"{place} is locked by another process that is writing; wait for it or stop it, then repeat"
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return f"store {store} cannot be written ({error}); make it writable or open it with read_only"
+        return f"{place} cannot be written ({error}); make it writable or open it with read_only"
     if code == sqlite3.SQLITE_CANTOPEN:
         return (
-            f"the database of store {store} cannot be opened ({error}); check its permissions, and open a store on a "
+            f"the database of {place} cannot be opened ({error}); check its permissions, and open a {kind.noun} on a "
             f"read-only file system with read_only"
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return f"{store} is not a knnclip store: its database file is not an SQLite database; check the path"
+        where = _path_of(file)
+        return f"{where} is not a knnclip {kind.noun}: its database file is not an SQLite database; check the path"
     if code == sqlite3.SQLITE_CORRUPT:
-        return f"store {store} is damaged ({error}); restore it from an export with `knnclip store import`"
-    return f"store {store}: {error}; run `knnclip store verify` on it"
+        return f"{place} is damaged ({error}); {kind.if_damaged}"
+    return f"{place}: {error}; {kind.if_else}"
 
 
 def _is_lock_error(error: sqlite3.Error) -> bool:
@@ -292,9 +320,13 @@ def locks_are_refused(folder: Path) -> bool:
     return False
 
 
-def _used_after_closing(file: Path) -> str:
-    return f"store {_store_of(file)} was used after it was closed; open it again"
+def _used_after_closing(file: Path, kind: Kind) -> str:
+    return f"{_place(file, kind)} was used after it was closed; open it again"
 
 
-def _store_of(file: Path) -> Path:
+def _place(file: Path, kind: Kind) -> str:
+    return f"{kind.noun} {_path_of(file)}"
+
+
+def _path_of(file: Path) -> Path:
     return file.parent if file.name == DATABASE_NAME else file  # an exported store is a file
