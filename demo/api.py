@@ -60,7 +60,8 @@ def teach(session: Session, name: str, segments: list[int]) -> Json:
 @act()
 def draw_point(session: Session, x: int, y: int) -> Json:
     """Take the smallest region at a point of the open picture, for /teach to teach next; again, a larger one."""
-    return _drawn(teaching.draw_point(session, (x, y)))
+    mask, _ = teaching.draw_point(session, (x, y))
+    return _drawn(mask)
 
 
 @act()
@@ -73,6 +74,16 @@ def draw_box(session: Session, x0: int, y0: int, x1: int, y1: int) -> Json:
 def draw_strokes(session: Session, strokes: list[list[list[float]]], width_px: float) -> Json:
     """Find the object under lines through points (x, y) of the open picture, for /teach to teach next."""
     return _drawn(teaching.draw_strokes(session, canvas.checked_strokes(strokes), width_px))
+
+
+@act()
+def draw_mask(session: Session, box_xyxy: list[int], counts: str) -> Json:
+    """Take a mask of the open picture as it is, for /teach to teach next.
+
+    It is given by its box and COCO's compressed run lengths of the crop in it.
+    """
+    mask = canvas.checked_mask({"box": box_xyxy, "counts": counts}, teaching.picture_of(session).segmentation.shape)
+    return _drawn(teaching.draw_mask(session, mask))
 
 
 def _drawn(mask: Mask) -> Json:
@@ -183,6 +194,7 @@ ENDPOINTS: Mapping[str, Act[..., Any]] = {
     "draw_point": draw_point,
     "draw_box": draw_box,
     "draw_strokes": draw_strokes,
+    "draw_mask": draw_mask,
     "undo": undo,
     "redo": redo,
     "remove": remove,

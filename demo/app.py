@@ -130,15 +130,15 @@ def _serve(
         # Gradio takes its folder from the environment when it is imported, by these modules.
         from demo.hosts import Hosts
         from demo.page import build, launch_settings
-        from demo.sample import example_pictures, make_sample
+        from demo.sample import make_sample
         from demo.session import Options
         from demo.sessions import Sessions
 
         examples: tuple[Path, ...] = ()
         if store is None:
             typer.echo(f"sample store in {SAMPLE}; its first making takes a minute or two")
-            store = make_sample(SAMPLE, preset, parts)
-            examples, data = example_pictures(SAMPLE), (*data, SAMPLE / "data")
+            sample = make_sample(SAMPLE, preset, parts)
+            store, examples, data = sample.store, sample.examples, (*data, SAMPLE / "data")
         sessions = Sessions(Options(store, preset, parts, private, read_only, examples, data), scratch)
         try:
             if not examples:  # what the sample takes was told when it was made

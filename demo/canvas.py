@@ -1,6 +1,7 @@
 """What the canvas of the page asks for: each act takes the plain data that it sent and answers with a message.
 
-A message has a ``kind``, by which ``static/workbench.js`` takes it. What comes in is checked here: it may be anything.
+A message has a ``kind``, by which ``static/workbench/main.js`` takes it. What comes in is checked here: it may be
+anything.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 from demo import payload, teaching
 from demo.acts import act
 from demo.payload import Json
-from demo.session import Session
+from demo.session import PointPrompt, Session
 from demo.uploads import uploaded
-from knnclip.errors import UsageError
-from knnclip.structures import Box
+from knnclip.errors import MaskError, UsageError
+from knnclip.rle import check_mask
+from knnclip.structures import Box, Mask
 
 MOST_POINTS = 100_000
 """Of a scribble; a hand that draws for minutes makes fewer."""
@@ -47,20 +49,27 @@ def select(session: Session, data: Json) -> Json:
 
 @act()
 def draw(session: Session, data: Json) -> Json:
-    """Finds what was meant by a point, a box or strokes."""
+    """Finds what was meant by a point, a box or strokes; what the page does with it is its own."""
+    again, hint = False, "draw again"
     if "point" in data:
-        mask = teaching.draw_point(session, _point(data["point"]), add=bool(data.get("add")))
+        mask, point = teaching.draw_point(session, _point(data["point"]))
+        again, hint = point.again, _what_next(point)
     elif "box" in data:
         mask = teaching.draw_box(session, _box(data["box"]))
     else:
         mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), _number(data.get("width")))
-    hint = "click again for a larger region" if "point" in data else "draw again"
-    return payload.drawn(mask) | {"text": f"type a name for what is marked, or {hint}"}
+    return payload.drawn(mask) | {"again": again, "text": f"type a name for what is marked, or {hint}"}
+
+
+@act()
+def show_all_pixels(session: Session, _: Json) -> Json:
+    """The picture unreduced, for a page that looks at it closely."""
+    return payload.detail(session)
 
 
 @act(writes=True)
 def teach(session: Session, data: Json) -> Json:
-    """Teaches what is selected or drawn."""
+    """Teaches what is selected, or the mask that was drawn."""
     segments = data.get("segments")
     if not isinstance(segments, list):
         raise UsageError("the page sent no list of segments; load it again")
@@ -69,8 +78,10 @@ def teach(session: Session, data: Json) -> Json:
     name = data.get("name")
     if not isinstance(name, str):
         raise UsageError("the page sent no name; type one")
+    if "mask" in data:
+        teaching.draw_mask(session, checked_mask(data["mask"], teaching.picture_of(session).segmentation.shape))
     teaching.teach(session, name, [_whole(segment) for segment in segments])
-    return payload.answer(session, with_picture=False) | {"text": f"taught {name.strip()}", "clearName": True}
+    return payload.answer(session, with_picture=False) | {"text": _taught(session, name.strip())}
 
 
 @act(writes=True)
@@ -98,12 +109,31 @@ def redo(session: Session, _: Json) -> Json:
 def relabel(session: Session) -> Json:
     """The picture by the store as it is now, which the page has not asked for."""
     teaching.relabel(session)
-    return _current(session) | {"unasked": True}
+    return _current(session)
 
 
 def _current(session: Session) -> Json:
     """The answer as it is now, nothing where no picture is open."""
     return {"kind": "note"} if session.teach.picture is None else payload.answer(session, with_picture=False)
+
+
+def _what_next(point: PointPrompt) -> str:
+    if point.levels == 1:
+        return "draw a box: this is the only region here"
+    if point.again and point.level == 0:
+        return "click again: this is the smallest region once more, of " + str(point.levels)
+    largest = " (this is the largest; the smallest comes next)" if point.level == point.levels - 1 else ""
+    return f"click again for a larger region: this is {point.level + 1} of {point.levels}{largest}"
+
+
+def _taught(session: Session, name: str) -> str:
+    """What a teaching has changed in the picture."""
+    info = session.segmenter.store.vocabulary().find(name)
+    segmentation = teaching.picture_of(session).segmentation
+    regions = [segment for segment in segmentation.segments if info is not None and segment.class_id == info.class_id]
+    share = sum(segment.mask.area for segment in regions) / segmentation.panoptic.size
+    count = "1 region" if len(regions) == 1 else f"{len(regions)} regions"
+    return f"taught {name}: {count} here, {share:.1%} of the picture"
 
 
 def _check_version(session: Session, data: Json) -> None:
@@ -134,6 +164,21 @@ def _box(value: object) -> Box:
         raise UsageError(f"expected a box of four numbers from the page, found {value!r}; draw it again")
     x0, y0, x1, y1 = (_whole(edge) for edge in value)
     return x0, y0, x1, y1
+
+
+def checked_mask(value: object, shape: tuple[int, int]) -> Mask:
+    """A mask from a client, a box and COCO's compressed run lengths of the crop in it, of a picture ``(H, W)``.
+
+    ``UsageError`` if it is none of this picture.
+    """
+    if not isinstance(value, dict) or not isinstance(counts := value.get("counts"), str) or not counts.isascii():
+        raise UsageError("expected a mask of a box and run lengths from the page; draw it again")
+    box = _box(value.get("box"))
+    try:
+        check_mask(counts.encode(), box, shape[1], shape[0])
+        return Mask.decode(counts.encode(), box, shape)
+    except MaskError as error:
+        raise UsageError(f"the mask that was sent is none of this picture ({error}); draw it again") from None
 
 
 def checked_strokes(value: object) -> list[list[tuple[float, float]]]:

@@ -35,7 +35,7 @@ MAX_BODY_BYTES = 4 * 2**20
 
 PAGE = re.compile(r"/")
 OPEN = re.compile(
-    r"/((assets|static|svelte)/.*|theme\.css|favicon\.ico|robots\.txt|manifest\.json|logout"
+    r"/((assets|static|svelte)/.*|workbench/[a-z]+\.js|theme\.css|favicon\.ico|robots\.txt|manifest\.json|logout"
     r"|gradio_api/(theme\.css|startup-events|login_check|user|app_id)/?)"
 )
 READS = re.compile(

@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from demo import api, evaluate, ingest, teach, vocabulary
 from demo.checked_blocks import CheckedBlocks
 from demo.gate import Gate
 from demo.hosts import Hosts
 from demo.listeners import Listeners
+from demo.modules import serve_module
 from demo.sessions import MAX_SESSIONS, Sessions
 from demo.uploads import MAX_UPLOAD_BYTES
 
@@ -20,10 +22,18 @@ CACHE_S = 6 * 3600
 open and come back to it, and short enough that a server that runs for weeks does not fill its disk.
 """
 
-# Wide enough for the canvas and the panel beside it; names break anywhere rather than push the page wider. Errors are
+# As wide as a picture that is worked on may be; names break anywhere rather than push the page wider. Errors are
 # told in one box at the lower edge: Gradio's stands over the tabs, and its mark over all that an act would change.
 CSS = """
-.gradio-container, .gradio-container > main { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
+.gradio-container, .gradio-container > main { width: 100%; max-width: 2200px !important; margin: 0 auto !important; }
+.gradio-container > main { padding-top: 12px !important; }
+#title .prose { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; }
+#title h1, #title p { margin: 0 !important; }
+@media (max-width: 860px) { .gradio-container > main { padding: 8px !important; } }
+#examples .grid-container { grid: 60px / auto-flow 84px !important; gap: 6px; padding: 0; overflow-x: auto; }
+#examples .thumbnail-item { height: 60px; aspect-ratio: auto; }
+#examples .grid-wrap { padding: 4px 0 0; }
+#examples { border-width: 0 !important; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
 .toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
 [data-testid="status-tracker"]:has(> .error) { display: none !important; }
@@ -36,7 +46,7 @@ def build(sessions: Sessions) -> gr.Blocks:
     settings = {"title": "knnclip", "analytics_enabled": False, "delete_cache": (CACHE_S, CACHE_S)}
     with CheckedBlocks(sessions.uploads, **settings) as page:
         api.build(listeners)  # first: Gradio names the listeners of the page after their functions, too
-        gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", padding=True)
+        gr.HTML("<h1>knnclip</h1><p>Click a region, name it, and every picture knows it.</p>", elem_id="title")
         with gr.Tab("Teach"):
             teach.build(listeners, page)
         with gr.Tab("Vocabulary") as tab:
@@ -56,7 +66,10 @@ def build(sessions: Sessions) -> gr.Blocks:
 def launch_settings(sessions: Sessions, hosts: Hosts) -> dict[str, Any]:
     """What ``launch`` needs for a page that asks nothing of other machines, and is asked by its own clients alone."""
     return {
-        "app_kwargs": {"middleware": [Middleware(Gate, hosts=hosts, uploads=sessions.uploads)]},
+        "app_kwargs": {
+            "middleware": [Middleware(Gate, hosts=hosts, uploads=sessions.uploads)],
+            "routes": [Route("/workbench/{name}", serve_module)],
+        },
         "max_file_size": MAX_UPLOAD_BYTES,
         "state_session_capacity": MAX_SESSIONS,
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),

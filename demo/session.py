@@ -20,7 +20,10 @@ from knnclip.segmenter import Segmenter
 from knnclip.structures import Image, Mask, Segmentation
 
 SAME_POINT_PX = 3
-"""Clicks this near to each other mean one point: a hand that clicks twice trembles, and a region is hardly smaller."""
+SAME_POINT_SHARE = 0.004
+"""Clicks this near to each other, in pixels or as a share of the picture's longer side, mean one point: a hand that
+clicks twice trembles, on the screen, by some 4 of 1000 pixels, and a region is hardly smaller.
+"""
 
 
 class Parts(TypedDict, total=False):
@@ -63,11 +66,13 @@ class PointPrompt:
 
     point_xy: tuple[int, int]
     level: int  # 0 is the smallest region
-    before: Mask | None  # what the region was added to
+    levels: int  # how many there are
+    again: bool  # whether the click before meant this point, too
 
-    def is_near(self, point_xy: tuple[int, int]) -> bool:
-        """Whether a click means this point again."""
-        return max(abs(a - b) for a, b in zip(self.point_xy, point_xy, strict=True)) <= SAME_POINT_PX
+    def is_near(self, point_xy: tuple[int, int], longest_px: int) -> bool:
+        """Whether a click means this point again, in a picture whose longer side is ``longest_px``."""
+        reach_px = max(SAME_POINT_PX, SAME_POINT_SHARE * longest_px)
+        return max(abs(a - b) for a, b in zip(self.point_xy, point_xy, strict=True)) <= reach_px
 
 
 @dataclass
@@ -78,6 +83,12 @@ class TeachState:
     generation: int = -1  # of the store, when the page was last told of it
     drawn: Mask | None = None  # found for a point, a box or strokes; what is taught next where no segment is selected
     point: PointPrompt | None = None
+    act: int = 0  # the last act of the page that was answered, by the page's own count
+
+    @property
+    def pixels(self) -> int:
+        """How many the open picture has."""
+        return 0 if self.picture is None else self.picture.segmentation.panoptic.size
 
 
 @dataclass

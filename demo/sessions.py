@@ -10,15 +10,18 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
-from demo.session import Options, Session
+from demo.session import Options, Session, TeachState
 from demo.uploads import Uploads
 from knnclip.history import History
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 
 MAX_SESSIONS = 100
-"""With more, the one used least recently is dropped, which can open its picture again. A session holds a picture of at
-most 1600 px and its masks, some 20 MB, so that many take 2 GB.
+"""With more, the one used least recently is dropped, which can open its picture again."""
+
+MAX_OPEN_PIXELS = 100_000_000
+"""Of the pictures that all sessions have open; with more, those of the sessions used least recently are closed. A pixel
+takes some 30 bytes, with the masks and maps that belong to it: 3 GB in all.
 """
 
 NAMELESS = "no session"
@@ -58,6 +61,7 @@ class Sessions:
             dropped = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - MAX_SESSIONS)]
         for session in (*dropped, *([mine] if mine is not current else [])):
             session.close()
+        self._close_pictures(current)
         return current
 
     def drop(self, key: str | None) -> None:
@@ -80,6 +84,21 @@ class Sessions:
         for key in list(self._sessions):
             self.drop(key)
         self.shared.close()
+
+    def _close_pictures(self, current: Session) -> None:
+        """Closes pictures that were used least recently, but that of ``current``, until the rest is no more than may be."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+        excess = sum(session.teach.pixels for session in sessions) - MAX_OPEN_PIXELS
+        for session in sessions:
+            if excess <= 0:
+                return
+            if session is not current and session.lock.acquire(blocking=False):  # else it is in use after all
+                try:
+                    excess -= session.teach.pixels
+                    session.teach = TeachState(act=session.teach.act)
+                finally:
+                    session.lock.release()
 
     @property
     def _beginning(self) -> Path:

@@ -22,12 +22,13 @@ STATIC = Path(__file__).parent / "static"
 POLL_S = 2.0
 """How often a page asks whether others have changed the store: soon enough to be noticed beside one's own work."""
 
-EXAMPLE_PX = 160
-"""Height of the examples, with the picture under work still in sight."""
+EXAMPLE_PX = 70
+"""Height of the examples: one line above the picture, which is still in sight as a whole."""
 
 
 def build(listeners: Listeners, page: gr.Blocks) -> None:
     """Lays out the tab inside ``page``."""
+    examples = _examples(listeners.options.examples) if listeners.options.examples else None
     workbench = gr.HTML(
         html_template=(STATIC / "workbench.html").read_text(encoding="utf-8"),
         css_template=(STATIC / "workbench.css").read_text(encoding="utf-8"),
@@ -44,19 +45,21 @@ def build(listeners: Listeners, page: gr.Blocks) -> None:
     listen(workbench.select, _asked_by_canvas(canvas.select))
     listen(workbench.apply, _asked_by_canvas(canvas.draw))
     listen(workbench.submit, _asked_by_canvas(canvas.teach))
+    listen(workbench.expand, _asked_by_canvas(canvas.show_all_pixels))
     listen(workbench.delete, _asked_by_canvas(canvas.remove))
     listen(workbench.undo, _asked_by_canvas(canvas.undo))
     listen(workbench.retry, _asked_by_canvas(canvas.redo))
-    if listeners.options.examples:
-        listen(_examples(listeners.options.examples).select, choose_example)
+    if examples is not None:
+        listen(examples.select, choose_example)
     listen(page.load, greet)
     listen(gr.Timer(POLL_S).tick, poll)
 
 
 def _examples(paths: tuple[Path, ...]) -> gr.Gallery:
     return gr.Gallery(
-        [(str(path), path.stem.replace("_", " ")) for path in paths],
+        [str(path) for path in paths],
         label="Examples",
+        show_label=False,
         columns=len(paths),
         height=EXAMPLE_PX,
         allow_preview=False,
@@ -74,19 +77,25 @@ def _asked_by_canvas(do: Act[[Json], Json]) -> Act[..., Any]:
             check_arguments(do, [event._data])
             return do(session, event._data)
 
-        return answered(session, asked)
+        number = event._data.get("act") if isinstance(event._data, dict) else None
+        return answered(session, asked, act=number if type(number) is int else 0)
 
     return Act(listen, holds="nothing")
 
 
 @act()
-def answered(session: Session, do: Callable[[], Json]) -> Json:
-    """The message that ``do`` makes, or one that says what went wrong, with what the page shows of every answer."""
+def answered(session: Session, do: Callable[[], Json], act: int = 0) -> Json:
+    """The message that ``do`` makes, or one that says what went wrong, with what the page shows of every answer.
+
+    ``act`` is the page's number of the act that is answered, 0 if it has not asked for it.
+    """
     try:
         message = do()
     except Exception as error:  # the page waits for an answer, whatever happens here
         message = {"kind": "error", "text": message_of(error, session.options)}
+    session.teach.act = max(session.teach.act, act)
     return message | {
+        "act": session.teach.act,
         "seq": next(session.sequence),
         "names": [info.name for info in session.segmenter.store.vocabulary()],
         "undo": session.history.next_undo,

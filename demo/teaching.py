@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from demo.acts import act
@@ -11,12 +10,14 @@ from demo.session import LabelledPicture, PointPrompt, Session
 from demo.uploads import errors_naming
 from knnclip.analysis import Analysis
 from knnclip.errors import ImageError, UsageError
-from knnclip.images import pixel_digest, read_image, reduce_image
+from knnclip.images import pixel_digest, read_image
 from knnclip.masks.strokes import Stroke
 from knnclip.structures import UNKNOWN, Box, Mask, Segment, Suggestion
 
-LONGEST_PX = 1600
-"""Pictures are reduced to this before anything else: what a screen shows, answered while one waits."""
+MAX_PICTURE_PIXELS = 50_000_000
+"""What phones take. Analysed at its own pixels a picture of 12 megapixels takes some three seconds, one of this size
+some twelve; whoever has larger ones would rather wait at the command line.
+"""
 
 MAX_PICTURE_BYTES = 50 * 2**20
 """More than cameras write for one picture, and little enough to be read at once for each of many clients."""
@@ -25,7 +26,7 @@ MAX_PICTURE_BYTES = 50 * 2**20
 def picture_of(session: Session) -> LabelledPicture:
     """The picture under work; ``UsageError`` if there is none."""
     if session.teach.picture is None:
-        raise UsageError("no picture is open; open one first")
+        raise UsageError("no picture is open, or it was closed to make room for those of others; open one")
     return session.teach.picture
 
 
@@ -50,10 +51,10 @@ def open_picture(session: Session, path: Path, name: str) -> None:
     if path.stat().st_size > MAX_PICTURE_BYTES:
         raise ImageError(f"{name} has more than {MAX_PICTURE_BYTES // 2**20} MB; save it smaller")
     with errors_naming(path, name):
-        image = reduce_image(read_image(path), LONGEST_PX)
+        image = read_image(path, max_pixels=MAX_PICTURE_PIXELS)
     digest = pixel_digest(image).removeprefix("sha256:")[:12]
     _label(session, session.segmenter.analyse(image, ref=f"{name}#{digest}"))
-    session.teach.drawn = None
+    session.teach.drawn = session.teach.point = None
 
 
 @act()
@@ -81,37 +82,43 @@ def is_current(session: Session) -> bool:
 
 
 @act()
-def draw_point(session: Session, point_xy: tuple[int, int], *, add: bool = False) -> Mask:
+def draw_point(session: Session, point_xy: tuple[int, int]) -> tuple[Mask, PointPrompt]:
     """Takes the smallest region at a point, at the next call there the next larger one; ``teach`` teaches it next.
 
-    With ``add`` what was drawn before belongs to it as well. ``UsageError`` if no region lies there.
+    After the largest comes the smallest again. ``UsageError`` if no region lies there.
     """
     teach = session.teach
-    regions = session.segmenter.regions_at(picture_of(session).analysis, point_xy)
+    analysis = picture_of(session).analysis
+    regions = session.segmenter.regions_at(analysis, point_xy)
     if not regions:
         raise UsageError("no region lies here; draw a box or a scribble instead")
-    if teach.point is not None and teach.drawn is not None and teach.point.is_near(point_xy):
-        point = replace(teach.point, level=(teach.point.level + 1) % len(regions))
-    else:
-        point = PointPrompt(point_xy, 0, teach.drawn if add else None)
-    region = regions[point.level]
-    teach.point, teach.drawn = point, region if point.before is None else Mask.union([region, point.before])
-    return teach.drawn
+    point = PointPrompt(point_xy, 0, len(regions), again=False)
+    if teach.point is not None and teach.point.is_near(point_xy, max(analysis.image.shape)):
+        level = (teach.point.level + 1) % len(regions)
+        point = PointPrompt(teach.point.point_xy, level, len(regions), again=True)
+    teach.point, teach.drawn = point, regions[point.level]
+    return teach.drawn, point
 
 
 @act()
 def draw_box(session: Session, box_xyxy: Box) -> Mask:
     """Finds the object in a box; it is what ``teach`` teaches next. ``MaskError`` if there is none."""
-    session.teach.drawn = session.segmenter.mask_from_box(picture_of(session).analysis, box_xyxy)
-    return session.teach.drawn
+    return draw_mask(session, session.segmenter.mask_from_box(picture_of(session).analysis, box_xyxy))
 
 
 @act()
 def draw_strokes(session: Session, strokes: Sequence[Stroke], width_px: float) -> Mask:
     """Finds the object under a scribble; it is what ``teach`` teaches next. ``MaskError`` if there is none."""
-    width_px = min(width_px, LONGEST_PX)  # which covers every picture
-    session.teach.drawn = session.segmenter.mask_from_strokes(picture_of(session).analysis, strokes, width_px)
-    return session.teach.drawn
+    analysis = picture_of(session).analysis
+    width_px = min(width_px, 2 * max(analysis.image.shape))  # which covers the picture from everywhere in it
+    return draw_mask(session, session.segmenter.mask_from_strokes(analysis, strokes, width_px))
+
+
+@act()
+def draw_mask(session: Session, mask: Mask) -> Mask:
+    """Takes a mask of the picture as it is; ``teach`` teaches it next."""
+    session.teach.drawn, session.teach.point = mask, None
+    return mask
 
 
 @act(writes=True)
@@ -125,7 +132,7 @@ def teach(session: Session, name: str, segment_ids: Sequence[int]) -> int:
     else:
         raise UsageError("nothing is selected; select a region of the picture, or draw a box around the object")
     source = session.history.teach(session.segmenter, analysis, mask, name.strip())
-    session.teach.drawn = None
+    session.teach.drawn = session.teach.point = None
     relabel(session)
     return source
 

@@ -148,12 +148,12 @@ def pixel_digest(image: Image) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def encode_jpeg(image: Image, longest_px: int) -> bytes:
-    """The bytes of the image as JPEG, its longest side reduced to ``longest_px`` where it is more."""
+def encode_jpeg(image: Image, longest_px: int, *, quality: int = JPEG_QUALITY) -> bytes:
+    """The bytes of the image as JPEG of a quality of 100, its longest side reduced to ``longest_px`` if it is more."""
     from PIL import Image as Pil
 
     buffer = BytesIO()
-    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    Pil.fromarray(reduce_image(image, longest_px)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

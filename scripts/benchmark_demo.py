@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from demo.sample import example_pictures, make_sample
+from demo.sample import make_sample
 from knnclip.segmenter import Segmenter
 from knnclip.store import Store
 from knnclip.structures import LabelledInstance
@@ -69,7 +69,7 @@ def in_the_browser(folder: Path, table: Table) -> None:
         for i in range(TEACHINGS):
             page.locator(".wb-canvas").focus()
             for _ in range(1 + i % 5):
-                page.keyboard.press("ArrowRight")
+                page.keyboard.press(".")
             page.keyboard.press("Enter")
             page.wait_for_selector(".wb-panel:not([hidden])")
             page.fill(".wb-name", f"class {i % 7}")
@@ -165,9 +165,9 @@ def main() -> None:
     table = Table("what", "p50", "p95")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        store = make_sample(folder, "builtin", {})  # the page is measured, not a network
-        shutil.copy(example_pictures(folder)[0], folder / "picture.png")
-        fill(store, options.rows)
+        sample = make_sample(folder, "builtin", {})  # the page is measured, not a network
+        shutil.copy(sample.examples[0], folder / "picture.png")
+        fill(sample.store, options.rows)
         in_the_browser(folder, table)
         problems = many_clients(folder, options.clients, options.seconds, table)
     Console().print(table)

@@ -41,7 +41,7 @@ def test_a_class_taught_in_one_picture_is_known_in_the_next(workbench, truth, sc
     workbench.click(anchor(cone))
     expect(workbench.page.locator(".wb-panel")).to_be_visible()
     workbench.teach(CONE)
-    assert workbench.status == f"taught {CONE}"
+    assert workbench.status.startswith(f"taught {CONE}: ")
     assert CONE in workbench.legend
     workbench.click(anchor(cone))
     assert "decided by the store" in workbench.page.locator(".wb-what").inner_text()
@@ -113,7 +113,7 @@ def test_parts_of_a_region_are_taught(workbench, truth, screenshot):
     x, y = anchor(cones(truth[0])[0])
     workbench.tool("part")
     workbench.click((x, y))
-    assert "larger region" in workbench.status
+    assert "region" in workbench.status
     workbench.click((x, y - 16), add=True)
     screenshot(workbench, "parts")
     workbench.teach(CONE)
@@ -146,7 +146,7 @@ def test_the_keyboard_alone_is_enough(workbench):
     page = workbench.page
     page.locator(".wb-canvas").focus()
     for _ in range(30):
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press(".")
         if "unknown" in workbench.status:
             break
     page.keyboard.press("Enter")
@@ -155,15 +155,13 @@ def test_the_keyboard_alone_is_enough(workbench):
     page.keyboard.type("by hand")
     page.keyboard.press("Enter")
     workbench.wait_until_idle()
-    assert workbench.status == "taught by hand"
-    page.keyboard.press("Shift+Tab")
+    assert workbench.status.startswith("taught by hand: ")
+    page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.className") == "wb-canvas"
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Control+z")
     workbench.wait_until_idle()
     assert workbench.status == "undone: teach by hand"
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Control+y")
     workbench.wait_until_idle()
     assert workbench.status == "done again: teach by hand"
 
@@ -225,13 +223,13 @@ def test_a_suggested_name_is_taken_with_one_key(tmp_path, open_page, sample_data
         assert 1 <= len(names) <= 3
         assert page.locator(".wb-name").input_value() == "", "a suggestion is no answer"
         screenshot(workbench, "suggestion")
-        page.keyboard.press("1")
+        page.keyboard.press("Alt+1")
         assert page.locator(".wb-name").input_value() == names[0]
         page.fill(".wb-name", "")
         page.press(".wb-name", "ArrowRight")
         page.press(".wb-name", "Enter")
         workbench.wait_until_idle()
-        assert workbench.status == f"taught {names[0]}"
+        assert workbench.status.startswith(f"taught {names[0]}: ")
         assert names[0] in workbench.legend
         assert offers.count() == 0
         workbench.click(sky)
