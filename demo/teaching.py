@@ -140,7 +140,7 @@ def teach(session: Session, name: str, segment_ids: Sequence[int]) -> int:
 @act(writes=True)
 def remove(session: Session, instance_id: int) -> None:
     """Takes one instance out of the store; ``StoreError`` if it has none of this id."""
-    session.history.remove(instance_id)
+    session.history.withdraw(instance_id)
     relabel(session)
 
 

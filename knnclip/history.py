@@ -1,27 +1,27 @@
 """Undo and redo of what one person did to a store; the store itself has no undo, since forgetting is for good.
 
-An undone act is kept in memory until it is redone, another act takes its place, or the history is dropped.
+What an act took out is kept in memory until it is put back, another act takes its place, or the history is dropped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from knnclip.analysis import Analysis
 from knnclip.errors import UsageError
 from knnclip.segmenter import Segmenter
-from knnclip.store import Store
-from knnclip.structures import Bool, Box, LabelledInstance, Mask
+from knnclip.store import NOTHING, Exchange, Store, Withdrawn
+from knnclip.structures import Bool, Box, Mask
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Act:
-    """Instances that were added, a whole source, or removed, a few of a source's."""
+    """Instances that it put in, and those that it took out; undone, the two have changed places."""
 
     description: str
-    adds: bool
-    source_id: int
-    instances: dict[int, LabelledInstance] = field(default_factory=dict)  # by id; kept while not in the store
+    put: tuple[int, ...]  # ids
+    taken: Withdrawn
 
 
 class History:
@@ -32,9 +32,7 @@ class History:
         self._store = store
         self._done: list[_Act] = []
         self._undone: list[_Act] = []
-        # Instances and sources that come back get new ids; acts know them by their first ones.
-        self._instance_now: dict[int, int] = {}
-        self._source_now: dict[int, int] = {}
+        self._now: dict[int, int] = {}  # instances that come back get new ids; acts know them by their first ones
 
     @property
     def next_undo(self) -> str | None:
@@ -47,72 +45,61 @@ class History:
         return self._undone[-1].description if self._undone else None
 
     def teach(self, segmenter: Segmenter, analysis: Analysis, mask: Mask | Bool | Box, class_name: str) -> int:
-        """``Segmenter.teach`` that can be undone; returns the source id."""
-        source = segmenter.teach(analysis, mask, class_name)
-        self._did(_Act(f"teach {class_name}", adds=True, source_id=source))
+        """``Segmenter.teach`` that can be undone, with what gave way to it; returns the source id."""
+        source, exchange = segmenter.teach_undoably(analysis, mask, class_name)
+        self._did(f"teach {class_name}", exchange)
         return source
 
-    def remove(self, instance_id: int) -> None:
-        """Forgets one instance, to be had back by ``undo``; ``StoreError`` if the store does not have it."""
+    def withdraw(self, instance_id: int) -> str:
+        """Takes out what is wrong about a stored instance, and returns what that was.
+
+        That is the whole teaching that it came with; of what was ingested or imported it is the instance alone.
+        ``StoreError`` if the store does not have it.
+        """
         stored = self._store.instance(instance_id)
-        instances = self._store.labelled(instance_ids=[instance_id])
-        self._store.forget(instance_ids=[instance_id], reason="marked as wrong")
-        what = f"remove an instance of {stored.class_name}"
-        self._did(_Act(what, adds=False, source_id=stored.source_id, instances=instances))
+        if self._store.source(stored.source_id).kind == "teach":
+            return self.withdraw_teaching(stored.source_id)
+        return self._withdraw(f"remove an instance of {stored.class_name}", [instance_id])
+
+    def withdraw_teaching(self, source_id: int) -> str:
+        """Takes out all that one teaching stored and returns what that was; ``StoreError`` if there is no such source."""
+        self._store.source(source_id)
+        held = self._store.labelled(source_id=source_id)
+        names = sorted({instance.class_name for instance in held.values()})
+        return self._withdraw(f"take back {', '.join(names)}", held)
 
     def undo(self) -> str:
         """Takes back the newest act and returns what it was; ``UsageError`` if there is none."""
         if not self._done:
             raise UsageError("nothing to undo: this session has taught or removed nothing")
-        act = self._done[-1]
-        if act.adds:
-            self._take_out(act)
-        else:
-            self._put_back(act)
-        self._undone.append(self._done.pop())
-        return act.description
+        self._undone.append(self._turned(self._done[-1], "undone"))
+        return self._done.pop().description
 
     def redo(self) -> str:
         """Does the act undone last again and returns what it was; ``UsageError`` if there is none."""
         if not self._undone:
             raise UsageError("nothing to redo: nothing was undone since the last act")
-        act = self._undone[-1]
-        if act.adds:
-            self._put_back(act)
-        else:
-            self._take_out(act)
-        self._done.append(self._undone.pop())
-        return act.description
+        self._done.append(self._turned(self._undone[-1], "done again"))
+        return self._undone.pop().description
 
-    def _did(self, act: _Act) -> None:
-        self._done.append(act)
+    def _withdraw(self, description: str, instance_ids: Iterable[int]) -> str:
+        self._did(description, self._store.exchange(list(instance_ids), NOTHING, "marked as wrong"))
+        return description
+
+    def _did(self, description: str, exchange: Exchange) -> None:
+        self._done.append(_Act(description, tuple(exchange.put.values()), exchange.taken))
         self._undone.clear()
 
-    def _put_back(self, act: _Act) -> None:
-        if not act.instances:  # somebody else had forgotten them all by then
-            return
-        source = _latest(self._source_now, act.source_id)
-        if all(info.source_id != source for info in self._store.sources()):
-            self._source_now[source] = self._store.begin_source("teach", act.description)
-            source = self._source_now[source]
-        ids = self._store.add(list(act.instances.values()), source)
-        self._instance_now.update(zip(act.instances, ids, strict=True))
+    def _turned(self, act: _Act, reason: str) -> _Act:
+        """The opposite of an act, done. What others have forgotten since is neither taken nor brought back."""
+        exchange = self._store.exchange(self._latest(act.put), act.taken, reason)
+        self._now.update(exchange.put)
+        return _Act(act.description, tuple(exchange.put.values()), exchange.taken)
 
-    def _take_out(self, act: _Act) -> None:
-        # Somebody else may have forgotten some of them, or the source, since: what is left is what is taken out.
-        source = _latest(self._source_now, act.source_id)
-        if not act.adds:
-            act.instances = self._store.labelled(
-                instance_ids=[_latest(self._instance_now, old) for old in act.instances]
-            )
-            self._store.forget(instance_ids=list(act.instances), reason="done again")
-        else:
-            act.instances = self._store.labelled(source_id=source)
-            if act.instances:
-                self._store.forget(source_id=source, reason="undone")
-
-
-def _latest(now: dict[int, int], old: int) -> int:
-    while old in now:
-        old = now[old]
-    return old
+    def _latest(self, ids: Sequence[int]) -> list[int]:
+        latest = []
+        for instance_id in ids:
+            while instance_id in self._now:
+                instance_id = self._now[instance_id]
+            latest.append(instance_id)
+        return latest

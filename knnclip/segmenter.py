@@ -27,7 +27,7 @@ from knnclip.parts.proposals import propose
 from knnclip.parts.roles import ReadsNames, SuggestsNames
 from knnclip.presets import DEFAULT_PRESET, Preset, preset_by_name
 from knnclip.progress import SILENT, Progress
-from knnclip.store import Store, View
+from knnclip.store import Exchange, Store, View
 from knnclip.structures import (
     Beliefs,
     Bool,
@@ -271,9 +271,16 @@ class Segmenter:
 
         The generator's own masks inside the mask are stored with it: later pictures are cut by the same generator, and
         a store of the same kind of mask as the query finds them better. They count as one witness, being of one image.
+        Of what was stored of this image before, ingested or taught, whatever lies in the mask gives way to it.
         Raises ``MaskError`` for an empty mask or one of another size, ``UsageError`` for a blank name.
-        ``store.forget(source_id=...)`` takes back all that was stored.
+        ``store.forget(source_id=...)`` takes back all that was stored; ``History.undo`` brings back what gave way too.
         """
+        return self.teach_undoably(image, mask, class_name)[0]
+
+    def teach_undoably(
+        self, image: ImageLike | Analysis, mask: Mask | Bool | Box, class_name: str
+    ) -> tuple[int, Exchange]:
+        """``teach``, with what it changed: ``Store.exchange`` takes it back, what gave way included."""
         check_name(class_name)
         analysis = image if isinstance(image, Analysis) else self.analyse(image)
         drawn = self._drawn(analysis.image, mask)
@@ -284,9 +291,10 @@ class Segmenter:
             if purity >= MIN_PURITY:
                 taught.append(LabelledMask(own, class_name, purity, "proposal"))
         instances = self.instances_of(analysis, taught)
-        source = self.store.begin_source("teach", f"{class_name} in {analysis.reference.ref}")
-        self.store.add(instances, source)
-        return source
+        ref = analysis.reference.ref
+        # Those that would be of the new class by the same rule: what they say of this place is contradicted.
+        covered = self.store.covered(ref, drawn, MIN_PURITY)
+        return self.store.teach(instances, f"{class_name} in {ref}", in_place_of=covered)
 
     def instances_of(self, analysis: Analysis, labelled: Sequence[LabelledMask]) -> list[LabelledInstance]:
         """Labelled masks of an analysed image as what ``store.add`` takes, in the same order.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from knnclip.analysis import LabelledMask
 from knnclip.datasets import open_dataset
 from knnclip.errors import StoreError, UsageError
 from knnclip.history import History
@@ -48,36 +49,66 @@ def test_teaching_undone_and_done_again(taught):
     assert answer(segmenter, analysis) == before
 
 
-def test_an_instance_removed_comes_back(taught):
+def test_a_teaching_taken_back_comes_back(taught):
     segmenter, history, analysis, cone = taught
+    empty = answer(segmenter, analysis)
     history.teach(segmenter, analysis, cone, "traffic cone")
     before = answer(segmenter, analysis)
     victim = next(iter(segmenter.store.instances("traffic cone")))
-    history.remove(victim.instance_id)
-    removed = answer(segmenter, analysis)
-    assert removed != before
-    assert segmenter.store.evidence([victim.instance_id]) == {}
-    history.undo()
-    assert answer(segmenter, analysis) == before
-    history.redo()
-    assert answer(segmenter, analysis) == removed
-    history.undo()
-    history.undo()
+    assert history.withdraw(victim.instance_id) == "take back traffic cone"
+    assert answer(segmenter, analysis) == empty, "all of the teaching, not one row of it"
     assert segmenter.store.vocabulary().find("traffic cone") is None
-    history.redo()
+    history.undo()
     assert answer(segmenter, analysis) == before
     history.redo()
-    assert answer(segmenter, analysis) == removed
+    assert answer(segmenter, analysis) == empty
     for _ in range(2):
         history.undo()
-    assert segmenter.store.vocabulary().find("traffic cone") is None
+    assert answer(segmenter, analysis) == empty
+    history.redo()
+    assert answer(segmenter, analysis) == before
+    history.redo()
+    assert answer(segmenter, analysis) == empty
+
+
+def test_of_an_ingested_set_one_instance_is_taken_out(taught):
+    segmenter, history, analysis, cone = taught
+    store = segmenter.store
+    rows = segmenter.instances_of(analysis, [LabelledMask(mask, "cone") for mask in (cone, *analysis.proposals.masks)])
+    victim, *_ = store.add(rows, store.begin_source("ingest", "a set"))
+    before, count = answer(segmenter, analysis), len(store)
+    assert history.withdraw(victim) == "remove an instance of cone"
+    assert len(store) == count - 1
+    history.undo()
+    assert answer(segmenter, analysis) == before
+
+
+def test_teaching_again_supersedes_what_the_picture_said_there_and_is_one_act(taught):
+    segmenter, history, analysis, cone = taught
+    store = segmenter.store
+    history.teach(segmenter, analysis, cone, "oops")
+    wrong, generation = answer(segmenter, analysis), store.generation
+    history.teach(segmenter, analysis, cone, "traffic cone")
+    right = answer(segmenter, analysis)
+    assert store.generation == generation + 1
+    assert store.vocabulary().find("oops") is None
+    assert "oops" not in {name for name, _ in right[0]}
+    history.undo()
+    assert answer(segmenter, analysis) == wrong
+    history.redo()
+    assert answer(segmenter, analysis) == right
+    history.undo()
+    history.undo()
+    assert (store.vocabulary().find("oops"), store.vocabulary().find("traffic cone")) == (None, None)
+    history.redo()
+    assert answer(segmenter, analysis) == wrong
 
 
 def test_what_comes_back_belongs_to_its_source(taught):
     segmenter, history, _, _ = taught
     victim = next(iter(segmenter.store.instances()))
     sources = [(info.source_id, info.instances) for info in segmenter.store.sources()]
-    history.remove(victim.instance_id)
+    history.withdraw(victim.instance_id)
     history.undo()
     assert [(info.source_id, info.instances) for info in segmenter.store.sources()] == sources
 
@@ -110,7 +141,7 @@ def test_nothing_to_undo_and_unknown_instances_are_errors(taught):
     with pytest.raises(UsageError, match="nothing to undo"):
         history.undo()
     with pytest.raises(StoreError):
-        history.remove(10**9)
+        history.withdraw(10**9)
     assert history.next_undo is None
 
 

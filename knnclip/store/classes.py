@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from knnclip.errors import UsageError
+from knnclip.store.records import KeptClass
 from knnclip.vocabulary import ClassInfo, Color, Vocabulary, check_name, default_color
 
 
@@ -66,7 +67,17 @@ def drop_unused(connection: sqlite3.Connection, class_ids: Iterable[int]) -> Non
     )
 
 
-def adopt(connection: sqlite3.Connection, foreign: Iterable[tuple[ClassInfo, Color | None, bool]]) -> dict[int, int]:
+def as_kept(connection: sqlite3.Connection) -> list[KeptClass]:
+    """All classes, each with its own colour and whether it stays without instances: what ``adopt`` takes."""
+    kept = connection.execute("SELECT class_id, color IS NOT NULL, declared FROM classes")
+    marks = {class_id: (bool(colored), bool(declared)) for class_id, colored, declared in kept}
+    return [
+        (info, info.color if marks[info.class_id][0] else None, marks[info.class_id][1])
+        for info in load_vocabulary(connection)
+    ]
+
+
+def adopt(connection: sqlite3.Connection, foreign: Iterable[KeptClass]) -> dict[int, int]:
     """Finds or makes the classes of another store (with own colour and ``declared``): foreign class id -> class id."""
     ids: dict[int, int] = {}
     for info, color, declared in foreign:

@@ -57,7 +57,16 @@ def _chosen(connection: sqlite3.Connection, query: str, value: object) -> list[i
 
 
 def _remove(connection: sqlite3.Connection, instance_ids: list[int], reason: str, **selector: object) -> int:
-    generation = log_event(connection, "forget", **selector, instances=len(instance_ids), reason=reason)
+    remove_rows(
+        connection,
+        instance_ids,
+        log_event(connection, "forget", **selector, instances=len(instance_ids), reason=reason),
+    )
+    return len(instance_ids)
+
+
+def remove_rows(connection: sqlite3.Connection, instance_ids: list[int], generation: int) -> None:
+    """Removes instances with the images and classes that live only through them, as part of a logged transaction."""
     ids = json.dumps(instance_ids)
     listed = "IN (SELECT value FROM json_each(?))"
     affected = connection.execute(
@@ -78,4 +87,3 @@ def _remove(connection: sqlite3.Connection, instance_ids: list[int], reason: str
         "AND NOT EXISTS (SELECT 1 FROM instances WHERE instances.class_id = classes.class_id)",
         (classes,),
     )
-    return len(instance_ids)

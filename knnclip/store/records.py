@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from knnclip.structures import Fingerprint, Mask, Origin
+from knnclip.structures import Fingerprint, LabelledInstance, Mask, Origin
+from knnclip.vocabulary import ClassInfo, Color
 
 SourceKind = Literal["ingest", "teach", "import"]
 
@@ -38,6 +39,31 @@ class SourceInfo:
     created: str  # ISO 8601, UTC
     instances: int  # that are in the store now
     finished_images: int
+
+
+KeptClass = tuple[ClassInfo, Color | None, bool]
+"""A class as the database has it: with the colour that it was given, if any, and whether it stays without instances."""
+
+
+@dataclass(frozen=True, eq=False)
+class Withdrawn:
+    """Instances that were taken out together, with what is needed to put them back."""
+
+    instances: dict[int, LabelledInstance]  # by the ids that they had
+    source_of: dict[int, int]  # instance id -> source id
+    sources: tuple[SourceInfo, ...]  # of these instances
+    classes: tuple[KeptClass, ...]  # of these instances
+
+
+NOTHING = Withdrawn({}, {}, (), ())
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What one act changed: with both parts it can be taken back."""
+
+    put: dict[int, int]  # the id that each instance had before, if any -> the one it has
+    taken: Withdrawn
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,25 @@ def read_labelled(
     }  # fmt: skip
 
 
+def read_sources_of(connection: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, int]:
+    """Instance id -> source id; ids that the store does not have are left out."""
+    query = "SELECT instance_id, source_id FROM instances WHERE instance_id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(query, (json.dumps(list(instance_ids)),)).fetchall())
+
+
+def read_masks(connection: sqlite3.Connection, ref: str) -> dict[int, Mask]:
+    """The masks of an image's instances, by id."""
+    found = connection.execute(
+        "SELECT instance_id, rle, x0, y0, x1, y1, height_px, width_px FROM instances JOIN images USING (image_id) "
+        "WHERE ref = ?",
+        (ref,),
+    )
+    return {
+        instance_id: Mask.decode(rle, (x0, y0, x1, y1), (height, width))
+        for instance_id, rle, x0, y0, x1, y1, height, width in found
+    }
+
+
 def read_thumbnails(connection: sqlite3.Connection, refs: Iterable[str]) -> dict[str, bytes]:
     """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
     query = "SELECT ref, thumbnail FROM images WHERE ref IN (SELECT value FROM json_each(?))"

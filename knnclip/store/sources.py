@@ -24,6 +24,28 @@ def find_source(connection: sqlite3.Connection, key: str | None) -> int | None:
     return None if found is None else int(found[0])
 
 
+def restore_source(connection: sqlite3.Connection, info: SourceInfo) -> int:
+    """The id of a source that was taken out, written again under its own id where nobody has begun it anew."""
+    known = connection.execute("SELECT 1 FROM sources WHERE source_id = ?", (info.source_id,)).fetchone()
+    if known is None and (anew := find_source(connection, info.key)) is not None:
+        return anew
+    if known is None:
+        connection.execute(
+            "INSERT INTO sources (source_id, kind, description, key, created) VALUES (?, ?, ?, ?, ?)",
+            (info.source_id, info.kind, info.description, info.key, info.created),
+        )
+    return info.source_id
+
+
+def delete_empty_teaching(connection: sqlite3.Connection, source_id: int) -> None:
+    """Deletes a source of kind "teach" that has no instances; an ingest stays, since it can be continued."""
+    connection.execute(
+        "DELETE FROM sources WHERE source_id = ? AND kind = 'teach' "
+        "AND NOT EXISTS (SELECT 1 FROM instances WHERE instances.source_id = sources.source_id)",
+        (source_id,),
+    )
+
+
 def delete_source(connection: sqlite3.Connection, source_id: int) -> None:
     """Deletes a source that has no instances, with its notes of finished images."""
     connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -15,27 +15,26 @@ from knnclip.files import path_text
 from knnclip.store import classes, facts, forgetting, rows, sources, transfer
 from knnclip.store.content import check_text, prepare
 from knnclip.store.database import BUSY_TIMEOUT_S, Database
-from knnclip.store.events import current_generation, log_event, read_events
+from knnclip.store.events import current_generation, log_event
+from knnclip.store.exchange import put_back, take_out
 from knnclip.store.folder import existing_database, make_copy, make_empty, unpacked
 from knnclip.store.leftovers import clear, find_leftovers
 from knnclip.store.mirror import WORTH_WRITING, Mirror, erase_cache
-from knnclip.store.records import Event, SourceInfo, SourceKind, StoredInstance, StoreInfo
+from knnclip.store.reading import Reading
+from knnclip.store.records import NOTHING, Exchange, SourceKind, Withdrawn
 from knnclip.store.statistics import LevelCache
 from knnclip.store.verification import cache_problems, check_after_crash, find_problems, index_problems
 from knnclip.store.view import State, View
-from knnclip.structures import Evidence, Fingerprint, Float32, LabelledInstance, Neighbors
-from knnclip.vocabulary import ClassInfo, Color, Vocabulary
+from knnclip.structures import Fingerprint, Float32, LabelledInstance, Neighbors
+from knnclip.vocabulary import ClassInfo, Color
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
-
-PAGE_INSTANCES = 256
-"""Instances that are read at a time while all are gone through; more keep other threads waiting for longer."""
 
 MOST_PROBLEMS = 100
 """``verify`` stops here: a store that is damaged throughout need not be listed instance by instance."""
 
 
-class Store:
+class Store(Reading):
     """A folder with an SQLite database, which is the truth, and an index cache, which only saves time.
 
     One ``Store`` may be used by several threads; several processes may open the same folder at once. Every change is
@@ -125,12 +124,6 @@ class Store:
                 f"{fingerprint}; use the preset that the store was made with, or make a new store with --store"
             )
 
-    @property
-    def generation(self) -> int:
-        """How many write transactions there were, by any process: it grows whenever something changes."""
-        with self._database.read() as connection:
-            return current_generation(connection)
-
     @contextmanager
     def view(self) -> Iterator[View]:
         """One state of the store, for questions whose answers have to fit together.
@@ -145,30 +138,11 @@ class Store:
             stack.callback(view.end)
             yield view
 
-    def __len__(self) -> int:
-        """How many instances there are."""
-        with self._database.read() as connection:
-            return rows.count_instances(connection)
-
-    def __bool__(self) -> bool:
-        """A store is there, however many instances it has."""
-        return True
-
-    def get_setting(self, name: str) -> str | None:
-        """A setting that belongs to the store, such as the name of its preset; None if it was never set."""
-        with self._database.read() as connection:
-            return facts.read_settings(connection).get(name)
-
     def set_setting(self, name: str, value: str) -> None:
         """Keeps a setting in the store."""
         with self._database.write() as connection:
             facts.write_settings(connection, {name: value})
             log_event(connection, "setting", name=name, value=value)
-
-    def vocabulary(self) -> Vocabulary:
-        """The classes of the store."""
-        with self._database.read() as connection:
-            return classes.load_vocabulary(connection)
 
     def add_class(
         self, name: str, is_thing: bool = True, synonyms: Sequence[str] = (), color: Color | None = None
@@ -228,54 +202,61 @@ class Store:
         self._added += new
         return ids
 
-    def finished_images(self, source_id: int) -> set[str]:
-        """The images that a source is done with."""
-        with self._database.read() as connection:
-            return sources.read_finished(connection, source_id)
+    def teach(
+        self, instances: Sequence[LabelledInstance], description: str, *, in_place_of: Sequence[int] = ()
+    ) -> tuple[int, Exchange]:
+        """Stores instances as a new source, and takes those out that they replace, in one transaction.
+
+        ``in_place_of`` are ids; those that somebody has forgotten meanwhile are gone anyway. Returns the id of the
+        source, and what was changed, for ``exchange`` to take it back. Raises ``StoreError`` as ``add`` does.
+        """
+        check_text(description, "the description of a source")
+        prepared = prepare(instances, self.fingerprint.dim)
+        with self._database.write() as connection:
+            source_id = sources.insert_source(connection, "teach", description, None)
+            names = (item.class_name for item in instances)
+            class_ids = classes.resolve_or_make(connection, classes.load_vocabulary(connection), names)
+            ids, new = rows.insert_rows(connection, prepared, class_ids, source_id)
+            generation = log_event(
+                connection, "teach", source_id=source_id, description=description, instances=new,
+                in_place_of=len(in_place_of),
+            )  # fmt: skip
+            taken = take_out(connection, in_place_of, generation)
+            self._erase(taken)
+        self._after(new, taken)
+        return source_id, Exchange(dict(zip(ids, ids, strict=True)), taken)
+
+    def exchange(self, take: Sequence[int], put: Withdrawn, reason: str) -> Exchange:
+        """Takes instances out and puts back what was taken out before, in one transaction, for undo and redo.
+
+        Of ``take`` those that somebody has forgotten meanwhile are gone anyway. What is put back belongs to its source
+        and its class again, and answers are as they were, to the bit; its ids are new. Where nothing is left to take
+        or to put, nothing happens. ``reason`` goes into the event log.
+        """
+        with self._database.write() as connection:
+            now = put_back(connection, put, self.fingerprint.dim)
+            there = rows.read_sources_of(connection, take)
+            if not now and not there:
+                return Exchange({}, NOTHING)
+            generation = log_event(connection, "exchange", taken=len(there), put=len(now), reason=reason)
+            taken = take_out(connection, list(there), generation)
+            self._erase(taken)
+        self._after(len(now), taken)
+        return Exchange(now, taken)
+
+    def _erase(self, taken: Withdrawn) -> None:
+        if taken.instances:
+            erase_cache(self.path)
+
+    def _after(self, added: int, taken: Withdrawn) -> None:
+        self._added += added
+        if taken.instances:
+            self._database.truncate_log()
 
     def search(self, queries: Float32, k: int) -> Neighbors:
         """The ``k`` nearest instances of each of ``(N, D)`` unit queries: ``View.search`` in a view of its own."""
         with self.view() as view:
             return view.search(queries, k)
-
-    def evidence(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
-        """What is known of instances, by id, with similarity 0; ids that the store does not have are left out."""
-        with self._database.read() as connection:
-            return rows.read_evidence(connection, instance_ids)
-
-    def instance(self, instance_id: int) -> StoredInstance:
-        """One instance with its mask; ``StoreError`` if the store does not have it."""
-        with self._database.read() as connection:
-            return rows.read_instance(connection, instance_id)
-
-    def examples(self) -> dict[int, int]:
-        """Class id -> the id of an instance to show for it, for classes that have any: the largest annotated one."""
-        with self._database.read() as connection:
-            return rows.read_examples(connection)
-
-    def instances(self, class_name: str | None = None) -> Iterator[StoredInstance]:
-        """All instances of a class, or of all, by rising id; what changes meanwhile may or may not be among them."""
-        class_id = None if class_name is None else self.vocabulary().by_name(class_name).class_id
-        after_id = 0
-        while True:
-            with self._database.read() as connection:
-                page = rows.read_page(connection, after_id, PAGE_INSTANCES, class_id)
-            yield from page
-            if len(page) < PAGE_INSTANCES:
-                return
-            after_id = page[-1].instance_id
-
-    def labelled(
-        self, *, source_id: int | None = None, instance_ids: Sequence[int] = ()
-    ) -> dict[int, LabelledInstance]:
-        """The instances of a source, or of ids, by id, ready for ``add``: to be kept by who may want them back."""
-        with self._database.read() as connection:
-            return rows.read_labelled(connection, source_id, instance_ids)
-
-    def thumbnails(self, refs: Iterable[str]) -> dict[str, bytes]:
-        """The JPEG thumbnails of images, by reference; images that the store does not have are left out."""
-        with self._database.read() as connection:
-            return rows.read_thumbnails(connection, refs)
 
     def forget(
         self,
@@ -300,21 +281,6 @@ class Store:
             erase_cache(self.path)
         self._database.truncate_log()
         return count
-
-    def sources(self) -> list[SourceInfo]:
-        """The acts of adding, by rising id."""
-        with self._database.read() as connection:
-            return sources.read_sources(connection)
-
-    def events(self) -> list[Event]:
-        """Everything that was ever written, by rising generation."""
-        with self._database.read() as connection:
-            return read_events(connection)
-
-    def info(self) -> StoreInfo:
-        """The store in numbers, for people to read."""
-        with self._database.read() as connection:
-            return facts.read_info(connection, self.path)
 
     def verify(self) -> list[str]:
         """Reads everything and returns one line for each thing that is wrong: none for a sound store.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from knnclip.errors import StoreError
 from knnclip.store.archive import pack
-from knnclip.store.classes import adopt, load_vocabulary
+from knnclip.store.classes import adopt, as_kept
 from knnclip.store.database import Database
 from knnclip.store.drafts import draft_folder, sync_folder
 from knnclip.store.events import log_event
@@ -68,15 +68,7 @@ def _merge_instances(connection: sqlite3.Connection, foreign: sqlite3.Connection
     store has some content n times and this one m times, it has it max(n, m) times afterwards, so that importing a file
     again adds nothing.
     """
-    plain = dict(foreign.execute("SELECT class_id, color IS NOT NULL FROM classes").fetchall())
-    declared = dict(foreign.execute("SELECT class_id, declared FROM classes").fetchall())
-    class_ids = adopt(
-        connection,
-        [
-            (info, info.color if plain[info.class_id] else None, bool(declared[info.class_id]))
-            for info in load_vocabulary(foreign)
-        ],
-    )
+    class_ids = adopt(connection, as_kept(foreign))
     repeated = {key for (key,) in foreign.execute("SELECT key FROM instances GROUP BY key HAVING count(*) > 1")}
     seen: Counter[bytes] = Counter()
     images: dict[int, int] = {}

@@ -79,7 +79,7 @@ def test_the_example_of_a_class_is_its_largest_annotated_instance(tmp_path):
 
 
 def test_instances_are_read_page_by_page(tmp_path, monkeypatch):
-    monkeypatch.setattr("knnclip.store.store.PAGE_INSTANCES", 4)
+    monkeypatch.setattr("knnclip.store.reading.PAGE_INSTANCES", 4)
     rows = batch(1, 24)
     with new_store(tmp_path, rows) as store:
         assert [row.class_name for row in store.instances()] == [row.class_name for row in rows]
