@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from knnclip.errors import DatasetError
@@ -35,6 +37,7 @@ def extract_zip(file: str | Path, folder: str | Path, *, max_bytes: int = MAX_BY
             if len(members) > MAX_FILES:
                 raise DatasetError(f"{name} holds {len(members):,} files; at most {MAX_FILES:,} are unpacked")
             targets = [_target(member, folder, name) for member in members]
+            _check_distinct(targets, folder, name)
             room = min(max_bytes, MAX_RATIO * file.stat().st_size)
             for member, target in zip(members, targets, strict=True):
                 room -= _unpack(archive, member, target, room, name)
@@ -56,11 +59,21 @@ def _target(member: zipfile.ZipInfo, folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
+def _check_distinct(targets: Sequence[Path], folder: Path, name: str) -> None:
+    taken = Counter(targets)
+    twice = next((target for target in targets if taken[target] > 1), None)
+    if twice is not None:
+        inside = twice.relative_to(folder).as_posix()
+        raise DatasetError(
+            f"{name} holds two files named {inside!r}; rename one and pack it again, nothing was unpacked"
+        )
+
+
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, room: int, name: str) -> int:
     """Writes one file of at most ``room`` bytes, whatever its entry claims, and returns how many there were."""
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with archive.open(member) as source, target.open("xb") as sink:  # a name that is there twice is an error
+    with archive.open(member) as source, target.open("xb") as sink:
         while chunk := source.read(CHUNK_BYTES):
             written += len(chunk)
             if written > room:

@@ -51,20 +51,23 @@ class Project:
     >>> from knnclip import Segmenter
     >>> from knnclip.projects import Project
     >>> segmenter = Segmenter.open("my-store")
-    >>> project = Project.open(segmenter, "pictures")  # at once, whatever the folder's size: only names are read
-    >>> project.start()  # the background answers all pictures; changed_since() tells the filmstrip what is new
+    >>> project = Project.open(segmenter, ".")  # at once, whatever the folder's size: only names are read
+    >>> next_street, street = project.pictures()  # the filmstrip
+    >>> project.start()  # the background answers all; changed_since() tells the filmstrip what is new
     >>> project.wait()
-    >>> [picture.path for picture in project.pictures()]
-    ['next-street.jpg', 'street.jpg']
-    >>> picture = project.following(None, "review")  # where most is to be learned
-    >>> others = project.visit(picture.picture_id, "Ann")  # who else is there
-    >>> source = segmenter.teach(project.analysis(picture.picture_id), (114, 165, 190, 225), "traffic cone")
-    >>> answer = project.label(picture.picture_id)  # the picture under work, by the store as it is now
-    >>> project.start()  # apply to all; effects() tells what that did elsewhere
-    >>> source = project.accept(picture.picture_id)  # checked: its answer is stored as instances
+    >>> others = project.visit(street.picture_id, "Ann")  # who else is there
+    >>> source = segmenter.teach(project.analysis(street.picture_id), (114, 165, 190, 225), "traffic cone")
+    >>> answer = project.label(street.picture_id)  # the picture under work, by the store as it is now
+    >>> project.start()  # apply to all, and what that did elsewhere
+    >>> project.wait()
+    >>> [effect.class_name for effect in project.effects(project.applying.since)]
+    ['traffic cone']
+    >>> source = project.accept(street.picture_id)  # checked: its answer is stored as instances
     >>> project.standing.checked, project.standing.pictures
     (1, 2)
-    >>> project.unaccept(picture.picture_id)
+    >>> project.following(street.picture_id, "review").path  # where most is to be learned
+    'next-street.jpg'
+    >>> project.unaccept(street.picture_id)
     >>> project.close()
     >>> segmenter.close()
     """
