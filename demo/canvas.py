@@ -70,18 +70,23 @@ def show_all_pixels(session: Session, _: Json) -> Json:
 @act(writes=True)
 def teach(session: Session, data: Json) -> Json:
     """Teaches what is selected, or the mask that was drawn."""
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise UsageError("the page sent no name; type one")
+    teaching.teach(session, name, taken_up(session, data))
+    return payload.answer(session, with_picture=False) | {"text": _taught(session, name.strip())}
+
+
+def taken_up(session: Session, data: Json) -> list[int]:
+    """What is marked in the page: the segments that are selected, else the mask that was drawn, which is taken."""
     segments = data.get("segments")
     if not isinstance(segments, list):
         raise UsageError("the page sent no list of segments; load it again")
     if segments:
         _check_version(session, data)
-    name = data.get("name")
-    if not isinstance(name, str):
-        raise UsageError("the page sent no name; type one")
     if "mask" in data:
         teaching.draw_mask(session, checked_mask(data["mask"], teaching.picture_of(session).segmentation.shape))
-    teaching.teach(session, name, [_whole(segment) for segment in segments])
-    return payload.answer(session, with_picture=False) | {"text": _taught(session, name.strip())}
+    return [_whole(segment) for segment in segments]
 
 
 @act(writes=True)

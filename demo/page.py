@@ -68,7 +68,10 @@ def launch_settings(sessions: Sessions, hosts: Hosts) -> dict[str, Any]:
     return {
         "app_kwargs": {
             "middleware": [Middleware(Gate, hosts=hosts, uploads=sessions.uploads)],
-            "routes": [Route("/workbench/{name}", serve_module)],
+            "routes": [
+                Route("/workbench/{name}", serve_module),
+                Route("/thumbnails/{token}/{picture_id:int}", sessions.projects.serve_thumbnail),
+            ],
         },
         "max_file_size": MAX_UPLOAD_BYTES,
         "state_session_capacity": MAX_SESSIONS,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
+from demo.open_projects import OpenProjects
 from demo.session import Options, Session, TeachState
 from demo.uploads import Uploads
 from knnclip.history import History
@@ -38,6 +39,7 @@ class Sessions:
         """
         self.options = options
         self.uploads = Uploads()
+        self.projects = OpenProjects()
         self._scratch = scratch
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -83,6 +85,7 @@ class Sessions:
         """Closes all of them and the shared store."""
         for key in list(self._sessions):
             self.drop(key)
+        self.projects.close_idle()
         self.shared.close()
 
     def _close_pictures(self, current: Session) -> None:
@@ -115,4 +118,4 @@ class Sessions:
         if options.private:
             shutil.copytree(self._beginning, folder / "store")
             segmenter = self.shared.over(Store.open(folder / "store", read_only=options.read_only))
-        return Session(segmenter, History(segmenter.store), folder, downloads, options)
+        return Session(segmenter, History(segmenter.store), folder, downloads, options, self.projects)

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import canvas, teaching
+from demo import canvas, filmstrip, teaching
 from demo.acts import Act, act
 from demo.arguments import check_arguments
 from demo.listeners import Listeners, message_of
@@ -49,6 +49,7 @@ def build(listeners: Listeners, page: gr.Blocks) -> None:
     listen(workbench.delete, _asked_by_canvas(canvas.remove))
     listen(workbench.undo, _asked_by_canvas(canvas.undo))
     listen(workbench.retry, _asked_by_canvas(canvas.redo))
+    listen(workbench.input, _asked_by_canvas(filmstrip.ask))
     if examples is not None:
         listen(examples.select, choose_example)
     listen(page.load, greet)
@@ -101,6 +102,7 @@ def answered(session: Session, do: Callable[[], Json], act: int = 0) -> Json:
         "undo": session.history.next_undo,
         "redo": session.history.next_redo,
         "readOnly": session.options.read_only,
+        **filmstrip.told(session),
     }
 
 
@@ -123,11 +125,14 @@ def greet(session: Session) -> Json:
 
 @act(holds="nothing")
 def poll(session: Session) -> Any:  # noqa: ANN401 - Gradio's word for "no change" has no type
-    """The picture relabelled, if somebody has changed the store since."""
+    """The picture relabelled, if somebody has changed the store since, and what is new of the folder."""
     # An act under way relabels at its end; waiting for it here would only queue more of these.
-    if teaching.is_current(session) or not session.lock.acquire(blocking=False):
+    if not session.lock.acquire(blocking=False):
         return gr.skip()
     try:
-        return answered(session, lambda: canvas.relabel(session))
+        is_current = teaching.is_current(session)
+        if is_current and not filmstrip.has_news(session):
+            return gr.skip()
+        return answered(session, lambda: {"kind": "note"} if is_current else canvas.relabel(session))
     finally:
         session.lock.release()

@@ -10,7 +10,7 @@ import { classOf, Scene } from "./scene.js";
 import { makeTools } from "./tools.js";
 import { View } from "./view.js";
 
-const TALLEST = "max(320px, 100vh - 350px)";   // a tall picture is shown whole on the screen, with the tools above it
+const TALLEST = "var(--tallest)";   // a tall picture is shown whole on the screen, with the tools above it
 const SIZE_STEP = 1.25;             // of the brush by [ and ]: a difference that is seen
 const SIZE_SHARE = 0.02;            // of the picture's longer side: the brush to begin with
 const LARGEST_SHARE = 0.25;         // of the same: the largest brush
