@@ -34,6 +34,7 @@ CSS = """
 #examples .thumbnail-item { height: 60px; aspect-ratio: auto; }
 #examples .grid-wrap { padding: 4px 0 0; }
 #examples { border-width: 0 !important; }
+.gradio-container:has(.wb-with-folder) #examples { display: none; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
 .toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
 [data-testid="status-tracker"]:has(> .error) { display: none !important; }

@@ -38,7 +38,10 @@ def build(listeners: Listeners, page: gr.Blocks) -> None:
 
     def listen(event: Callable[..., Any], do: Act[..., Any]) -> None:
         answer = listeners.listener(do, _no_session)
-        event(answer, None, workbench, show_progress="hidden", api_visibility="private")
+        # The canvas waits for one answer before it asks again, but then at once: Gradio may not have noticed by then
+        # that the first one has come, and would drop the second. What asks unasked must not pile up.
+        mode = "once" if do in (poll, greet) else "multiple"
+        event(answer, None, workbench, show_progress="hidden", trigger_mode=mode, api_visibility="private")
 
     # Gradio's names for events of a component; what each means here is what is done.
     listen(workbench.upload, _asked_by_canvas(canvas.open_upload))
