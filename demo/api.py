@@ -77,13 +77,13 @@ def draw_strokes(session: Session, strokes: list[list[list[float]]], width_px: f
 
 
 @act()
-def draw_mask(session: Session, box_xyxy: list[int], counts: str) -> Json:
+def draw_mask(session: Session, mask: Json) -> Json:
     """Take a mask of the open picture as it is, for /teach to teach next.
 
-    It is given by its box and COCO's compressed run lengths of the crop in it.
+    It has a box, (x0, y0, x1, y1) in whole pixels, and counts, COCO's compressed run lengths of the crop in it.
     """
-    mask = canvas.checked_mask({"box": box_xyxy, "counts": counts}, teaching.picture_of(session).segmentation.shape)
-    return _drawn(teaching.draw_mask(session, mask))
+    checked = canvas.checked_mask(mask, teaching.picture_of(session).segmentation.shape)
+    return _drawn(teaching.draw_mask(session, checked))
 
 
 def _drawn(mask: Mask) -> Json:

@@ -26,10 +26,10 @@ open and come back to it, and short enough that a server that runs for weeks doe
 # told in one box at the lower edge: Gradio's stands over the tabs, and its mark over all that an act would change.
 CSS = """
 .gradio-container, .gradio-container > main { width: 100%; max-width: 2200px !important; margin: 0 auto !important; }
-.gradio-container > main { padding-top: 12px !important; }
+div.app { padding: 12px clamp(8px, 2.5vw, 32px) !important; }
 #title .prose { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; }
 #title h1, #title p { margin: 0 !important; }
-@media (max-width: 860px) { .gradio-container > main { padding: 8px !important; } }
+@media (max-width: 860px) { .html-container { padding-left: 0 !important; padding-right: 0 !important; } }
 #examples .grid-container { grid: 60px / auto-flow 84px !important; gap: 6px; padding: 0; overflow-x: auto; }
 #examples .thumbnail-item { height: 60px; aspect-ratio: auto; }
 #examples .grid-wrap { padding: 4px 0 0; }

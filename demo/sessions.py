@@ -89,7 +89,7 @@ class Sessions:
         self.shared.close()
 
     def _close_pictures(self, current: Session) -> None:
-        """Closes pictures that were used least recently, but that of ``current``, until the rest is no more than may be."""
+        """Closes pictures, those used least recently first and not that of ``current``, until the rest may be open."""
         with self._lock:
             sessions = list(self._sessions.values())
         excess = sum(session.teach.pixels for session in sessions) - MAX_OPEN_PIXELS

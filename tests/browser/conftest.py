@@ -72,7 +72,7 @@ def open_page(chromium, request):
             ),
         )
         page.goto(address)
-        page.locator(".wb-canvas").wait_for()
+        page.locator(".wb[aria-busy=false]").wait_for()
         return workbench
 
     yield opened

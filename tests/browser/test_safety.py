@@ -99,7 +99,7 @@ def test_a_name_is_text_everywhere(workbench, sample_data):
     sky = anchor(Mask.from_dense(labels == 0))
     workbench.click(sky)
     workbench.teach(EVIL)
-    assert workbench.status == f"taught {EVIL}"
+    assert workbench.status.startswith(f"taught {EVIL}: ")
     assert EVIL in workbench.legend
     workbench.click(sky)
     expect(page.locator(".wb-scores")).to_contain_text(EVIL)

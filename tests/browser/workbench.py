@@ -27,7 +27,9 @@ class Workbench:
     def place(self, spot):
         """A spot ``(x, y)`` of the sample pictures, which are 320 x 240, in pixels of the canvas."""
         box = self.page.locator(".wb-canvas").bounding_box()
-        return {"x": (spot[0] + 0.5) * box["width"] / 320, "y": (spot[1] + 0.5) * box["height"] / 240}
+        scale = min(box["width"] / 320, box["height"] / 240)
+        x0, y0 = (box["width"] - 320 * scale) / 2, (box["height"] - 240 * scale) / 2
+        return {"x": x0 + (spot[0] + 0.5) * scale, "y": y0 + (spot[1] + 0.5) * scale}
 
     def click(self, spot, *, add=False):
         self.page.locator(".wb-canvas").click(position=self.place(spot), modifiers=["Shift"] if add else [])

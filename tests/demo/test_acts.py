@@ -21,6 +21,7 @@ from knnclip.structures import Suggestion
 from tests.progress import Listener
 
 READ_ONLY = "without --read-only"
+MASK = {"segments": [], "name": "x", "mask": {"box": [0, 0, 1, 1], "counts": "01"}}  # of one pixel
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def exported(sessions_of):
 
 # Every act that writes, as it is and as the API, a tab and the canvas ask for it.
 WRITING = {
-    teaching.teach: lambda file: [("x", [1]), (api.teach, "x", [1]), (canvas.teach, {"segments": [], "name": "x"})],
+    teaching.teach: lambda file: [("x", [1]), (api.teach, "x", [1]), (canvas.teach, MASK)],
     teaching.remove: lambda file: [(1,), (api.remove, 1), (canvas.remove, {"instance_id": 1})],
     teaching.undo: lambda file: [(), (api.undo,), (canvas.undo, {})],
     teaching.redo: lambda file: [(), (api.redo,), (canvas.redo, {})],

@@ -5,12 +5,14 @@ import shutil
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 
 from demo.api import ENDPOINTS
 from knnclip.datasets import open_dataset
 from knnclip.store import Store
+from knnclip.structures import Mask
 from tests.demo.server import served
 
 
@@ -63,6 +65,8 @@ def test_a_drawn_box_and_a_scribble(client, picture, sample_data):
     assert drawn["area_px"] > 100
     assert "traffic cone" in names(client.predict("traffic cone", [], api_name="/teach"))
     middle = (x0 + x1) / 2
+    whole = {"box": [x0, y0, x1, y1], "counts": Mask.from_dense(np.ones((y1 - y0, x1 - x0))).encode().decode()}
+    assert client.predict(whole, api_name="/draw_mask")["area_px"] == (y1 - y0) * (x1 - x0)
     drawn = client.predict([[[middle, y0 + 6], [middle, y1 - 4]]], 4, api_name="/draw_strokes")
     assert drawn["area_px"] > 50
     with pytest.raises(Exception, match="scribble"):

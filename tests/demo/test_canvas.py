@@ -86,7 +86,7 @@ def test_a_mask_made_by_hand_is_stored_as_it_was_drawn(session, tmp_path):
 def test_a_mask_of_the_api_is_taken_as_it_is(session, tmp_path):
     opened(session, tmp_path)
     mask = a_mask()
-    told = api.draw_mask(session, list(mask.box_xyxy), mask.encode().decode())
+    told = api.draw_mask(session, sent(mask))
     assert told == {"box_xyxy": mask.box_xyxy, "area_px": mask.area}
     assert session.teach.drawn is not None
 

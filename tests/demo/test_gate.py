@@ -389,3 +389,10 @@ def test_the_client_of_the_readme_works_with_a_password(guarded):
     client = Client(guarded.address, auth=("ann", "secret"), verbose=False)
     picture = next((guarded.log.parent / "index_store/demo/data/val/images").iterdir())
     assert client.predict(handle_file(str(picture)), api_name="/segment")["segments"]
+
+
+def test_the_modules_of_the_canvas_are_served_and_nothing_beside_them(guarded):
+    status, text = ask(guarded.address, "GET", "/workbench/main.js")
+    assert (status, "export function start" in text) == (200, True)
+    for path in ("x.js", "../workbench.html", "%2e%2e/workbench.css", "main", ""):
+        assert ask(guarded.address, "GET", f"/workbench/{path}")[0] == 404, path

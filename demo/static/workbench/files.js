@@ -3,7 +3,15 @@
 /** `open(file)` takes a picture, `openAll(files)` several or a zip of them; `say(text, isError)` tells what went wrong. Gives what closes the camera. */
 export function offerFiles(element, find, open, openAll, say) {
   const stage = find("stage"), video = find("video"), camera = find("camera");
-  find("file").addEventListener("change", (event) => { open(event.target.files[0]); event.target.value = ""; });
+  const input = find("file");
+
+  function choose() {
+    open(input.files[0]);
+    input.value = "";
+  }
+
+  input.addEventListener("change", choose);
+  if (input.files.length) choose();   // while this was being loaded
   stage.addEventListener("dragover", (event) => { event.preventDefault(); stage.classList.add("wb-over"); });
   stage.addEventListener("dragleave", () => stage.classList.remove("wb-over"));
   stage.addEventListener("drop", (event) => {

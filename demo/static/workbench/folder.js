@@ -69,7 +69,7 @@ export class Folder {
     this.told = told;
     this.element.querySelector(".wb").classList.toggle("wb-with-folder", told !== null);
     for (const name of ["review", "film", "keys"]) this.node(name).hidden = !told;
-    if (!told) return;
+    if (!told) { this.node("effects").textContent = ""; return; }
     remember(LAST, told.key);
     if (told.since && told.since !== before?.number) this.ask("everything");   // a message was missed
     for (const picture of told.pictures) this.pictures.set(picture.id, picture);

@@ -28,10 +28,10 @@ export function listenToKeys(element, canvas, bench) {
   function onCanvas(event) {
     const arrow = ARROWS[event.key];
     if (event.key === " ") { bench.pointer.spaceHeld = true; return true; }
-    if (event.key === "." || event.key === ",") return bench.stepTo(event.key === "." ? 1 : -1);
-    if (arrow && bench.toolName !== "select") return bench.movePen(arrow, event.shiftKey ? PEN_STEP.fine : PEN_STEP.coarse, event);
+    if (event.key === "." || event.key === ",") return bench.pointing.stepTo(event.key === "." ? 1 : -1);
+    if (arrow && bench.toolName !== "select") return bench.pointing.movePen(arrow, event.shiftKey ? PEN_STEP.fine : PEN_STEP.coarse, event);
     if (event.key === "Backspace" && bench.toolName === "polygon") { bench.tool.back(); return bench.redraw(); }
-    if (event.key === "Enter") return bench.enter(event);
+    if (event.key === "Enter") return bench.pointing.enter(event);
     return false;
   }
 

@@ -11,8 +11,9 @@ import { Server } from "./server.js";
 
 export function start({ element, props, trigger, upload, watch }) {
   const node = (name) => element.querySelector(`.wb-${name}`);
+  const busy = (is) => element.querySelector(".wb").setAttribute("aria-busy", is);
   const server = new Server(trigger, {
-    busy: (is) => element.setAttribute("aria-busy", is),
+    busy,
     working: showWork,
     failed: (text) => bench.say(text, true),
   });
@@ -53,7 +54,7 @@ export function start({ element, props, trigger, upload, watch }) {
     },
     drawn(value, act) {
       const { width, height } = bench.scene.answer;
-      bench.found(decodeMask(value.mask, width, height), act?.mode ?? "replace", value.again);
+      bench.marks.found(decodeMask(value.mask, width, height), act?.mode ?? "replace", value.again);
       if (bench.toolName !== "part") node("name").focus({ preventScroll: true });
     },
     async detail(value) { bench.detail(await bitmap(value.picture)); },
@@ -95,8 +96,8 @@ export function start({ element, props, trigger, upload, watch }) {
 
   const clicks = {
     undo: () => bench.undo(), redo: () => bench.redo(),
-    join: () => bench.join(), fill: () => bench.fill(), smooth: () => bench.smooth(),
-    smaller: () => bench.smaller(), larger: () => bench.larger(),
+    join: () => bench.marks.join(), fill: () => bench.marks.fill(), smooth: () => bench.marks.smooth(),
+    smaller: () => bench.marks.smaller(), larger: () => bench.marks.larger(),
     closer: () => bench.view.zoom(1.5), farther: () => bench.view.zoom(1 / 1.5), fit: () => bench.view.fit(), actual: () => bench.view.actual(),
   };
   for (const [name, act] of Object.entries(clicks)) node(name).addEventListener("click", () => { if (bench.isOpen || name === "undo" || name === "redo") act(); });
@@ -111,5 +112,6 @@ export function start({ element, props, trigger, upload, watch }) {
   listenToKeys(element, node("canvas"), bench);
   folder.listenToKeys();
   watch("value", receive);
+  busy(false);
   receive();
 }

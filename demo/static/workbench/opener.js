@@ -21,6 +21,7 @@ export class Opener {
       openFiles([...event.target.files]);
       event.target.value = "";
     });
+    this.dialog.addEventListener("keydown", (event) => event.stopPropagation());   // no key here is the canvas's
     this.open = open;
   }
 

@@ -61,12 +61,15 @@ export class Painter {
     const hatch = pack([255, 255, 255], opacity >> 1), border = pack([255, 255, 255], Math.min(255, opacity + 60));
     const marked = pack(MARKED, MARKED_ALPHA), pointed = pack([255, 255, 255], HOVERED_ALPHA);
     const step = Math.round(HATCH_PX * this.view.dense), line = Math.max(1, Math.round(step / 10));
-    const columns = Int32Array.from({ length: across }, (_, i) => Math.min(width - 1, Math.floor(this.view.left + (i + 0.5) / scale)));
+    const within = (at, size) => at >= 0 && at < size ? at : -1;   // outside of the picture
+    const columns = Int32Array.from({ length: across }, (_, i) => within(Math.floor(this.view.left + (i + 0.5) / scale), width));
     const data = paint.createImageData(across, down), out = new Uint32Array(data.data.buffer), pixels = hasMask ? mask.pixels : null;
-    for (let j = 0, i = 0, above = 0; j < down; j++) {
-      const row = Math.min(height - 1, Math.floor(this.view.top + (j + 0.5) / scale)) * width;
-      for (let k = 0; k < across; k++, i++) {
-        const at = row + columns[k], id = ids[at], leftward = k ? row + columns[k - 1] : at, upward = j ? above + columns[k] : at;
+    const first = columns.findIndex((column) => column >= 0), last = columns.findLastIndex((column) => column >= 0);
+    for (let j = 0, above = -1; j < down; j++) {
+      const y = within(Math.floor(this.view.top + (j + 0.5) / scale), height), row = y * width;
+      if (y < 0) continue;
+      for (let k = first, i = j * across + first; k <= last; k++, i++) {
+        const at = row + columns[k], id = ids[at], leftward = k > first ? row + columns[k - 1] : at, upward = above >= 0 ? above + columns[k] : at;
         if (pixels && (pixels[at] !== pixels[leftward] || pixels[at] !== pixels[upward])) out[i] = MASK_BORDER;
         else if (pixels?.[at]) out[i] = marked;
         else if (ids[leftward] !== id || ids[upward] !== id) out[i] = (flags[id] | flags[ids[leftward]] | flags[ids[upward]]) & HOVERED ? BORDER : border;
@@ -91,7 +94,7 @@ export class Painter {
       .sort((a, b) => b.share - a.share).slice(0, MOST_LABELS);
     for (const segment of large) {
       const name = classOf(segment), text = name.length > 22 ? `${name.slice(0, 21)}…` : name;
-      const half = paint.measureText(text).width / 2, x = Math.min(Math.max(segment.anchor[0], left + half), right - half);
+      const half = paint.measureText(text).width / 2, x = Math.min(Math.max(segment.anchor[0], Math.max(left, 0) + half), Math.min(right, this.view.width) - half);
       paint.strokeStyle = "rgba(0,0,0,0.75)";
       paint.strokeText(text, x, segment.anchor[1]);
       paint.fillStyle = "white";

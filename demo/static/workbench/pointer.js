@@ -14,7 +14,7 @@ export class Pointer {
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));
     canvas.addEventListener("pointercancel", (event) => this.lose(event));
-    canvas.addEventListener("pointerleave", () => bench.hover(null));
+    canvas.addEventListener("pointerleave", () => bench.pointing.hover(null));
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     // Two fingers are the picture's, and one is where it draws or moves the picture; else it scrolls the page.
     canvas.addEventListener("touchmove", (event) => { if (event.touches.length > 1 || this.takesFinger) event.preventDefault(); }, { passive: false });
@@ -34,7 +34,7 @@ export class Pointer {
     if (this.pointers.size > 1 || event.button === 1 || this.spaceHeld) {
       bench.tool.cancel();
       this.grip = { moves: true, ...this.hold() };
-    } else if (!event.button) {
+    } else if (!event.button && (bench.draws || bench.view.isOver(event))) {
       this.grip = this.drags ? { moves: false, ...this.hold() } : null;
       bench.down(bench.view.placeOf(event), event);
     }
@@ -57,7 +57,7 @@ export class Pointer {
       // A mouse is asked for places more often than the screen shows anything.
       for (const one of event.getCoalescedEvents?.() ?? []) bench.move(bench.view.placeOf(one), one);
       bench.move(bench.view.placeOf(event), event);
-    } else bench.hover(event);
+    } else bench.pointing.hover(event);
   }
 
   up(event) {

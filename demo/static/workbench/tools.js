@@ -9,26 +9,26 @@ const LEAST_BOX_PX = 2;       // a box that is smaller was a click
 const modeOf = (keys) => keys.shiftKey ? "add" : keys.altKey ? "subtract" : "replace";
 
 /**
- * The tools by name. `bench` has the `scene` and the `view`, and does what tools ask for: `choose`, `find`, `combine`,
+ * The tools by name. `marks` have the `scene` and the `view`, and do what tools ask for: `choose`, `find`, `combine`,
  * `edit`, `say`; `size` is the brush's diameter in the picture's pixels.
  *
  * A tool has `down`, `move`, `up` (the gesture's end), `cancel`, and `sketch`, which draws the gesture under way.
  */
-export function makeTools(bench) {
+export function makeTools(marks) {
   return {
-    select: new Click((place, keys) => bench.choose(place, keys)),
-    part: new Click((place, keys) => bench.find({ point: place.map(Math.floor) }, modeOf(keys))),
-    box: new Box(bench),
-    scribble: new Scribble(bench),
-    brush: new Brush(bench, 1),
-    eraser: new Brush(bench, 0),
-    polygon: new Polygon(bench),
-    cut: new Cut(bench),
+    select: new Click((place, keys) => marks.choose(place, keys)),
+    part: new Click((place, keys) => marks.find({ point: place.map(Math.floor) }, modeOf(keys))),
+    box: new Box(marks),
+    scribble: new Scribble(marks),
+    brush: new Brush(marks, 1),
+    eraser: new Brush(marks, 0),
+    polygon: new Polygon(marks),
+    cut: new Cut(marks),
   };
 }
 
 class Tool {
-  constructor(bench) { this.bench = bench; this.cancel(); }
+  constructor(marks) { this.marks = marks; this.cancel(); }
 
   /** Whether a gesture is under way. */
   get isDown() { return this.points !== null; }
@@ -61,7 +61,7 @@ class Box extends Tool {
     const [x0, y0, x1, y1] = this.corners;
     this.cancel();
     if (x1 - x0 < LEAST_BOX_PX || y1 - y0 < LEAST_BOX_PX) return;
-    this.bench.find({ box: [Math.floor(x0), Math.floor(y0), Math.ceil(x1), Math.ceil(y1)] }, modeOf(keys));
+    this.marks.find({ box: [Math.floor(x0), Math.floor(y0), Math.ceil(x1), Math.ceil(y1)] }, modeOf(keys));
   }
 
   sketch(paint, scale) {
@@ -73,12 +73,12 @@ class Box extends Tool {
 }
 
 class Scribble extends Tool {
-  get width() { return Math.max(3, STROKE_SHARE * Math.max(this.bench.view.width, this.bench.view.height)); }
+  get width() { return Math.max(3, STROKE_SHARE * Math.max(this.marks.view.width, this.marks.view.height)); }
 
   up(place, keys) {
     const strokes = [this.points.map(([x, y]) => [x - 0.5, y - 0.5])];
     this.cancel();
-    this.bench.find({ strokes, width: this.width }, modeOf(keys));
+    this.marks.find({ strokes, width: this.width }, modeOf(keys));
   }
 
   sketch(paint) {
@@ -90,12 +90,12 @@ class Scribble extends Tool {
 
 /** Brush and eraser; Alt makes one the other. */
 class Brush extends Tool {
-  constructor(bench, value) { super(bench); this.value = value; }
+  constructor(marks, value) { super(marks); this.value = value; }
 
   down(place, keys) {
     super.down(place);
     this.sets = keys.altKey ? 1 - this.value : this.value;
-    this.bench.scene.maskFromSelection("taking up the region");
+    this.marks.scene.maskFromSelection("taking up the region");
     this.paint(place, place);
   }
 
@@ -107,23 +107,23 @@ class Brush extends Tool {
 
   up() {
     this.points = null;
-    this.bench.edit(this.sets ? "brush stroke" : "eraser stroke");
+    this.marks.edit(this.sets ? "brush stroke" : "eraser stroke");
   }
 
   cancel() {
-    if (this.points) this.bench.scene.mask.rollBack();
+    if (this.points) this.marks.scene.mask.rollBack();
     this.points = null;
   }
 
   paint(from, to) {
-    this.bench.scene.mask.paint(from, to, this.bench.size, this.sets);
+    this.marks.scene.mask.paint(from, to, this.marks.size, this.sets);
   }
 
   sketch(paint, scale, pointer) {
     if (!pointer) return;
     paint.lineWidth = 1.5 / scale;
     paint.beginPath();
-    paint.arc(pointer[0], pointer[1], this.bench.size / 2, 0, 2 * Math.PI);
+    paint.arc(pointer[0], pointer[1], this.marks.size / 2, 0, 2 * Math.PI);
     paint.stroke();
   }
 }
@@ -138,19 +138,19 @@ class Polygon extends Tool {
 
   up(place, keys) {
     this.points = null;
-    const near = (corner) => Math.hypot(corner[0] - place[0], corner[1] - place[1]) * this.bench.view.scale < CLOSE_PX;
+    const near = (corner) => Math.hypot(corner[0] - place[0], corner[1] - place[1]) * this.marks.view.scale < CLOSE_PX;
     const closes = this.corners.length > 2 && (near(this.corners[0]) || near(this.corners.at(-1)));
     if (closes) this.close(keys);
     else {
       this.corners.push(place);
-      this.bench.say(this.corners.length < 3 ? "click the next corner" : "click the next corner, or the first one to close; Backspace takes the last one back");
+      this.marks.say(this.corners.length < 3 ? "click the next corner" : "click the next corner, or the first one to close; Backspace takes the last one back");
     }
   }
 
   close(keys) {
-    const { width, height } = this.bench.scene.mask, pixels = polygonMask(this.corners, width, height);
+    const { width, height } = this.marks.scene.mask, pixels = polygonMask(this.corners, width, height);
     this.cancel();
-    this.bench.combine(pixels, modeOf(keys), "polygon");
+    this.marks.combine(pixels, modeOf(keys), "polygon");
   }
 
   /** Takes the last corner back; whether there was one. */
@@ -169,13 +169,13 @@ class Polygon extends Tool {
 class Cut extends Tool {
   up(place, keys) {
     this.move(place);
-    const points = this.points, { scene } = this.bench;
+    const points = this.points, { scene } = this.marks;
     this.cancel();
     scene.maskFromSelection("taking up the region");
-    if (!scene.hasMask) { this.bench.say("select or draw what is to be cut first", true); return; }
+    if (!scene.hasMask) { this.marks.say("select or draw what is to be cut first", true); return; }
     const { pixels, width, height } = scene.mask;
-    if (cut(pixels, width, height, points, !keys.altKey)) this.bench.edit("cut", `; the ${keys.altKey ? "smaller" : "larger"} side is kept${keys.altKey ? "" : ", with Alt the smaller"}`);
-    else this.bench.say("this line divides nothing; draw it from one side of what is marked to the other", true);
+    if (cut(pixels, width, height, points, !keys.altKey)) this.marks.edit("cut", `; the ${keys.altKey ? "smaller" : "larger"} side is kept${keys.altKey ? "" : ", with Alt the smaller"}`);
+    else this.marks.say("this line divides nothing; draw it from one side of what is marked to the other", true);
   }
 
   sketch(paint, scale) {

@@ -12,7 +12,7 @@ export class View {
     this.fits = true;
   }
 
-  get fitScale() { return this.canvas.clientWidth / this.width; }
+  get fitScale() { return Math.min(this.canvas.clientWidth / this.width, this.canvas.clientHeight / this.height); }
 
   get zoomed() { return !this.fits; }
 
@@ -25,8 +25,8 @@ export class View {
   }
 
   fit() {
-    Object.assign(this, { fits: true, scale: this.fitScale, left: 0, top: 0 });
-    this.changed();
+    Object.assign(this, { fits: true, scale: this.fitScale });
+    this.pan(0, 0);
   }
 
   /** One pixel of the picture on one of the screen, around a place of the canvas, its middle without one. */
@@ -45,9 +45,9 @@ export class View {
     return true;
   }
 
-  /** Moves what is shown by so many pixels of the screen, as far as there is picture. */
+  /** Moves what is shown by so many pixels of the screen, as far as there is picture; where there is room it is amid. */
   pan(dx, dy) {
-    const within = (at, shown, whole) => Math.max(0, Math.min(at, whole - shown));
+    const within = (at, shown, whole) => shown > whole ? (whole - shown) / 2 : Math.max(0, Math.min(at, whole - shown));
     this.left = within(this.left - dx / this.scale, this.canvas.clientWidth / this.scale, this.width);
     this.top = within(this.top - dy / this.scale, this.canvas.clientHeight / this.scale, this.height);
     this.changed();
@@ -59,10 +59,21 @@ export class View {
     else this.pan(0, 0);
   }
 
-  /** The place in the picture under a pointer, inside of it. */
-  placeOf({ clientX, clientY }) {
+  /** The place under a pointer in the picture's pixels, which may lie outside of it. */
+  under({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
-    const x = this.left + (clientX - box.left) / this.scale, y = this.top + (clientY - box.top) / this.scale;
+    return [this.left + (clientX - box.left) / this.scale, this.top + (clientY - box.top) / this.scale];
+  }
+
+  /** Whether a pointer is over the picture. */
+  isOver(event) {
+    const [x, y] = this.under(event);
+    return x >= 0 && y >= 0 && x < this.width && y < this.height;
+  }
+
+  /** The place of the picture that is nearest to a pointer. */
+  placeOf(event) {
+    const [x, y] = this.under(event);
     return [Math.max(0, Math.min(this.width - 0.01, x)), Math.max(0, Math.min(this.height - 0.01, y))];
   }
 
