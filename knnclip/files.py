@@ -128,8 +128,13 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows({key: _cell(as_json(value)) for key, value in row.items()} for row in rows)
+    writer.writerows({key: csv_cell(as_json(value)) for key, value in row.items()} for row in rows)
     write_atomically(path, _encoded(table.getvalue()))
+
+
+def csv_cell(value: object) -> object:
+    """A value as a table holds it: a text that a spreadsheet would run as a formula behind an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def as_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type
@@ -146,10 +151,6 @@ def as_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type
 def path_text(path: str | Path) -> str:
     """A path as text that can be stored and shown anywhere: bytes of it that are no UTF-8 become ``\\xe9``."""
     return os.fsencode(path).decode("utf-8", UNENCODABLE)
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _encoded(text: str) -> bytes:

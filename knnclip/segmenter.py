@@ -250,7 +250,15 @@ class Segmenter:
         assembly = assemble(analysis.proposals, atoms, beliefs, view.vocabulary, self.preset.assembly)
         stored = view.evidence(shown_instances(assembly.pieces, neighbors))
         segments = explain(assembly.pieces, neighbors, stored, view.vocabulary)
-        return Segmentation(assembly.semantic, assembly.panoptic, assembly.confidence, segments, view.vocabulary)
+        return Segmentation(
+            assembly.semantic,
+            assembly.panoptic,
+            assembly.confidence,
+            segments,
+            view.vocabulary,
+            analysis.image,
+            analysis.ref,
+        )
 
     def beliefs(self, view: View, seen: Seen, settings: Sequence[Preset]) -> list[Beliefs]:
         """What is believed of N masks by each of several settings: what ``label`` makes an answer of, for measuring.

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.errors import MaskError
+from knnclip.presented import Presented
 from knnclip.rle import run_lengths
 from knnclip.vocabulary import Vocabulary
 
@@ -327,7 +328,7 @@ class Segment:
 
 
 @dataclass(frozen=True, eq=False)
-class Segmentation:
+class Segmentation(Presented):
     """The answer for one image."""
 
     semantic: Int32  # (H, W) class id, UNKNOWN where nothing could be named
@@ -335,6 +336,8 @@ class Segmentation:
     confidence: Float32  # (H, W) in [0, 1]: P_final of the class at each pixel
     segments: tuple[Segment, ...]
     vocabulary: Vocabulary  # the classes of the store when it answered
+    image: Image | None = field(default=None, repr=False)  # the pixels that it is for, a quarter of what the maps take
+    ref: str | None = None  # what the image is called, its path if it was given by one
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -87,7 +87,9 @@ CVAT = Format(
 COCO_STUFF = _published(
     "coco-stuff", "[images/]{train2017,val2017}/NAME.jpg  stuffthingmaps/{train2017,val2017}/NAME.png"
 )
-VOC = _published("voc", "JPEGImages/NAME.jpg  SegmentationClass/NAME.png  [SegmentationObject/NAME.png]")
+VOC = _published(
+    "voc", "JPEGImages/NAME.jpg  SegmentationClass/NAME.png  [SegmentationObject/NAME.png]  [labelmap.txt]"
+)
 CONTEXT_59 = _published(
     "context-59", "images/SPLIT/NAME.jpg  annotations_ctx59/SPLIT/NAME.png (SPLIT: training, validation)"
 )

@@ -1,8 +1,9 @@
 """Folders of images and index masks: ``images/``, ``labels/`` with one PNG an image, and ``classes.txt``.
 
 ``classes.txt`` lies in the folder or in its parent. A line is ``index name [R G B] [thing|stuff]``; ``#`` begins a
-comment. The name ``void`` marks an index that is never stored or scored. A class is stuff unless the line says thing.
-An instance is a connected piece (8-connectivity) of one class.
+comment, unless it stands in a name in double quotes, which is read as JSON. The name ``void`` marks an index that is
+never stored or scored. A class is stuff unless the line says thing. An instance is a connected piece (8-connectivity)
+of one class.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from knnclip.datasets.base import ClassLabel, unwanted
 from knnclip.datasets.label_images import LabelImages
+from knnclip.datasets.quoting import QUOTED, unquoted
 from knnclip.datasets.reading import contents, images_in
 from knnclip.errors import DatasetError
 from knnclip.files import read_text
@@ -22,7 +24,10 @@ from knnclip.images import MAX_INDEX
 VOID = "void"
 """Name of what is never stored or scored."""
 
-LINE = re.compile(r"^(?P<index>\d+)\s+(?P<name>.+?)(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?$")
+LINE = re.compile(
+    rf"^(?P<index>\d+)\s+(?P<name>{QUOTED}|[^#]+?)"
+    r"(?:\s+(?P<rgb>\d+\s+\d+\s+\d+))?(?:\s+(?P<kind>thing|stuff))?\s*(?:#.*)?$"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,21 +77,21 @@ def read_classes(path: Path) -> dict[int, ClassLabel]:
     classes: dict[int, ClassLabel] = {}
     names: set[str] = set()
     for number, text in enumerate(read_text(path).splitlines(), start=1):
-        line = text.split("#", 1)[0].strip()
-        if not line:
+        line = text.strip()
+        if not line or line.startswith("#"):
             continue
         match = LINE.match(line)
         if match is None:
             raise DatasetError(f"{path} line {number}: expected `index name [R G B] [thing|stuff]`, found {line!r}")
         if len(match["index"]) > len(str(MAX_INDEX)) or int(match["index"]) > MAX_INDEX:
             raise DatasetError(f"{path} line {number}: an index is 0 to {MAX_INDEX}, found {match['index'][:20]}")
-        index, rgb = int(match["index"]), match["rgb"]
-        if index in classes or match["name"] in names:
-            raise DatasetError(f"{path} line {number}: index {index} or name {match['name']!r} is listed twice")
+        index, name, rgb = int(match["index"]), unquoted(match["name"]), match["rgb"]
+        if index in classes or name in names:
+            raise DatasetError(f"{path} line {number}: index {index} or name {name!r} is listed twice")
         color = None
         if rgb is not None:
             red, green, blue = (min(int(part[:9]), 255) for part in rgb.split())
             color = (red, green, blue)
-        names.add(match["name"])
-        classes[index] = ClassLabel(match["name"], match["kind"] == "thing", color)
+        names.add(name)
+        classes[index] = ClassLabel(name, match["kind"] == "thing", color)
     return classes

@@ -19,6 +19,7 @@ from knnclip.datasets.label_images import (
     mapillary_objects,
     voc_objects,
 )
+from knnclip.images import IMAGE_SUFFIXES
 
 COCO_STUFF_UNUSED = {11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90}
 CITYSCAPES_LABELS = range(34)
@@ -105,7 +106,7 @@ ADE_OBJECTS = ObjectLayout("annotations_instance/{split}/{name}.png", ade_object
 CITYSCAPES_OBJECTS = ObjectLayout("gtFine/{split}/{city}/{name}_gtFine_instanceIds.png", cityscapes_objects, "label")
 
 CONTEXT_IMAGES = ("images/{split}/{name}.jpg",)
-VOC_IMAGES = ("JPEGImages/{name}.jpg",)
+VOC_IMAGES = tuple(f"JPEGImages/{{name}}{suffix}" for suffix in (".jpg", *sorted(IMAGE_SUFFIXES - {".jpg"})))
 ADE_IMAGES = ("images/{split}/{name}.jpg",)
 CITYSCAPES_IMAGES = ("leftImg8bit/{split}/{city}/{name}_leftImg8bit.png",)
 CITYSCAPES_SPLITS = ("train", "val", "test")
@@ -175,7 +176,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "voc", VOC_IMAGES, "SegmentationClass/{name}.png",
-        "voc-21", "label", frozenset({255}), objects=VOC_OBJECTS, partly=True,
+        "voc-21", "label", frozenset({255}), objects=VOC_OBJECTS, config="labelmap.txt", partly=True,
     ),
     Layout(
         "voc", ("images/{split}/{name}.jpg",), "annotations_pascal21/{split}/{name}.png",

@@ -10,6 +10,7 @@ from pathlib import Path
 from knnclip.datasets.base import ClassLabel, Sample, unwanted, without_shared_synonyms
 from knnclip.datasets.class_lists import read_class_list
 from knnclip.datasets.label_images import LabelImages, ObjectFiles
+from knnclip.datasets.label_map import read_label_map
 from knnclip.datasets.layouts import LAYOUTS, Key, Layout
 from knnclip.datasets.reading import contents, ref_of
 from knnclip.datasets.rejections import Rejection
@@ -107,7 +108,8 @@ def _objects(
 def _classes(layout: Layout, home: Path) -> tuple[dict[int, ClassLabel], frozenset[int]]:
     """The classes of a layout by their value, from the set's own configuration where it has one; and what is void."""
     if layout.config and (home / layout.config).is_file():
-        return _configured(home / layout.config)
+        file = home / layout.config
+        return (read_label_map(file), layout.void) if file.suffix == ".txt" else _configured(file)
     if not layout.classes:
         raise DatasetError(
             f"{home / layout.config} is missing, which lists the classes of these labels; {contents(home)}"

@@ -16,6 +16,7 @@ import numpy as np
 
 from knnclip.datasets.base import AnnotatedMask, ClassLabel, Dataset, LabelledImage, Sample, paint
 from knnclip.datasets.polygons import mask_from_polygons
+from knnclip.datasets.quoting import QUOTED, unquoted
 from knnclip.datasets.reading import contents, images_in
 from knnclip.datasets.rejections import Rejection
 from knnclip.errors import DatasetError, MaskError
@@ -113,6 +114,14 @@ def _yaml_names(text: str) -> list[str]:
     inline = match["inline"].strip()
     if inline:
         parts = inline.strip("[]{}").split(",")
-        return [re.sub(r"^\s*\d+\s*:\s*", "", part).strip().strip("'\"") for part in parts if part.strip()]
+        return [_yaml_name(re.sub(r"^\s*\d+\s*:\s*", "", part)) for part in parts if part.strip()]
     lines = [re.sub(r"^\s*(?:-|\d+:)\s*", "", line) for line in match["block"].splitlines() if line.strip()]
-    return [line.split(" #", 1)[0].strip().strip("'\"") for line in lines]
+    return [_yaml_name(line) for line in lines]
+
+
+def _yaml_name(text: str) -> str:
+    """A name as YAML writes it, plain or in quotes; in double ones as JSON has it, in single ones ``''`` is one."""
+    found = re.match(rf"\s*(?P<text>{QUOTED}|'(?:[^']|'')*')\s*(?:#.*)?$", text)
+    if found is None:
+        return text.split(" #", 1)[0].strip().strip("'\"")
+    return unquoted(found["text"]) if found["text"][0] == '"' else found["text"][1:-1].replace("''", "'")

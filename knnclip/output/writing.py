@@ -1,6 +1,6 @@
-"""Results -> files: semantic PNG, COCO panoptic PNG and JSON, overlays, and segments with their evidence as JSON.
+"""Images segmented into files: knnclip's own, and the formats of other tools, which ``knnclip.output.exports`` writes.
 
-The folder of results holds
+The folder of results holds for ``answer``
 
     semantic/NAME.png    class id of each pixel, 0 for unknown (8-bit, 16-bit from class id 256 on)
     panoptic/NAME.png    segment id of each pixel as R + 256 G + 65536 B, 0 where no named segment lies
@@ -8,38 +8,39 @@ The folder of results holds
     segments/NAME.json   every segment, the unknown ones too, with its probabilities and its evidence
     overlay/NAME.png     the picture for people
     evidence/NAME.ID.png the stored instances behind a segment, where asked for
+
+and a folder of its name for every other format.
 """
 
 from __future__ import annotations
 
-import os
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from knnclip.datasets import Rejection
-from knnclip.errors import ImageError, UsageError
+from knnclip.errors import ImageError, UsageError, lookup
 from knnclip.files import write_json
 from knnclip.images import IMAGE_SUFFIXES, ids_as_rgb, read_image, write_png
 from knnclip.output.colors import with_distinct_colors
+from knnclip.output.exports import EXPORTS, Answered, Export
+from knnclip.output.exports.coco import categories
+from knnclip.output.exports.coco_panoptic import segments_info
+from knnclip.output.naming import UniqueNames
 from knnclip.output.rendering import evidence_sheet, overlay
 from knnclip.output.segment_json import segment_json
 from knnclip.parallel import map_ahead
 from knnclip.progress import SILENT, Progress
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Image, Int32, Segmentation
-from knnclip.vocabulary import Vocabulary
+
+ANSWER = "answer"
+"""The name of knnclip's own files among the formats."""
 
 EVIDENCE_SHEETS = 12
 """At most so many segments of an image, the largest, get an evidence sheet; others would be hundreds of files."""
-
-MAX_STEM_BYTES = 200
-"""File systems take 255 bytes; a number, the id of a segment and a suffix must have room."""
 
 Json = dict[str, Any]
 
@@ -49,22 +50,25 @@ def segment_files(
     paths: Sequence[Path],
     out: Path,
     *,
+    write: Sequence[str] = (ANSWER,),
+    min_confidence: float = 0.0,
+    copy_pictures: bool = True,
     evidence: bool = False,
     workers: int = 2,
     progress: Progress = SILENT,
 ) -> tuple[Rejection, ...]:
     """Segments images into the folder ``out``, see above for its files; returns what could not be read.
 
-    ``paths``: image files, and folders, which stand for the images in them. ``evidence``: whether sheets of the stored
-    instances behind the segments are drawn too. ``workers`` images are under work at once, what is written does not
-    depend on it. ``OutputError`` if a file cannot be written, ``UsageError`` for a folder without images.
+    ``paths``: image files, and folders, which stand for the images in them. ``write``: formats, ``ANSWER`` or names in
+    ``EXPORTS``; ``min_confidence`` and ``copy_pictures`` are for these, see ``Export``. ``evidence``: whether sheets of
+    the stored instances behind the segments are drawn beside the answer. ``workers`` images are under work at once,
+    what is written does not depend on it. ``OutputError`` if a file cannot be written, ``UsageError`` for a folder
+    without images and for an unknown format.
     """
     files = image_files(paths)
-    names = unique_names(files)
-    progress.start(len(files))
-    classes = {info.class_id: info for info in segmenter.store.vocabulary()}
-    images: list[Json] = []
-    annotations: list[Json] = []
+    for name in write:
+        lookup("format", name, {ANSWER: None, **{card.name: None for card in EXPORTS}})
+    exported = [name for name in write if name != ANSWER]
     rejected: list[Rejection] = []
 
     def answer(file: Path) -> tuple[Image, Segmentation] | Rejection:
@@ -74,30 +78,59 @@ def segment_files(
             return Rejection(str(file), None, str(error))
         return image, segmenter.segment(image)
 
-    for image_id, (file, name, result) in enumerate(
-        zip(files, names, map_ahead(answer, files, workers), strict=True), start=1
-    ):
-        progress.advance()
-        if isinstance(result, Rejection):
-            rejected.append(result)
-            continue
-        image, segmentation = result
-        vocabulary = segmentation.vocabulary  # which another process may have changed since the last image
-        classes.update((info.class_id, info) for info in vocabulary)
+    with Export(out, exported, min_confidence=min_confidence, copy_pictures=copy_pictures) as export:
+        own = _AnswerFiles(segmenter, files, out, evidence) if ANSWER in write else None
+        progress.start(len(files))
+        for place, (file, result) in enumerate(zip(files, map_ahead(answer, files, workers), strict=True)):
+            progress.advance()
+            if isinstance(result, Rejection):
+                rejected.append(result)
+                continue
+            image, segmentation = result
+            if own is not None:
+                own.add(place, image, segmentation)
+            try:
+                export.add(Answered(file, segmentation.shape, segmentation))
+            except ImageError as error:  # it was there when it was segmented
+                rejected.append(Rejection(str(file), None, str(error)))
+        if own is not None:
+            own.finish()
+    return tuple(rejected)
+
+
+class _AnswerFiles:
+    """knnclip's own files of a run."""
+
+    def __init__(self, segmenter: Segmenter, files: Sequence[Path], out: Path, evidence: bool) -> None:
+        unique = UniqueNames()
+        self._segmenter, self._files, self._out, self._evidence = segmenter, files, out, evidence
+        self._names = [unique.of(file.stem) for file in files]
+        self._classes = {info.class_id: info for info in segmenter.store.vocabulary()}
+        self._images: list[Json] = []
+        self._annotations: list[Json] = []
+
+    def add(self, place: int, image: Image, segmentation: Segmentation) -> None:
+        """Writes the answer for the file at a place."""
+        name, out, vocabulary = self._names[place], self._out, segmentation.vocabulary
+        # Another process may have changed the classes since the last image.
+        self._classes.update((info.class_id, info) for info in vocabulary)
         write_png(out / "semantic" / f"{name}.png", segmentation.semantic)
         write_png(out / "panoptic" / f"{name}.png", panoptic_rgb(segmentation))
         write_png(out / "overlay" / f"{name}.png", overlay(image, segmentation, with_distinct_colors(vocabulary)))
         write_json(out / "segments" / f"{name}.json", [segment_json(segment) for segment in segmentation.segments])
-        if evidence:
-            _write_evidence(segmenter, image, segmentation, out / "evidence", name)
+        if self._evidence:
+            _write_evidence(self._segmenter, image, segmentation, out / "evidence", name)
         height, width = segmentation.shape
-        images.append({"id": image_id, "file_name": str(file), "width": width, "height": height})
-        annotations.append(panoptic_annotation(segmentation, image_id, f"{name}.png"))
-    write_json(
-        out / "panoptic.json",
-        {"images": images, "annotations": annotations, "categories": categories(Vocabulary.of(classes.values()))},
-    )
-    return tuple(rejected)
+        self._images.append({"id": place + 1, "file_name": str(self._files[place]), "width": width, "height": height})
+        self._annotations.append(panoptic_annotation(segmentation, place + 1, f"{name}.png"))
+
+    def finish(self) -> None:
+        """Writes the list of all."""
+        classes = categories(self._classes.values())
+        write_json(
+            self._out / "panoptic.json",
+            {"images": self._images, "annotations": self._annotations, "categories": classes},
+        )
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
@@ -114,29 +147,6 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def unique_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file's results, in their order: its stem, numbered (``~2``) where several files share one.
-
-    Names that differ in case alone, or in how an accent is written, are one file to many systems. A stem that is too
-    long to take a number and a suffix is cut off.
-    """
-    taken: set[str] = set()
-    used: Counter[str] = Counter()
-    names = []
-    for file in files:
-        stem = os.fsdecode(os.fsencode(file.stem)[:MAX_STEM_BYTES])
-        numbered = (f"{stem}~{number}" for number in count(max(2, used[stem])))
-        names.append(next(name for name in chain([stem], numbered) if _one_file(name) not in taken))
-        taken.add(_one_file(names[-1]))
-        used[stem] += 1
-    return names
-
-
-def _one_file(name: str) -> str:
-    """What is the same of names that are one file to systems which do not tell them apart."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
 def panoptic_rgb(segmentation: Segmentation) -> Image:
     """COCO's panoptic picture: each named segment's id as R + 256 G + 65536 B; 0 for unknown."""
     return ids_as_rgb(_named_ids(segmentation))
@@ -144,29 +154,8 @@ def panoptic_rgb(segmentation: Segmentation) -> Image:
 
 def panoptic_annotation(segmentation: Segmentation, image_id: int, file_name: str) -> Json:
     """The entry of one image in a COCO panoptic file; it lists exactly the segments of ``panoptic_rgb``."""
-    infos = []
-    for segment in segmentation.segments:
-        if segment.class_id != UNKNOWN:
-            x0, y0, x1, y1 = segment.mask.box_xyxy
-            infos.append(
-                {
-                    "id": segment.segment_id,
-                    "category_id": segment.class_id,
-                    "area": segment.mask.area,
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "iscrowd": 0,
-                    "score": round(segment.confidence, 4),
-                }
-            )
-    return {"image_id": image_id, "file_name": file_name, "segments_info": infos}
-
-
-def categories(vocabulary: Vocabulary) -> list[Json]:
-    """The classes in COCO panoptic form."""
-    return [
-        {"id": info.class_id, "name": info.name, "isthing": int(info.is_thing), "color": list(info.color)}
-        for info in sorted(vocabulary, key=lambda info: info.class_id)
-    ]
+    named = [segment for segment in segmentation.segments if segment.class_id != UNKNOWN]
+    return {"image_id": image_id, "file_name": file_name, "segments_info": segments_info(named)}
 
 
 def _named_ids(segmentation: Segmentation) -> Int32:

@@ -29,7 +29,7 @@ def _role_table(cards: Iterable[Card[Any]], role: type, head: str) -> str:
     rows = [(f"`{card.form}`", card.roles[role]) for card in cards if role in card.roles]
     if role is Encoder:
         rows.append(("`A & 0.8 B`", "several as one, with weights"))
-    return _table((head, ""), rows)
+    return markdown_table((head, ""), rows)
 
 
 def _options_table(cards: Iterable[Card[Any]]) -> str:
@@ -39,14 +39,15 @@ def _options_table(cards: Iterable[Card[Any]]) -> str:
         (f"`{card.name}`", _listed(option for option in card.options if option.name not in shared), card.licence)
         for card in cards
     ]
-    return _table(("part", "options", "licence"), [*rows, generators])
+    return markdown_table(("part", "options", "licence"), [*rows, generators])
 
 
 def _listed(options: Iterable[Option]) -> str:
     return "; ".join(f"`{option.name}=` {option.help}" for option in options) or "none"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; ``head`` has the titles of the columns."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace("|  |", "| |")
 

@@ -233,6 +233,11 @@ def test_yolo_names_from_yaml(yolo, names):
     assert open_dataset(yolo(["0 0 0 1 0 1 1"], names, "data.yaml")).class_names == ("cat", "dog")
 
 
+def test_yolo_names_in_quotes_may_hold_anything(yolo):
+    names = "names:\n  0: \"a \\\"b\\\": # c\\n\\u6771\"  # the first\n  1: 'it''s: d'\n"
+    assert open_dataset(yolo(["0 0 0 1 0 1 1"], names, "data.yaml")).class_names == ('a "b": # c\n東', "it's: d")
+
+
 def test_format_is_recognised_or_the_expected_trees_are_named(masks_root, tmp_path):
     assert detect_format(masks_root) == "masks"
     (tmp_path / "empty").mkdir()

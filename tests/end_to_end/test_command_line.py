@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Pil
 
 from knnclip import Store
+from knnclip.datasets import open_dataset
 
 from ..mounts import mounted
 from .command import KNNCLIP, error_of, ingest, run
@@ -53,6 +54,17 @@ def test_ingest_evaluate_segment(store, sample_data, tmp_path):
     assert all(item["image"].startswith("images/") for segment in segments for item in segment["evidence"])
     assert (tmp_path / "out" / "overlay" / "val_000.png").is_file()
     assert list((tmp_path / "out" / "evidence").iterdir())
+
+
+def test_segment_writes_what_other_tools_read(store, sample_data, tmp_path):
+    images = sample_data / "val" / "images"
+    options = ["--store", store, "--out", tmp_path, "--write", "yolo, csv", "--min-confidence", 0.5]
+    run("segment", images, *options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "yolo"]
+    dataset = open_dataset(tmp_path / "yolo")
+    assert len(dataset.samples) == len(list(images.iterdir()))
+    assert all(labelled.instances and not labelled.rejected for labelled in map(dataset.load, dataset.samples))
+    assert "yolo is there already" in error_of("segment", images, *options)
 
 
 def test_a_class_is_added_on_the_fly(sample_data, tmp_path):

@@ -4,6 +4,7 @@ import typer.main
 from rich.text import Text
 
 from knnclip.cli import app
+from knnclip.output.exports import EXPORTS
 
 from .command import run
 
@@ -31,6 +32,12 @@ def test_every_option_has_a_help():
         if hasattr(parameter, "help") and not parameter.help and parameter.param_type_name == "option"
     ]
     assert not silent
+
+
+def test_segment_names_every_format_that_it_writes():
+    (write,) = (option for option in typer.main.get_command(app).commands["segment"].params if option.name == "write")
+    named = write.help.split("files), ")[1].split(", each")[0].split(", ")
+    assert named == [card.name for card in EXPORTS]
 
 
 def test_a_list_that_is_not_given_shows_no_default(monkeypatch):

@@ -1,8 +1,6 @@
 """Files of results."""
 
 import json
-import os
-import unicodedata
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from PIL import Image as Pil
 from knnclip.datasets import open_dataset
 from knnclip.errors import UsageError
 from knnclip.ingest import IngestSettings, ingest
-from knnclip.output.writing import image_files, panoptic_annotation, panoptic_rgb, segment_files, unique_names
+from knnclip.output.writing import image_files, panoptic_annotation, panoptic_rgb, segment_files
 from knnclip.segmenter import Segmenter
 from knnclip.structures import UNKNOWN, Mask, Segment, Segmentation
 from knnclip.vocabulary import Vocabulary
@@ -26,32 +24,6 @@ def test_folders_stand_for_the_images_in_them(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no image"):
         image_files([tmp_path / "empty"])
-
-
-def test_equal_names_of_different_folders_do_not_overwrite_each_other(tmp_path):
-    files = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png", tmp_path / "b.png", tmp_path / "a~2.png"]
-    names = unique_names(files)
-    assert names[0] == "a"
-    assert len(set(names)) == len(files)
-
-
-def test_names_that_are_one_file_to_some_systems_do_not_overwrite_each_other(tmp_path):
-    names = ["A.png", "a.png", "caf\u00e9.png", "cafe\u0301.png", "STRASSE.png", "stra\u00dfe.png", "A~2.png"]
-    found = unique_names([tmp_path / name for name in names])
-    assert found[0] == "A"
-    assert len({unicodedata.normalize("NFC", name).casefold() for name in found}) == len(names)
-
-
-def test_a_long_name_has_room_for_what_is_added(tmp_path):
-    bad = os.fsdecode(b"\xe9" * 250)
-    for name in unique_names([tmp_path / f"{'x' * 250}.png", tmp_path / f"{'x' * 250}.jpg", tmp_path / f"{bad}.png"]):
-        (tmp_path / f"{name}.12345.json").touch()
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_a_thousand_files_of_one_name_are_named_in_no_time(tmp_path):
-    names = unique_names([tmp_path / str(i) / "a.png" for i in range(20_000)])
-    assert len(set(names)) == 20_000
 
 
 def test_the_panoptic_picture_and_its_list_agree():
@@ -91,6 +63,32 @@ def test_class_ids_beyond_255_are_written_whole(tmp_path, sample_data):
     assert {"id": class_id, "name": "../<sky>"}.items() <= json.loads((tmp_path / "out" / "panoptic.json").read_text())[
         "categories"
     ][-1].items()
+
+
+def test_other_formats_lie_in_folders_of_their_names(tmp_path, sample_data):
+    data = open_dataset(sample_data / "train")
+    files = [sample.image_path for sample in data.samples[:2]]
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        ingest(segmenter, data, data.samples[:2], IngestSettings())
+        assert segment_files(segmenter, files, tmp_path / "out", write=["csv", "masks"]) == ()
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["csv", "masks"]
+        written = open_dataset(tmp_path / "out" / "masks")
+        for sample, file in zip(written.samples, files, strict=True):
+            answer = segmenter.segment(file).semantic
+            values = np.array([*written.values, UNKNOWN])[written.load(sample).label_map]
+            assert (values == answer).all()
+        with pytest.raises(UsageError, match=r"unknown format 'mask'; did you mean 'masks'\?.*answer, coco"):
+            segment_files(segmenter, files, tmp_path / "out2", write=["answer", "mask"])
+        assert not (tmp_path / "out2").exists()
+
+
+def test_a_picture_that_goes_while_it_is_segmented_is_rejected(tmp_path, sample_data):
+    file = tmp_path / "a.png"
+    file.write_bytes(next((sample_data / "val" / "images").iterdir()).read_bytes())
+    with Segmenter.open(tmp_path / "s", "builtin") as segmenter:
+        leaves = Listener(file.unlink)
+        (rejection,) = segment_files(segmenter, [file], tmp_path / "out", write=["coco"], progress=leaves)
+    assert "cannot be read" in rejection.reason
 
 
 def test_a_class_that_is_taught_meanwhile_is_drawn_and_listed(tmp_path, sample_data):
