@@ -57,7 +57,7 @@ def draw(session: Session, data: Json) -> Json:
     elif "box" in data:
         mask = teaching.draw_box(session, _box(data["box"]))
     else:
-        mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), _number(data.get("width")))
+        mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), number(data.get("width")))
     return payload.drawn(mask) | {"again": again, "text": f"type a name for what is marked, or {hint}"}
 
 
@@ -152,7 +152,8 @@ def _whole(value: object) -> int:
     return value
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """A finite number from the page; ``UsageError`` for anything else."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise UsageError(f"expected a number from the page, found {value!r}; load the page again")
     return float(value)
@@ -195,4 +196,4 @@ def checked_strokes(value: object) -> list[list[tuple[float, float]]]:
         raise UsageError(f"a scribble has at most {MOST_POINTS:,} points, found {len(points):,}; draw a shorter one")
     if not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise UsageError("expected a scribble of points (x, y) from the page; draw it again")
-    return [[(_number(x), _number(y)) for x, y in stroke] for stroke in value]
+    return [[(number(x), number(y)) for x, y in stroke] for stroke in value]

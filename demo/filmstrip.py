@@ -1,15 +1,13 @@
-"""What the filmstrip of the page asks for, and what it is told: as ``canvas``, all that comes in is checked here."""
+"""What the filmstrip of the page asks for; as in ``canvas``, all that comes in is checked here."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
 
-from demo import canvas, folder, payload, teaching
+from demo import canvas, exporting, folder, payload, teaching
 from demo.acts import Act, act
-from demo.folder import VISIT_S, key_of
+from demo.folder import key_of
 from demo.folders import picture_folders
 from demo.payload import Json
 from demo.session import Session
@@ -18,17 +16,16 @@ from demo.uploads import uploaded
 from knnclip.datasets import FORMATS
 from knnclip.errors import UsageError
 from knnclip.files import path_text
-from knnclip.projects import Effect, Order, Picture
+from knnclip.output.exports import EXPORTS
+from knnclip.projects import STATES, State
 from knnclip.vocabulary import check_name
 
 LONGEST_PERSON = 60
 """Characters of a person's name: a line that others read."""
 
-EFFECTS_TOLD = 3
-"""Classes of which it is said where they came to, those in most pictures: a line."""
 
-DIFFERS_MUCH = 0.02
-"""Share of a checked picture for which the store must say something else for it to be marked."""
+WHICH: Mapping[str, tuple[State, ...]] = {"checked": ("checked",), "all": STATES, "sure": STATES}
+"""What is exported: pictures that are checked, all with an answer, or those of which every segment is sure enough."""
 
 
 @act()
@@ -51,6 +48,7 @@ def offers(session: Session, _: Json) -> Json:
             for info in folder.known(session)
         ],
         "formats": [card.name for card in FORMATS],
+        "exports": [{"name": card.name, "keeps": card.keeps} for card in EXPORTS],
     }
 
 
@@ -136,13 +134,11 @@ def bind(session: Session, data: Json) -> Json:
 @act()
 def arrange(session: Session, data: Json) -> Json:
     """Sorts and filters the strip."""
-    order, states, name = _text(data, "order"), data.get("states"), data.get("class")
-    if order not in get_args(Order):
-        raise UsageError("there is no such order; choose one of those offered")
+    states, name = data.get("states"), data.get("class")
     if not isinstance(states, list) or not (name is None or isinstance(name, str)):
         raise UsageError("the page sent no filter; choose it again")
-    count = len(folder.arrange(session, order, states, name))  # type: ignore[arg-type]
-    return {"kind": "note", "text": f"{count:,} pictures are shown", "order": folder.shown(session)}
+    order = folder.arrange(session, folder.checked_order(data.get("order")), folder.checked_states(states), name)
+    return {"kind": "note", "text": f"{len(order):,} pictures are shown", "order": order}
 
 
 @act()
@@ -160,6 +156,18 @@ def stop(session: Session, _: Json) -> Json:
 
 
 @act()
+def export(session: Session, data: Json) -> Json:
+    """Begins an export of the folder; the page is told when there is something to download."""
+    formats, which = data.get("formats"), data.get("which")
+    if not isinstance(formats, list) or not isinstance(which, str) or which not in WHICH:
+        raise UsageError("the page did not say what to export; choose it again")
+    least = canvas.number(data.get("least")) if which == "sure" else 0.0
+    wanted = exporting.Wanted(tuple(str(name) for name in formats), WHICH[which], least)
+    exporting.start(session, wanted)
+    return {"kind": "note", "text": "writing the export"}
+
+
+@act()
 def everything(session: Session, _: Json) -> Json:
     """All pictures anew, for a page that has missed something."""
     session.project.told = 0
@@ -169,81 +177,8 @@ def everything(session: Session, _: Json) -> Json:
 ASKED: Mapping[str, Act[[Json], Json]] = {
     "offers": offers, "open": open_project, "files": open_files, "close": close, "show": show, "next": go_on,
     "accept": accept, "reopen": reopen, "reject": reject, "bind": bind, "arrange": arrange, "apply": apply,
-    "stop": stop, "everything": everything,
+    "stop": stop, "export": export, "everything": everything,
 }  # fmt: skip
-
-
-@act()
-def told(session: Session) -> Json:
-    """What the page is told with every answer: the pictures that changed since it was last told, and how far all is."""
-    state = session.project
-    if state.opened is None:
-        return {"folder": None}
-    project, picture = state.opened.project, session.teach.picture
-    since, changes, state.applying = state.told, project.changed_since(state.told), project.applying
-    state.told = changes.number
-    return {
-        "folder": {
-            "key": project.file.parent.name,
-            "token": state.opened.token,
-            "name": project.name,
-            "labelled": project.dataset is not None,
-            "since": since,
-            "number": changes.number,
-            "pictures": [_brief(picture) for picture in changes.pictures],
-            "current": None if picture is None else picture.picture_id,
-            "applying": {
-                "running": state.applying.is_running,
-                "done": state.applying.done,
-                "total": state.applying.total,
-                "error": state.applying.error,
-            },
-            "effects": _said(project.effects(state.applying.since)),
-            "others": list(state.others),
-            "keys": {str(digit): name for digit, name in project.keys().items()},
-        }
-    }
-
-
-@act()
-def has_news(session: Session) -> bool:
-    """Whether others, or the background, have changed something that the page does not know.
-
-    On the way it tells others that this session is still there, and has the background keep up with the store.
-    """
-    state = session.project
-    if state.opened is None:
-        return False
-    others = state.others
-    if time.monotonic() - state.visited_s > VISIT_S:
-        folder.visit(session)
-    state.opened.keep_up()
-    project = state.opened.project
-    return state.others != others or state.applying != project.applying or project.change_number > state.told
-
-
-def _brief(picture: Picture) -> Json:
-    summary = picture.summary
-    return {
-        "id": picture.picture_id,
-        "path": path_text(picture.path),
-        "state": picture.state if picture.is_usable else "rejected",
-        "note": picture.rejected or picture.note,
-        "unknown": None if summary is None else summary.unknown,
-        "confidence": None if summary is None else summary.confidence,
-        "differs": summary is not None and summary.differs > DIFFERS_MUCH,
-    }
-
-
-def _said(effects: list[Effect]) -> str:
-    """What relabelling has done elsewhere, in a line; nothing where it did nothing."""
-    parts = []
-    for effect in effects[:EFFECTS_TOLD]:
-        count = len(effect.pictures)
-        among = f", {len(effect.checked)} checked ones among them" if effect.checked else ""
-        parts.append(f"{effect.class_name} now also in {count} picture{'s' if count != 1 else ''}{among}")
-    more = len(effects) - EFFECTS_TOLD
-    return "; ".join(parts) + (f"; and {more} more classes" if more > 0 else "")
 
 
 def _opened(session: Session) -> Json:

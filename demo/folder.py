@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast, get_args
 
 from demo import teaching
 from demo.acts import act
@@ -166,7 +167,7 @@ def bind(session: Session, digit: int, class_name: str | None) -> None:
 def arrange(session: Session, order: Order, states: Sequence[State], class_name: str | None) -> list[int]:
     """Shows pictures in an order, only those of some states, only those with a class; returns their ids."""
     state = session.project
-    state.order, state.states, state.class_name = order, tuple(one for one in STATES if one in states), class_name
+    state.order, state.states, state.class_name = order, tuple(states), class_name
     return shown(session)
 
 
@@ -188,6 +189,21 @@ def apply(session: Session) -> None:
 def stop(session: Session) -> None:
     """Ends that after the picture under work; the others keep the answers that they have."""
     project_of(session).project.stop()
+
+
+def checked_order(name: object) -> Order:
+    """An order by its name; ``UsageError`` for one that there is not."""
+    for order in get_args(Order):
+        if order == name:
+            return cast(Order, order)
+    raise UsageError(f"there is no order {name!r}; expected one of {', '.join(get_args(Order))}")
+
+
+def checked_states(names: Sequence[object]) -> tuple[State, ...]:
+    """States by their names; ``UsageError`` for one that there is not."""
+    if unknown := [name for name in names if name not in STATES]:
+        raise UsageError(f"there is no state {unknown[0]!r}; expected some of {', '.join(STATES)}")
+    return tuple(state for state in STATES if state in names)
 
 
 def _of_project(session: Session) -> tuple[Project, int]:

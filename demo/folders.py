@@ -20,7 +20,7 @@ WHOLE = frozenset(card.name for card in FORMATS) - {"labelme"}
 
 
 def picture_folders(roots: tuple[Path, ...]) -> Mapping[str, Path]:
-    """The labelled data sets under the roots, and the folders with pictures that lie in none, by the name people see."""
+    """The labelled data sets under the roots, and other folders with pictures, by the name that people see."""
     found: dict[str, Path] = {}
     for root in roots:
         for path in _with_pictures(root, DEPTH):

@@ -1,4 +1,4 @@
-"""The projects that sessions have open: those of one store share one, with its background and what it keeps in memory."""
+"""The projects that sessions have open: of one folder they share one, with its background and its memory."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OpenProjects:
         return shared
 
     def leave(self, opened: OpenProject, *, stays: bool) -> None:
-        """One session less. A project that ``stays`` goes on in the background after the last one, until others open."""
+        """One session less. A project that ``stays`` goes on after the last one, until another is opened."""
         with self._lock:
             opened.sessions -= 1
         if not stays:

@@ -122,6 +122,20 @@ class TeachState:
 
 
 @dataclass
+class ExportRun:
+    """How far an export is; one thread writes it."""
+
+    is_running: bool = True
+    done: int = 0  # pictures
+    file: Path | None = None  # what came of it, to be downloaded
+    error: str | None = None
+
+    def advance(self) -> None:
+        """One picture more is written."""
+        self.done += 1
+
+
+@dataclass
 class ProjectState:
     """The project that is open, and how the page shows it."""
 
@@ -133,6 +147,8 @@ class ProjectState:
     told: int = 0  # the change counter up to which the page knows the pictures
     applying: Applying | None = None  # how far the background was, when the page was last told
     others: tuple[str, ...] = ()  # who is at the same picture
+    export: ExportRun | None = None  # the last one
+    export_told: ExportRun | None = None  # how far it was, when the page was last told
     visited_s: float = 0.0  # when others were last told where this session is, by the monotonic clock
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import canvas, filmstrip, teaching
+from demo import canvas, filmstrip, folder_news, teaching
 from demo.acts import Act, act
 from demo.arguments import check_arguments
 from demo.listeners import Listeners, message_of
@@ -105,7 +105,7 @@ def answered(session: Session, do: Callable[[], Json], act: int = 0) -> Json:
         "undo": session.history.next_undo,
         "redo": session.history.next_redo,
         "readOnly": session.options.read_only,
-        **filmstrip.told(session),
+        **folder_news.told(session),
     }
 
 
@@ -134,7 +134,7 @@ def poll(session: Session) -> Any:  # noqa: ANN401 - Gradio's word for "no chang
         return gr.skip()
     try:
         is_current = teaching.is_current(session)
-        if is_current and not filmstrip.has_news(session):
+        if is_current and not folder_news.has_news(session):
             return gr.skip()
         return answered(session, lambda: {"kind": "note"} if is_current else canvas.relabel(session))
     finally:

@@ -77,7 +77,7 @@ class History:
         return self._withdraw(f"remove an instance of {stored.class_name}", [instance_id])
 
     def withdraw_teaching(self, source_id: int) -> str:
-        """Takes out all that one teaching stored and returns what that was; ``StoreError`` if there is no such source."""
+        """Takes out all that one teaching stored and returns what that was; ``StoreError`` if it is none."""
         self._store.source(source_id)
         held = self._store.labelled(source_id=source_id)
         names = sorted({instance.class_name for instance in held.values()})

@@ -1,5 +1,6 @@
 // The folder under work: what is known of its pictures, its buttons and its keys.
 import { make } from "./dom.js";
+import { Exporter } from "./exporter.js";
 import { Opener, remember, remembered, uploadAll } from "./opener.js";
 import { Strip } from "./strip.js";
 
@@ -15,9 +16,10 @@ export class Folder {
     Object.assign(this, { element, node, server, bench, told: null, pictures: new Map(), order: [], wanted: null, names: [] });
     this.reopens = remembered(LAST);
     this.opener = new Opener(node, (what) => this.open(what), (files) => this.openFiles(files));
+    this.exporter = new Exporter(node, (what) => this.ask("export", what));
     this.strip = new Strip(node("strip"), node("reel"), (id) => this.choose(id), (id) => String(new URL(`thumbnails/${this.told.token}/${id}`, document.baseURI)));
     const clicks = {
-      folder: () => this.ask("offers"), accept: () => this.accept(), next: () => this.ask("next", {}, "opening the next picture"),
+      folder: () => this.askOffers((offers) => this.opener.show(offers)), export: () => this.askOffers((offers) => this.exporter.show(offers.exports)), accept: () => this.accept(), next: () => this.ask("next", {}, "opening the next picture"),
       reopen: () => this.ask("reopen", { picture: this.told?.current }), reject: () => this.reject(),
       stop: () => this.ask("stop"), apply: () => this.ask("apply"), leave: () => { remember(LAST, null); this.ask("close"); },
     };
@@ -42,13 +44,17 @@ export class Folder {
     }, { doing: "sending the pictures" });
   }
 
-  /** What may be opened; the project that was open last opens by itself when the page is loaded. */
-  offer(value) {
-    const again = this.reopening && value.known.find(({ key }) => key === this.reopening);
-    const asked = !this.reopening;
-    this.reopening = null;
-    if (again) this.open({ key: again.key });
-    else if (asked) this.opener.show(value);
+  askOffers(show) {
+    this.offered = show;
+    this.ask("offers");
+  }
+
+  /** What may be opened, and written. */
+  offer(value) { this.offered?.(value); }
+
+  /** The project that was open last opens by itself when the page is loaded. */
+  goOnWith(key) {
+    this.askOffers(({ known }) => { if (known.some((one) => one.key === key)) this.open({ key }); });
   }
 
   /** Takes what a message of the server says of the folder. */
@@ -56,10 +62,7 @@ export class Folder {
     if (value.names) this.names = value.names;
     if (!("folder" in value)) return;
     const told = value.folder, before = this.told;
-    if (!told && this.reopens) {
-      this.reopening = this.reopens;
-      this.ask("offers");
-    }
+    if (!told && this.reopens) this.goOnWith(this.reopens);
     this.reopens = null;
     if (told?.key !== before?.key) {
       this.pictures = new Map();
@@ -75,6 +78,7 @@ export class Folder {
     for (const picture of told.pictures) this.pictures.set(picture.id, picture);
     if (value.order) this.order = value.order;
     this.wanted = told.current ?? this.wanted;
+    this.exporter.take(told.export);
     this.showHowFar(told);
     this.showKeys(told.keys);
     this.showFilters();
