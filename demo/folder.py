@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast, get_args
 
@@ -12,6 +13,7 @@ from demo.acts import act
 from demo.folders import folder_of
 from demo.session import ProjectState, Session
 from demo.teaching import picture_of, project_of
+from demo.uploads import errors_naming
 from knnclip.errors import ImageError, UsageError
 from knnclip.projects import STATES, Order, Project, ProjectInfo, State
 
@@ -47,7 +49,10 @@ def open_known(session: Session, key: str, person: str) -> None:
 @act(writes=True)
 def open_files(session: Session, name: str, files: Sequence[tuple[str, Path]], person: str) -> None:
     """Makes a new project of files, each with its name, and zips of them; see ``Project.of_files``."""
-    _open(session, lambda: Project.of_files(session.segmenter, name, files), person)
+    with ExitStack() as naming:
+        for given, path in files:
+            naming.enter_context(errors_naming(path, given))
+        _open(session, lambda: Project.of_files(session.segmenter, name, files), person)
 
 
 @act()
