@@ -11,7 +11,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from knnclip.errors import KnnclipError
+from knnclip.errors import ImageError, KnnclipError
 from knnclip.projects import Project
 
 THUMBNAIL_KEPT_S = 60
@@ -97,7 +97,9 @@ class OpenProjects:
             return PlainTextResponse("no such project is open", 404)
         try:
             content = project.thumbnail(picture_id)
-        except KnnclipError:  # the picture says so in the page
+        except ImageError:
+            return Response(status_code=204)  # it cannot be read, as the page is told
+        except KnnclipError:
             return PlainTextResponse("there is no such picture", 404)
         headers = {"Cache-Control": f"private, max-age={THUMBNAIL_KEPT_S}"}
         return Response(content, media_type="image/jpeg", headers=headers)

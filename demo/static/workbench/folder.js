@@ -25,6 +25,7 @@ export class Folder {
     };
     for (const [name, act] of Object.entries(clicks)) node(name).addEventListener("click", () => { if (this.told || name === "folder") act(); });
     for (const name of ["order", "filter"]) node(name).addEventListener("change", () => this.arrange());
+    node("name").addEventListener("keydown", (event) => this.keyInName(event));
     // Whoever reviews goes on by the keys of the picture.
     node("teach").addEventListener("submit", () => { if (this.told) bench.canvas.focus({ preventScroll: true }); });
   }
@@ -146,14 +147,22 @@ export class Folder {
     this.server.send("input", () => ({ do: "accept", picture, version: scene.answer.version }), { doing: "accepting the answer" });
   }
 
+  /** What the full stop and the comma have gone to is meant where nothing is marked. */
+  takeUp() {
+    const { scene, pointing: { stepped } } = this.bench;
+    if (!scene.isMarked && stepped) scene.selected = new Set([stepped]);
+  }
+
   /** Says what is marked is of a class. */
   call(name) {
+    this.takeUp();
     this.node("name").value = name;
     this.bench.teach();
   }
 
   reject() {
     const { bench, bench: { scene } } = this;
+    this.takeUp();
     if (!scene.isMarked) { bench.say("select what is not an object first", true); return; }
     const marked = scene.marked(), mask = scene.mask.state, selected = scene.selected, { pictureNumber } = scene.answer;
     scene.selected = new Set();
@@ -169,8 +178,20 @@ export class Folder {
     });
   }
 
+  /** A click on a region goes to the name: while that is empty the keys of the folder are still meant. */
+  keyInName(event) {
+    if (!this.told || this.node("name").value || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const meant = /^[1-9]$/.test(event.key) ? this.node("keys").querySelector(`[data-key="${event.key}"]`) : event.key === "Delete" ? this.node("reject") : null;
+    if (!meant) return;
+    event.preventDefault();
+    this.bench.canvas.focus({ preventScroll: true });
+    meant.click();
+  }
+
   bind(digit) {
-    const { scene } = this.bench, [id] = scene.selected ?? [];
+    const { scene } = this.bench;
+    this.takeUp();
+    const [id] = scene.selected;
     const name = this.node("name").value.trim() || (id && scene.segment(id).class);
     if (name) this.ask("bind", { digit, class: name });
     else this.bench.say("type the name of a class, or select a region of it, to bind a key to it", true);
