@@ -18,7 +18,6 @@ from knnclip.progress import SILENT, Progress
 from knnclip.projects.acceptance import Acceptance
 from knnclip.projects.labelling import Labelling
 from knnclip.projects.listing import gone, natural
-from knnclip.projects.maps import laid_over
 from knnclip.projects.orders import Order, arranged
 from knnclip.projects.people import People
 from knnclip.projects.pictures import Pictures
@@ -249,11 +248,7 @@ class Project:
             if kept is None:
                 raise UsageError(f"picture {picture_id} was never answered, and nothing is to be changed here")
             return kept
-        answer = self._labelling.label(picture_id, by_hand=True)
-        size = self._pictures.content(picture_id).size_px
-        if not full_size or answer.shape == size:
-            return answer
-        return laid_over(answer, size, self.corrections(picture_id))
+        return self._labelling.label(picture_id, by_hand=True, full_size=full_size)
 
     def answer(self, picture_id: int) -> Segmentation | None:
         """The answer that is kept, corrections over it, in the picture's own pixels; None while untouched.
