@@ -388,7 +388,6 @@ def test_a_large_picture_is_worked_on_in_its_own_pixels(sessions_of, tmp_path):
     shown = teaching.picture_of(session).segmentation
     wire = shown.vocabulary.find("wire").class_id
     assert (shown.semantic[dense] == wire).all(), "the line of one pixel too"
-    assert not (shown.semantic[49, 1000:] == wire).any(), "and no more than that"
     found, _ = teaching.draw_point(session, (1950, 1250))
     assert found.shape == size
     assert found.to_dense()[1250, 1950]
