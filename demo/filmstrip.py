@@ -72,7 +72,7 @@ def open_files(session: Session, data: Json) -> Json:
     files = data.get("files")
     if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         raise UsageError("the page sent no list of files; choose them again")
-    named = [(Path(_text(file, "name")).name or "picture", uploaded(file.get("path"))) for file in files]
+    named = [(_file_name(file), uploaded(file.get("path"))) for file in files]
     folder.open_files(session, check_name(_text(data, "name")), named, _person(data))
     return _opened(session)
 
@@ -216,6 +216,13 @@ def _name_under_work(session: Session) -> str:
 def _check_meant(session: Session, data: Json) -> None:
     if data.get("picture") != teaching.picture_of(session).picture_id:
         raise UsageError("another picture is under work by now; look at it first")
+
+
+def _file_name(file: Json) -> str:
+    name = Path(_text(file, "name")).name
+    if "\0" in name:
+        raise UsageError("a file's name has a character that no system takes; rename it")
+    return name or "picture"
 
 
 def _person(data: Json) -> str:

@@ -2,8 +2,8 @@
 
 python scripts/benchmark_demo.py [--seconds 60] [--clients 20] [--rows 10000] [--pictures FOLDER]
 
-Needs Chromium for the first two parts; the second works on 80 pictures of FOLDER and is left out without it. The last second part ends with an error if any request failed, or if the store does not
-hold exactly what was acknowledged.
+Needs Chromium for the first two parts; the second works on 80 pictures of FOLDER and is left out without it. The last
+part ends with an error if any request failed, or if the store does not hold exactly what was acknowledged.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def taught_ms(page: Page, number: int) -> float:
 
 
 def on_a_folder(folder: Path, pictures: Path, table: Table) -> None:
-    """From opening a folder to its filmstrip, to the first answer and to all of them; then a teaching, here and in all."""
+    """From opening a folder to its filmstrip, to the first and all answers; then from a teaching to what it does."""
     chosen = folder / "pictures"
     chosen.mkdir()
     for path in sorted(path for path in pictures.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)[:FOLDER]:

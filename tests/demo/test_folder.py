@@ -237,6 +237,7 @@ def test_the_strip_is_sorted_and_filtered(session):
         {"do": "open", "folder": "data/val", "labels": "no", "person": "Ann"},
         {"do": "open", "key": "../store", "person": "Ann"},
         {"do": "files", "name": "x", "files": [{"name": "a.png", "path": "/etc/passwd"}], "person": "Ann"},
+        {"do": "files", "name": "x", "files": [{"name": "a\0.png", "path": "a"}], "person": "Ann"},
         {"do": "files", "name": "x", "files": "a", "person": "Ann"},
         {"do": "files", "name": "x", "files": [], "person": "Ann"},
         {"do": "bind", "digit": 11, "class": "car"},
