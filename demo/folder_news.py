@@ -46,7 +46,7 @@ def told(session: Session) -> Json:
                 "total": state.applying.total,
                 "error": state.applying.error,
             },
-            "effects": _said(project.effects(state.applying.since)),
+            "effects": _said(project.effects(state.applying.since), labelled=project.dataset is not None),
             "export": _export_told(state.export_told),
             "others": list(state.others),
             "keys": {str(digit): name for digit, name in project.keys().items()},
@@ -92,7 +92,7 @@ def _export_told(run: ExportRun | None) -> Json | None:
     return {"running": run.is_running, "done": run.done, "file": file, "error": run.error}
 
 
-def _said(effects: Sequence[Effect]) -> str:
+def _said(effects: Sequence[Effect], *, labelled: bool) -> str:
     """What relabelling has done elsewhere, in a line; nothing where it did nothing."""
     parts = []
     for effect in effects[:EFFECTS_TOLD]:
@@ -100,4 +100,5 @@ def _said(effects: Sequence[Effect]) -> str:
         among = f", {len(effect.checked)} checked ones among them" if effect.checked else ""
         parts.append(f"{effect.class_name} now also in {count} picture{'s' if count != 1 else ''}{among}")
     more = len(effects) - EFFECTS_TOLD
-    return "; ".join(parts) + (f"; and {more} more classes" if more > 0 else "")
+    stands = "; the labels that the folder came with stand" if labelled and parts else ""
+    return "; ".join(parts) + (f"; and {more} more classes" if more > 0 else "") + stands

@@ -21,14 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knnclip.datasets import Dataset, Sample, open_dataset
-from knnclip.projects import STATES, Picture, Project
+from knnclip.errors import lookup
+from knnclip.projects import STATES, Order, Picture, Project
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Int32, Mask, Segmentation
 
 LEAST_WRONG = 0.01
 """Share of a picture: a person does not chase smaller mistakes, and a larger limit accepts what is plainly wrong."""
 
-RANDOM = "random"
+ORDERS: dict[str, Order | None] = {
+    "review": "review", "random": None, "least-sure": "least-sure", "most-unknown": "most-unknown",
+}  # fmt: skip
+"""The orders by name; None is by chance."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def curve(project: Project, order: str, truth: Truth, goal: float, most: int, se
     points: list[Point] = []
     clicks = 0
     for number in range(1, most + 1):
-        picture = project.picture(by_chance[number - 1]) if order == RANDOM else project.following(None, order)  # type: ignore[arg-type]
+        known = ORDERS[order]
+        picture = project.picture(by_chance[number - 1]) if known is None else project.following(None, known)
         if picture is None:
             break
         began = time.monotonic()
@@ -144,6 +149,7 @@ def main() -> None:
     truth = Truth(dataset, {sample.image_path.name: sample for sample in chosen})
     ends = []
     for order in options.orders.split(","):
+        lookup("order", order, ORDERS)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "pictures"
             folder.mkdir()

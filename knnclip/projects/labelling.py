@@ -20,6 +20,7 @@ from knnclip.projects.maps import (
     kept_labels,
     laid_over,
     restored,
+    semantic_of,
 )
 from knnclip.projects.pictures import Content, Pictures
 from knnclip.projects.records import Correction, Maker, Summary
@@ -85,8 +86,7 @@ class Labelling:
         if row is not None and stands:
             return self._compared(content, row, fresh, generation, full_size=full_size)
         corrections = self._corrections(content)
-        before = None if row is None else self._restored(row, with_evidence=False)
-        gained = {} if before is None else gains(before, fresh)
+        gained = {} if row is None else gains(semantic_of(row.answer, fresh.vocabulary), fresh)
         shown = laid_over(fresh, fresh.shape, corrections)
         with self._database.write() as connection:
             if not self._is_checked(content, connection):  # by somebody else, meanwhile
@@ -149,11 +149,12 @@ class Labelling:
         """The answer that stands, with what the store says against it noted."""
         bare, corrections = self._restored(row, with_evidence=True), self._corrections(content)
         standing = laid_over(bare, bare.shape, corrections)
-        against = gains(standing, fresh)
+        against = gains(standing.semantic, fresh)
         gained = {
             name: share - row.against.get(name, 0.0)
             for name, share in against.items()
-            if share - row.against.get(name, 0.0) >= MIN_GAIN
+            # Labels that were never compared: what the store says of them was not brought by a teaching.
+            if row.generation and share - row.against.get(name, 0.0) >= MIN_GAIN
         }
         with self._database.write() as connection:
             number = mark_changed(connection, content.content_id)
@@ -179,7 +180,7 @@ class Labelling:
         with self._database.write() as connection:
             number = mark_changed(connection, content.content_id)
             write_answer(connection, content.content_id, labels, summarise(shown, 0, "labels"), {}, number)
-        return AnswerRow(labels, "labels", {})
+        return AnswerRow(labels, "labels", 0, {})
 
     def _restored(self, row: AnswerRow, *, with_evidence: bool) -> Segmentation:
         store = self._segmenter.store

@@ -106,8 +106,7 @@ def restored(answer: KeptAnswer, vocabulary: Vocabulary, evidence: Mapping[int, 
 
     ``evidence``: what the store has for the ids that are ``nearest``. ``confidence`` is that of each segment.
     """
-    infos = [vocabulary.find(name) for name in answer.names]
-    ids = np.array([UNKNOWN, *(UNKNOWN if info is None else info.class_id for info in infos)], dtype=np.int32)
+    semantic = semantic_of(answer, vocabulary)
     by_id = {item.segment_id: item for item in answer.segments}
     segments = []
     confidence = np.zeros(max(by_id, default=0) + 1, dtype=np.float32)
@@ -131,7 +130,15 @@ def restored(answer: KeptAnswer, vocabulary: Vocabulary, evidence: Mapping[int, 
                 evidence=near,
             )
         )
-    return Segmentation(ids[answer.semantic], answer.panoptic, confidence[answer.panoptic], tuple(segments), vocabulary)
+    return Segmentation(semantic, answer.panoptic, confidence[answer.panoptic], tuple(segments), vocabulary)
+
+
+def semantic_of(answer: KeptAnswer, vocabulary: Vocabulary) -> Int32:
+    """``(h, w)``: the class ids of a kept answer in a store as it is now, unknown for classes that it lost."""
+    infos = [vocabulary.find(name) for name in answer.names]
+    ids = np.array([UNKNOWN, *(UNKNOWN if info is None else info.class_id for info in infos)], dtype=np.int32)
+    found: Int32 = ids[answer.semantic]
+    return found
 
 
 def laid_over(answer: Segmentation, shape: tuple[int, int], corrections: Sequence[Correction]) -> Segmentation:
@@ -161,10 +168,13 @@ def laid_over(answer: Segmentation, shape: tuple[int, int], corrections: Sequenc
     return Segmentation(semantic, panoptic, confidence, segments, answer.vocabulary)
 
 
-def gains(before: Segmentation, after: Segmentation) -> dict[str, float]:
-    """Class -> share of the picture that has it in ``after`` and has not in ``before``, from ``MIN_GAIN`` on."""
+def gains(before: Int32, after: Segmentation) -> dict[str, float]:
+    """Class -> share of the picture that has it in ``after`` and has not in ``before``, from ``MIN_GAIN`` on.
+
+    ``before``: ``(H, W)`` class ids of the same vocabulary, of any size.
+    """
     newer = after.semantic
-    fresh = newer[newer != resized(before.semantic, after.shape)]
+    fresh = newer[newer != resized(before, after.shape)]
     ids, counts = np.unique(fresh, return_counts=True)
     return {
         after.vocabulary.by_id(class_id).name: count / newer.size

@@ -185,10 +185,11 @@ def test_effects_name_the_checked_ones():
     from knnclip.projects import Effect
 
     effects = [Effect("weed", tuple(range(14)), (1, 2, 3)), Effect("road", (1,), ())]
-    assert folder_news._said(effects) == (
+    assert folder_news._said(effects, labelled=False) == (
         "weed now also in 14 pictures, 3 checked ones among them; road now also in 1 picture"
     )
-    assert folder_news._said([]) == ""
+    assert folder_news._said(effects, labelled=True).endswith("; the labels that the folder came with stand")
+    assert folder_news._said([], labelled=True) == ""
 
 
 def test_stopping_leaves_the_rest_and_apply_takes_it_up(session):
@@ -363,6 +364,7 @@ def test_a_labelled_folder_shows_its_labels_those_first_that_differ_most(session
     session = opened(sessions_of().of("one"), labels="auto")
     now = told(session)
     assert now["labelled"]
+    assert now["effects"] == "", "nothing was taught"
     project = session.project.opened.project
     assert {item.summary.made_by for item in project.pictures()} == {"labels"}
     differing = [project.picture(number).summary.differs for number in folder.shown(session)]

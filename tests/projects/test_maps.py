@@ -80,8 +80,8 @@ def test_sizes_change_by_the_nearest_pixel():
 def test_gains_are_told_from_one_percent_on():
     before, after = np.full((10, 100), 3), np.full((10, 100), 3)
     after[0, :9] = 300
-    assert gains(answer(before), answer(after)) == {}
+    assert gains(before, answer(after)) == {}
     after[0, 9] = 300
-    assert gains(answer(before), answer(after)) == {"soil": 0.01}
+    assert gains(before, answer(after)) == {"soil": 0.01}
     after[5] = 0
-    assert gains(answer(before), answer(after)) == {"soil": 0.01}
+    assert gains(before, answer(after)) == {"soil": 0.01}
