@@ -128,6 +128,7 @@ def on_a_folder(folder: Path, pictures: Path, table: Table) -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(WAIT_MS)
         page.goto(address)
+        page.locator(".wb[aria-busy=false]").wait_for()
         page.locator(".wb-folder").click()
         page.locator(".wb-opener[open]").wait_for()
 
