@@ -135,7 +135,6 @@ def accept(session: Session) -> None:
         lambda: project.unaccept(picture_id),
         lambda: project.accept(picture_id),
     )
-    project_of(session).keep_up()
 
 
 @act(writes=True)

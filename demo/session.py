@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -222,6 +223,13 @@ class Session:
             raise StoreError(
                 "this demo shows its store and does not change it; start it without --read-only to teach it"
             )
+
+    def keep_up(self) -> None:
+        """Has the folder that is open follow the store in the background."""
+        opened = self.project.opened
+        if opened is not None:
+            with suppress(StoreError):  # it was closed meanwhile
+                opened.keep_up()
 
     def leave_project(self) -> None:
         """Closes the project that is open, if there is one, with the picture of it that is under work."""

@@ -87,8 +87,6 @@ def relabel(session: Session) -> None:
         session.teach.generation = session.segmenter.store.generation
     else:
         _label(session, picture.image, picture.analysis, picture.picture_id)
-    if session.project.opened is not None:
-        session.project.opened.keep_up()
 
 
 def _label(session: Session, image: Image, analysis: Analysis, picture_id: int | None = None) -> None:

@@ -20,6 +20,7 @@ PERSON = "Ann"
 
 def settled(session):
     """Waits until the background has answered everything."""
+    session.keep_up()
     session.project.opened.project.wait()
     return session
 
