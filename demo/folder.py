@@ -72,7 +72,6 @@ def _open(session: Session, opened: Callable[[], Project], person: str) -> None:
     session.projects.close_idle()
     session.project = ProjectState(taken, person=person)
     project = taken.project
-    taken.keep_up()
     last = project.last_visited(person) or project.last_visited()
     if last is not None and last.is_usable:
         try:

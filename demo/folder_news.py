@@ -30,6 +30,7 @@ def told(session: Session) -> Json:
     project, picture = state.opened.project, session.teach.picture
     since, changes, state.applying = state.told, project.changed_since(state.told), project.applying
     state.told, state.export_told = changes.number, None if state.export is None else replace(state.export)
+    behind = state.opened.is_behind
     return {
         "folder": {
             "key": project.file.parent.name,
@@ -41,9 +42,9 @@ def told(session: Session) -> Json:
             "pictures": [_brief(picture) for picture in changes.pictures],
             "current": None if picture is None else picture.picture_id,
             "applying": {
-                "running": state.applying.is_running,
-                "done": state.applying.done,
-                "total": state.applying.total,
+                "running": state.applying.is_running or behind,
+                "done": 0 if behind else state.applying.done,
+                "total": 0 if behind else state.applying.total,
                 "error": state.applying.error,
             },
             "effects": _said(project.effects(state.applying.since), labelled=project.dataset is not None),

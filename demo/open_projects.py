@@ -41,6 +41,11 @@ class OpenProject:
             self._applied = generation
         self.project.start()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether ``keep_up`` has something to begin."""
+        return not self.project.is_read_only and self.project.segmenter.store.generation != self._applied
+
     def start(self) -> None:
         """The same after it was stopped."""
         with self._lock:

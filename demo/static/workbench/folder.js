@@ -96,9 +96,9 @@ export class Folder {
     for (const what of ["accept", "reopen", "reject", "apply"]) node(what).disabled = this.bench.readOnly;
     node("applied").hidden = node("stop").hidden = !applying.running;
     node("apply").hidden = applying.running;
-    node("applied").max = applying.total;
+    node("applied").max = applying.total || 1;
     node("applied").value = applying.done;
-    node("how-far").textContent = applying.error ?? (applying.running ? `${applying.done} of ${applying.total} answered` : "");
+    node("how-far").textContent = applying.error ?? (applying.running ? (applying.total ? `${applying.done} of ${applying.total} answered` : "beginning") : "");
     const also = others.length ? `${others.join(", ")} ${others.length > 1 ? "are" : "is"} at this picture, too` : "";
     const text = [also, effects].filter(Boolean).join(". ");
     if (node("effects").textContent !== text) node("effects").textContent = text;   // else it is read out again
