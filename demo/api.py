@@ -12,7 +12,7 @@ from typing import Any
 from gradio import FileData
 from gradio.events import api
 
-from demo import canvas, classes, payload, teaching
+from demo import canvas, classes, folder_api, payload, teaching
 from demo.acts import Act, act
 from demo.evaluate import evaluate_chosen
 from demo.ingest import described, ingest_chosen
@@ -206,4 +206,5 @@ ENDPOINTS: Mapping[str, Act[..., Any]] = {
     "ingest_folder": ingest_folder,
     "ingest_zip": ingest_zip,
     "evaluate_folder": evaluate_folder,
+    **folder_api.ENDPOINTS,
 }

@@ -58,7 +58,7 @@ def draw(session: Session, data: Json) -> Json:
     elif "box" in data:
         mask = teaching.draw_box(session, _box(data["box"]))
     else:
-        mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), _number(data.get("width")))
+        mask = teaching.draw_strokes(session, checked_strokes(data.get("strokes")), number(data.get("width")))
     return payload.drawn(mask) | {"again": again, "text": f"type a name for what is marked, or {hint}"}
 
 
@@ -71,18 +71,23 @@ def show_all_pixels(session: Session, _: Json) -> Json:
 @act(writes=True)
 def teach(session: Session, data: Json) -> Json:
     """Teaches what is selected, or the mask that was drawn."""
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise UsageError("the page sent no name; type one")
+    teaching.teach(session, name, taken_up(session, data))
+    return payload.answer(session, with_picture=False) | {"text": _taught(session, name.strip())}
+
+
+def taken_up(session: Session, data: Json) -> list[int]:
+    """What is marked in the page: the segments that are selected, else the mask that was drawn, which is taken."""
     segments = data.get("segments")
     if not isinstance(segments, list):
         raise UsageError("the page sent no list of segments; load it again")
     if segments:
         _check_version(session, data)
-    name = data.get("name")
-    if not isinstance(name, str):
-        raise UsageError("the page sent no name; type one")
     if "mask" in data:
         teaching.draw_mask(session, checked_mask(data["mask"], teaching.picture_of(session).segmentation.shape))
-    teaching.teach(session, name, [_whole(segment) for segment in segments])
-    return payload.answer(session, with_picture=False) | {"text": _taught(session, name.strip())}
+    return [_whole(segment) for segment in segments]
 
 
 @act(writes=True)
@@ -155,7 +160,8 @@ def _whole(value: object) -> int:
     return value
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """A finite number from the page; ``UsageError`` for anything else."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise UsageError(f"expected a number from the page, found {value!r}; load the page again")
     return float(value)
@@ -198,4 +204,4 @@ def checked_strokes(value: object) -> list[list[tuple[float, float]]]:
         raise UsageError(f"a scribble has at most {MOST_POINTS:,} points, found {len(points):,}; draw a shorter one")
     if not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise UsageError("expected a scribble of points (x, y) from the page; draw it again")
-    return [[(_number(x), _number(y)) for x, y in stroke] for stroke in value]
+    return [[(number(x), number(y)) for x, y in stroke] for stroke in value]

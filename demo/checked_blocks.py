@@ -54,6 +54,7 @@ class CheckedBlocks(gr.Blocks):
 
     def _claim_files(self, inputs: object, event: object, request: Any) -> None:  # noqa: ANN401
         # What else an event says (the picture of a gallery that was clicked, say) nobody opens.
-        sent = [event["path"]] if isinstance(event, dict) and "path" in event else []
-        for path in (*named_paths(inputs), *sent):
+        sent = [event.get("files")] if isinstance(event, dict) else []
+        sent += [{"path": event["path"]}] if isinstance(event, dict) and "path" in event else []
+        for path in (*named_paths(inputs), *named_paths(sent)):
             self._uploads.claim(path, client_of(request.request), request.session_hash)

@@ -44,7 +44,7 @@ OPEN = re.compile(
     r"|gradio_api/(theme\.css|startup-events|login_check|user|app_id)/?)"
 )
 READS = re.compile(
-    r"/(config/?|gradio_api/(info/?|file=.*|upload_progress|queue/(data|status)|heartbeat/[^/]+|call/[^/]+/[^/]+))",
+    r"/(config/?|thumbnails/[\w-]{1,64}/[0-9]{1,19}|gradio_api/(info/?|file=.*|upload_progress|queue/(data|status)|heartbeat/[^/]+|call/[^/]+/[^/]+))",
     re.S,
 )
 LOGIN = re.compile(r"/login/?")

@@ -58,7 +58,10 @@ class Listeners:
         def listen(request: gr.Request, *args: Any) -> Any:  # noqa: ANN401 - whatever the act takes and gives
             try:
                 check_arguments(act, args)
-                return act(self._sessions.of(request.session_hash), *args)
+                session = self._sessions.of(request.session_hash)
+                answer = act(session, *args)
+                session.keep_up()  # now, so that it takes no time from the answer
+                return answer
             except Exception as error:  # nothing may reach the page but a message
                 return failed(message_of(error, self.options))
 

@@ -39,6 +39,7 @@ div.app { padding: 12px clamp(8px, 2.5vw, 32px) !important; }
 #examples .thumbnail-item { height: 60px; aspect-ratio: auto; }
 #examples .grid-wrap { padding: 4px 0 0; }
 #examples { border-width: 0 !important; }
+.gradio-container:has(.wb-with-folder) #examples { display: none; }
 .caption-label, .caption { white-space: normal !important; overflow-wrap: anywhere; }
 .toast-wrap { top: auto !important; bottom: 12px; max-height: 40vh; overflow-y: auto; }
 button.stop:not(:disabled) { background: #b3261e !important; color: white !important; }
@@ -84,7 +85,13 @@ def launch_settings(sessions: Sessions, hosts: Hosts, password: str | None = Non
     service = build_service(engine, hosts=hosts, token=password, attempts=attempts)
     gate = Middleware(Gate, hosts=hosts, uploads=sessions.uploads, service=service, attempts=attempts)
     return {
-        "app_kwargs": {"middleware": [gate], "routes": [Route("/workbench/{name}", serve_module)]},
+        "app_kwargs": {
+            "middleware": [gate],
+            "routes": [
+                Route("/workbench/{name}", serve_module),
+                Route("/thumbnails/{token}/{picture_id:int}", sessions.projects.serve_thumbnail),
+            ],
+        },
         "max_file_size": MAX_UPLOAD_BYTES,
         "state_session_capacity": MAX_SESSIONS,
         "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),

@@ -60,7 +60,7 @@ def answer(session: Session, *, with_picture: bool) -> Json:
         ],
     }
     if with_picture:
-        image = picture.analysis.image
+        image = picture.image
         message["detailed"] = max(image.shape) <= SCREEN_PX
         message["picture"] = _shown(image) if message["detailed"] else _data_url("jpeg", encode_jpeg(image, SCREEN_PX))
     return message
@@ -68,7 +68,7 @@ def answer(session: Session, *, with_picture: bool) -> Json:
 
 def detail(session: Session) -> Json:
     """The picture with all of its pixels."""
-    return {"kind": "detail", "picture": _shown(picture_of(session).analysis.image)}
+    return {"kind": "detail", "picture": _shown(picture_of(session).image)}
 
 
 def explanation(session: Session, segment: Segment) -> Json:

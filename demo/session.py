@@ -7,15 +7,19 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
+from demo.open_projects import OpenProject, OpenProjects
 from knnclip.analysis import Analysis
 from knnclip.datasets import Dataset
 from knnclip.errors import StoreError
 from knnclip.evaluation import Scores
 from knnclip.history import History
+from knnclip.projects import STATES, Applying, Order, State
+from knnclip.projects.maps import resize_mask
 from knnclip.segmenter import Segmenter
 from knnclip.structures import Image, Mask, Segmentation
 
@@ -57,9 +61,36 @@ class Options:
 class LabelledPicture:
     """The picture under work and its current answer, which are never of two different pictures."""
 
-    analysis: Analysis
-    segmentation: Segmentation
+    image: Image  # (H, W, 3), at its own pixels
+    analysis: Analysis  # of it; of a reduction where it is large and belongs to a project
+    segmentation: Segmentation  # of the image's own pixels
     version: int  # grows with every answer: segment ids mean something for one version only
+    picture_id: int | None = None  # of the project that is open, None for a picture by itself
+    drawn: tuple[int, ...] = ()  # the corrections in the answer, by their ids
+
+    @property
+    def reduction(self) -> float:
+        """Pixels of the analysis for one of the picture, along a side."""
+        return float(self.analysis.image.shape[1] / self.image.shape[1])
+
+    def place_in_analysis(self, place_xy: tuple[float, float]) -> tuple[float, float]:
+        """A place in the picture in that of the analysis."""
+        return place_xy[0] * self.reduction, place_xy[1] * self.reduction
+
+    def point_in_analysis(self, point_xy: tuple[int, int]) -> tuple[int, int]:
+        """The same of a pixel, or of an edge between two."""
+        x, y = self.place_in_analysis(point_xy)
+        return int(x), int(y)
+
+    def in_analysis(self, mask: Mask) -> Mask | None:
+        """A mask of the picture in that of the analysis, None if nothing of it is left there."""
+        return resize_mask(mask, (self.analysis.image.shape[0], self.analysis.image.shape[1]))
+
+    def in_picture(self, mask: Mask) -> Mask:
+        """A mask of the analysis in the picture."""
+        enlarged = resize_mask(mask, self.segmentation.shape)
+        assert enlarged is not None, "the picture is no smaller"
+        return enlarged
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +122,37 @@ class TeachState:
     def pixels(self) -> int:
         """How many the open picture has."""
         return 0 if self.picture is None else self.picture.segmentation.panoptic.size
+
+
+@dataclass
+class ExportRun:
+    """How far an export is; one thread writes it."""
+
+    is_running: bool = True
+    done: int = 0  # pictures
+    file: Path | None = None  # what came of it, to be downloaded
+    error: str | None = None
+
+    def advance(self) -> None:
+        """One picture more is written."""
+        self.done += 1
+
+
+@dataclass
+class ProjectState:
+    """The project that is open, and how the page shows it."""
+
+    opened: OpenProject | None = None
+    person: str = ""  # by whose name others are told where this session is
+    order: Order = "review"
+    states: tuple[State, ...] = STATES
+    class_name: str | None = None  # only pictures with it are shown
+    told: int = 0  # the change counter up to which the page knows the pictures
+    applying: Applying | None = None  # how far the background was, when the page was last told
+    others: tuple[str, ...] = ()  # who is at the same picture
+    export: ExportRun | None = None  # the last one
+    export_told: ExportRun | None = None  # how far it was, when the page was last told
+    visited_s: float = 0.0  # when others were last told where this session is, by the monotonic clock
 
 
 @dataclass
@@ -144,6 +206,7 @@ class Session:
     folder: Path  # scratch, removed with the session; nobody is handed anything in it
     downloads: Path  # what the session may download, removed with it
     options: Options
+    projects: OpenProjects  # of all sessions
     lock: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Lock = field(default_factory=threading.Lock)
     tuning: threading.Lock = field(default_factory=threading.Lock)  # held while the store is tuned in the background
@@ -152,6 +215,7 @@ class Session:
     # Begins at the time, so that a page that outlives its session takes the next one's messages for newer.
     sequence: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1000))
     teach: TeachState = field(default_factory=TeachState)
+    project: ProjectState = field(default_factory=ProjectState)
     vocabulary: VocabularyState = field(default_factory=VocabularyState)
     ingest: IngestState = field(default_factory=IngestState)
     evaluate: EvaluateState = field(default_factory=EvaluateState)
@@ -161,11 +225,32 @@ class Session:
         if self.options.read_only:
             raise StoreError(READ_ONLY)
 
+    def keep_up(self) -> None:
+        """Has the folder that is open follow the store in the background."""
+        opened = self.project.opened
+        if opened is not None:
+            with suppress(StoreError):  # it was closed meanwhile
+                opened.keep_up()
+
+    def leave_project(self) -> None:
+        """Closes the project that is open, if there is one, with the picture of it that is under work."""
+        opened, person, self.project = self.project.opened, self.project.person, ProjectState()
+        if opened is None:
+            return
+        # What was done in it cannot be taken back from outside.
+        self.history = History(self.segmenter.store)
+        if self.teach.picture is not None and self.teach.picture.picture_id is not None:
+            self.teach = TeachState(act=self.teach.act)
+        if not opened.project.is_read_only:
+            opened.project.leave(person)
+        self.projects.leave(opened, stays=not self.options.private)
+
     def close(self) -> None:
         """Ends the work under way and drops what only this session had."""
         self.ended.set()
         self.stop.set()
         with self.work, self.tuning, self.lock:
+            self.leave_project()
             if self.options.private:
                 self.segmenter.close()
             for folder in (self.folder, self.downloads):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
+from demo.open_projects import OpenProjects
 from demo.session import Options, Session, TeachState
 from demo.uploads import Uploads
 from knnclip.history import History
@@ -40,6 +41,7 @@ class Sessions:
         self.options = options
         self.closing = ExitStack()  # what else is done before the shared store is closed
         self.uploads = Uploads()
+        self.projects = OpenProjects()
         self._scratch = scratch
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -85,6 +87,7 @@ class Sessions:
         """Closes all of them and the shared store."""
         for key in list(self._sessions):
             self.drop(key)
+        self.projects.close_idle()
         self.closing.close()
         self.shared.close()
 
@@ -118,4 +121,4 @@ class Sessions:
         if options.private:
             shutil.copytree(self._beginning, folder / "store")
             segmenter = self.shared.over(Store.open(folder / "store", read_only=options.read_only))
-        return Session(segmenter, History(segmenter.store), folder, downloads, options)
+        return Session(segmenter, History(segmenter.store), folder, downloads, options, self.projects)

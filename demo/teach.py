@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import canvas, teaching
+from demo import canvas, filmstrip, folder_news, teaching
 from demo.acts import Act, act
 from demo.arguments import check_arguments
 from demo.listeners import Listeners, message_of
@@ -38,7 +38,10 @@ def build(listeners: Listeners, page: gr.Blocks) -> None:
 
     def listen(event: Callable[..., Any], do: Act[..., Any]) -> None:
         answer = listeners.listener(do, _no_session)
-        event(answer, None, workbench, show_progress="hidden", api_visibility="private")
+        # The canvas waits for one answer before it asks again, but then at once: Gradio may not have noticed by then
+        # that the first one has come, and would drop the second. What asks unasked must not pile up.
+        mode = "once" if do in (poll, greet) else "multiple"
+        event(answer, None, workbench, show_progress="hidden", trigger_mode=mode, api_visibility="private")
 
     # Gradio's names for events of a component; what each means here is what is done.
     listen(workbench.upload, _asked_by_canvas(canvas.open_upload))
@@ -49,6 +52,7 @@ def build(listeners: Listeners, page: gr.Blocks) -> None:
     listen(workbench.delete, _asked_by_canvas(canvas.withdraw))
     listen(workbench.undo, _asked_by_canvas(canvas.undo))
     listen(workbench.retry, _asked_by_canvas(canvas.redo))
+    listen(workbench.input, _asked_by_canvas(filmstrip.ask))
     if examples is not None:
         listen(examples.select, choose_example)
     listen(page.load, greet)
@@ -101,6 +105,7 @@ def answered(session: Session, do: Callable[[], Json], act: int = 0) -> Json:
         "undo": session.history.next_undo,
         "redo": session.history.next_redo,
         "readOnly": session.options.read_only,
+        **folder_news.told(session),
     }
 
 
@@ -123,11 +128,14 @@ def greet(session: Session) -> Json:
 
 @act(holds="nothing")
 def poll(session: Session) -> Any:  # noqa: ANN401 - Gradio's word for "no change" has no type
-    """The picture relabelled, if somebody has changed the store since."""
+    """The picture relabelled, if somebody has changed the store since, and what is new of the folder."""
     # An act under way relabels at its end; waiting for it here would only queue more of these.
-    if teaching.is_current(session) or not session.lock.acquire(blocking=False):
+    if not session.lock.acquire(blocking=False):
         return gr.skip()
     try:
-        return answered(session, lambda: canvas.relabel(session))
+        is_current = teaching.is_current(session)
+        if is_current and not folder_news.has_news(session):
+            return gr.skip()
+        return answered(session, lambda: {"kind": "note"} if is_current else canvas.relabel(session))
     finally:
         session.lock.release()

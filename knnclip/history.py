@@ -1,12 +1,14 @@
-"""Undo and redo of what one person did to a store; the store itself has no undo, since forgetting is for good.
+"""Undo and redo of what one person did to a store, and to what lies beside it: of these they are told how.
+
+The store itself has no undo, since forgetting is for good.
 
 What an act took out is kept in memory until it is put back, another act takes its place, or the history is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from knnclip.analysis import Analysis
 from knnclip.errors import UsageError
@@ -16,12 +18,25 @@ from knnclip.structures import Bool, Box, Mask
 
 
 @dataclass(frozen=True)
-class _Act:
-    """Instances that it put in, and those that it took out; undone, the two have changed places."""
+class _Exchanged:
+    """Instances that were put into the store, and those that were taken out; undone, the two have changed places."""
 
-    description: str
     put: tuple[int, ...]  # ids
     taken: Withdrawn
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """What was done beside the store; undone, the two have changed places."""
+
+    take_back: Callable[[], object]
+    do_again: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class _Act:
+    description: str
+    parts: tuple[_Exchanged | _Elsewhere, ...]  # in the order in which they were done
 
 
 class History:
@@ -68,6 +83,15 @@ class History:
         names = sorted({instance.class_name for instance in held.values()})
         return self._withdraw(f"take back {', '.join(names)}", held)
 
+    def did(self, description: str, take_back: Callable[[], object], do_again: Callable[[], object]) -> None:
+        """Remembers an act that was done elsewhere, and how it is taken back and done again."""
+        self._remember(description, _Elsewhere(take_back, do_again))
+
+    def did_as_well(self, take_back: Callable[[], object], do_again: Callable[[], object]) -> None:
+        """The same of what belongs to the newest act: the two are taken back as one."""
+        newest = self._done.pop()
+        self._done.append(replace(newest, parts=(*newest.parts, _Elsewhere(take_back, do_again))))
+
     def undo(self) -> str:
         """Takes back the newest act and returns what it was; ``UsageError`` if there is none."""
         if not self._done:
@@ -87,14 +111,24 @@ class History:
         return description
 
     def _did(self, description: str, exchange: Exchange) -> None:
-        self._done.append(_Act(description, tuple(exchange.put.values()), exchange.taken))
+        self._remember(description, _Exchanged(tuple(exchange.put.values()), exchange.taken))
+
+    def _remember(self, description: str, part: _Exchanged | _Elsewhere) -> None:
+        self._done.append(_Act(description, (part,)))
         self._undone.clear()
 
     def _turned(self, act: _Act, reason: str) -> _Act:
-        """The opposite of an act, done. What others have forgotten since is neither taken nor brought back."""
-        exchange = self._store.exchange(self._latest(act.put), act.taken, reason)
+        """The opposite of an act, done: the last part first."""
+        return _Act(act.description, tuple(self._opposite(part, reason) for part in reversed(act.parts)))
+
+    def _opposite(self, part: _Exchanged | _Elsewhere, reason: str) -> _Exchanged | _Elsewhere:
+        """What others have forgotten since is neither taken nor brought back."""
+        if isinstance(part, _Elsewhere):
+            part.take_back()
+            return _Elsewhere(part.do_again, part.take_back)
+        exchange = self._store.exchange(self._latest(part.put), part.taken, reason)
         self._now.update(exchange.put)
-        return _Act(act.description, tuple(exchange.put.values()), exchange.taken)
+        return _Exchanged(tuple(exchange.put.values()), exchange.taken)
 
     def _latest(self, ids: Sequence[int]) -> list[int]:
         latest = []

@@ -150,3 +150,31 @@ def test_a_refused_teaching_is_no_act(taught):
     with pytest.raises(UsageError):
         history.teach(segmenter, analysis, cone, "   ")
     assert history.next_undo is None
+
+
+def test_what_was_done_elsewhere_is_taken_back_as_one_with_its_act(taught):
+    segmenter, history, analysis, cone = taught
+    done = []
+    history.did("write", lambda: done.append("unwritten"), lambda: done.append("written"))
+    before = answer(segmenter, analysis)
+    history.teach(segmenter, analysis, cone, "traffic cone")
+    after = answer(segmenter, analysis)
+    history.did_as_well(lambda: done.append("lifted"), lambda: done.append("laid"))
+    assert history.undo() == "teach traffic cone"
+    assert (done, answer(segmenter, analysis)) == (["lifted"], before)
+    assert history.redo() == "teach traffic cone"
+    assert (done, answer(segmenter, analysis)) == (["lifted", "laid"], after)
+    assert [history.undo(), history.undo(), history.redo()] == ["teach traffic cone", "write", "write"]
+    assert done[2:] == ["lifted", "unwritten", "written"]
+
+
+def test_what_cannot_be_taken_back_stays_the_next_to_be_undone(taught):
+    _, history, _, _ = taught
+
+    def refuse():
+        raise UsageError("the picture is checked")
+
+    history.did("draw", refuse, refuse)
+    with pytest.raises(UsageError, match="checked"):
+        history.undo()
+    assert (history.next_undo, history.next_redo) == ("draw", None)

@@ -70,10 +70,10 @@ class Labelling:
             self._analyses.put(content.content_id, found, by_hand=by_hand)
         return found
 
-    def label(self, picture_id: int, *, by_hand: bool) -> Segmentation:
+    def label(self, picture_id: int, *, by_hand: bool, full_size: bool = False) -> Segmentation:
         """The answer by the store as it is now, kept; the one that stands where it was checked or labelled.
 
-        Corrections lie over it; it is of the size of the analysis.
+        Corrections lie over it; it is of the size of the analysis, or with ``full_size`` of the picture's own.
         """
         analysis = self.analysis(picture_id, by_hand=by_hand)
         content = self._pictures.content(picture_id)
@@ -84,7 +84,7 @@ class Labelling:
         row = self._row(picture_id, content)
         stands = row is not None and (row.made_by == "labels" or self._is_checked(content))
         if row is not None and stands:
-            return self._compared(content, row, fresh, generation)
+            return self._compared(content, row, fresh, generation, full_size=full_size)
         corrections = self._corrections(content)
         gained = {} if row is None else gains(semantic_of(row.answer, fresh.vocabulary), fresh)
         shown = laid_over(fresh, fresh.shape, corrections)
@@ -93,7 +93,7 @@ class Labelling:
                 number = mark_changed(connection, content.content_id)
                 summary = summarise(shown, generation, "store")
                 write_answer(connection, content.content_id, kept(fresh), summary, gained, number)
-        return shown
+        return laid_over(fresh, content.size_px, corrections) if full_size else shown
 
     def answer(self, picture_id: int, *, full_size: bool) -> Segmentation | None:
         """The answer that is kept, corrections over it, in the picture's own pixels or as it was made."""
@@ -143,21 +143,24 @@ class Labelling:
                 raise UsageError(f"picture {picture_id} has no correction {correction_id}; ask for its corrections")
             self._count_again(content, connection)
 
-    def _compared(self, content: Content, row: AnswerRow, fresh: Segmentation, generation: int) -> Segmentation:
+    def _compared(
+        self, content: Content, row: AnswerRow, fresh: Segmentation, generation: int, *, full_size: bool
+    ) -> Segmentation:
         """The answer that stands, with what the store says against it noted."""
-        standing = self._restored(row, with_evidence=True)
-        standing = laid_over(standing, standing.shape, self._corrections(content))
+        bare, corrections = self._restored(row, with_evidence=True), self._corrections(content)
+        standing = laid_over(bare, bare.shape, corrections)
         against = gains(standing.semantic, fresh)
         gained = {
             name: share - row.against.get(name, 0.0)
             for name, share in against.items()
-            if share - row.against.get(name, 0.0) >= MIN_GAIN
+            # Labels that were never compared: what the store says of them was not brought by a teaching.
+            if row.generation and share - row.against.get(name, 0.0) >= MIN_GAIN
         }
         with self._database.write() as connection:
             number = mark_changed(connection, content.content_id)
             differs = differing(standing, fresh)
             write_opinion(connection, content.content_id, generation, differs, against, gained, number)
-        return standing
+        return laid_over(bare, content.size_px, corrections) if full_size else standing
 
     def _row(self, picture_id: int, content: Content) -> AnswerRow | None:
         """The answer that is kept; labels that were not read yet become it."""
@@ -177,7 +180,7 @@ class Labelling:
         with self._database.write() as connection:
             number = mark_changed(connection, content.content_id)
             write_answer(connection, content.content_id, labels, summarise(shown, 0, "labels"), {}, number)
-        return AnswerRow(labels, "labels", {})
+        return AnswerRow(labels, "labels", 0, {})
 
     def _restored(self, row: AnswerRow, *, with_evidence: bool) -> Segmentation:
         store = self._segmenter.store

@@ -12,7 +12,7 @@ from typing import Self
 
 from knnclip.analysis import Analysis
 from knnclip.datasets import open_dataset
-from knnclip.errors import ImageError, StoreError
+from knnclip.errors import ImageError, StoreError, UsageError
 from knnclip.ingest import IngestSettings, add_classes
 from knnclip.progress import SILENT, Progress
 from knnclip.projects.acceptance import Acceptance
@@ -38,7 +38,7 @@ from knnclip.projects.rows import read_descriptors, read_gains, read_picture, re
 from knnclip.projects.schema import FILE_NAME, open_database
 from knnclip.projects.worker import Worker
 from knnclip.segmenter import Segmenter
-from knnclip.structures import Mask, Segmentation
+from knnclip.structures import Image, Mask, Segmentation
 
 
 class Project:
@@ -75,6 +75,7 @@ class Project:
     def __init__(self, segmenter: Segmenter, place: Path, *, read_only: bool = False) -> None:
         """Use ``Project.open``, ``Project.of_files`` or ``Project.again``."""
         self.segmenter = segmenter
+        self.is_read_only = read_only
         self.file = place / FILE_NAME
         self._database = open_database(self.file, read_only=read_only)
         try:
@@ -203,6 +204,13 @@ class Project:
         counts = Counter(item.state for item in found if item.is_usable)
         return Standing(counts.total(), {state: counts[state] for state in STATES}, len(found) - counts.total())
 
+    @property
+    def change_number(self) -> int:
+        """The change counter: how many acts the project has had."""
+        with self._database.read() as connection:
+            (number,) = connection.execute("SELECT changes FROM project").fetchone()
+        return int(number)
+
     def changed_since(self, number: int) -> Changes:
         """The pictures that anybody changed since a number of the change counter; begin with 0."""
         with self._database.read() as connection:
@@ -224,13 +232,23 @@ class Project:
         """
         return self._labelling.analysis(picture_id, by_hand=True)
 
-    def label(self, picture_id: int) -> Segmentation:
-        """The answer by the store as it is now, corrections over it, at the size of the analysis; it is kept.
+    def image(self, picture_id: int) -> Image:
+        """The picture itself, ``(H, W, 3)`` upright; ``ImageError`` if it cannot be read."""
+        return self._pictures.image(picture_id)[1]
 
-        A checked picture, and one that shows its labels, keeps its answer: that one is returned, and what the store
-        says against it is noted in ``Summary.differs``.
+    def label(self, picture_id: int, *, full_size: bool = False) -> Segmentation:
+        """The answer by the store as it is now, corrections over it; it is kept.
+
+        It has the size of the analysis, or with ``full_size`` the picture's own. A checked picture, and one that shows
+        its labels, keeps its answer: that one is returned, and what the store says against it is noted in
+        ``Summary.differs``. A project that is ``read_only`` keeps what it has; ``UsageError`` if that is nothing.
         """
-        return self._labelling.label(picture_id, by_hand=True)
+        if self.is_read_only:
+            kept = self._labelling.answer(picture_id, full_size=full_size)
+            if kept is None:
+                raise UsageError(f"picture {picture_id} was never answered, and nothing is to be changed here")
+            return kept
+        return self._labelling.label(picture_id, by_hand=True, full_size=full_size)
 
     def answer(self, picture_id: int) -> Segmentation | None:
         """The answer that is kept, corrections over it, in the picture's own pixels; None while untouched.
@@ -284,7 +302,7 @@ class Project:
         visited = self._people.last_visited(None)
         waiting = set(stale)
         ahead = [item for item in (*first, visited) if item is not None and item in waiting]
-        self._worker.start([*ahead, *stale], self.changed_since(2**62).number, progress)
+        self._worker.start([*ahead, *stale], self.change_number, progress)
 
     def ask(self, picture_id: int) -> None:
         """Has a picture go next, before all others that wait."""

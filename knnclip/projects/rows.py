@@ -40,6 +40,7 @@ class AnswerRow:
 
     answer: KeptAnswer
     made_by: Maker
+    generation: int  # of the store, when it was made or last compared
     against: Mapping[str, float]
 
 
@@ -123,9 +124,10 @@ def merge_listing(connection: sqlite3.Connection, found: Mapping[bytes, str]) ->
 def read_answer(connection: sqlite3.Connection, content_id: int) -> AnswerRow | None:
     """The answer that is kept for a content."""
     row = connection.execute(
-        "SELECT names, semantic, panoptic, segments, made_by, against FROM answers WHERE content_id = ?", (content_id,)
+        "SELECT names, semantic, panoptic, segments, made_by, generation, against FROM answers WHERE content_id = ?",
+        (content_id,),
     ).fetchone()
-    return None if row is None else AnswerRow(KeptAnswer.decode(*row[:4]), row[4], json.loads(row[5]))
+    return None if row is None else AnswerRow(KeptAnswer.decode(*row[:4]), row[4], row[5], json.loads(row[6]))
 
 
 def write_answer(

@@ -165,11 +165,11 @@ def test_shift_adds_to_the_selection(workbench, truth):
 
 def test_the_views_show_different_things(workbench, screenshot):
     pictures = {}
-    for view in ("panoptic", "semantic", "source", "confidence"):
+    for view in ("classes", "source", "confidence"):
         workbench.page.select_option(".wb-view", view)
         pictures[view] = workbench.page.locator(".wb-canvas").screenshot()
         screenshot(workbench, f"view_{view}")
-    assert len(set(pictures.values())) == 4
+    assert len(set(pictures.values())) == 3
     workbench.page.locator(".wb-opacity").fill("0")
     assert workbench.page.locator(".wb-canvas").screenshot() not in pictures.values()
 

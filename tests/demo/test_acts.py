@@ -12,7 +12,21 @@ import pytest
 from gradio import EventData
 
 import demo
-from demo import api, canvas, classes, evaluate, ingest, payload, sources, teach, teaching, vocabulary
+from demo import (
+    api,
+    canvas,
+    classes,
+    evaluate,
+    filmstrip,
+    folder,
+    folder_api,
+    ingest,
+    payload,
+    sources,
+    teach,
+    teaching,
+    vocabulary,
+)  # fmt: skip
 from demo.acts import Act, act
 from demo.listeners import Listeners, message_of
 from demo.picker import open_folder, open_zip
@@ -53,6 +67,14 @@ WRITING = {
         (api.ingest_zip, {"path": str(file), "orig_name": file.name}, []),
         (ingest.ingested, []),
     ],
+    folder.open_files: lambda file: [
+        ("mine", [("a.png", file)], "Ann"),
+        (filmstrip.open_files, {"name": "mine", "files": [], "person": "Ann"}),
+    ],
+    folder.accept: lambda file: [(), (folder_api.accept,), (filmstrip.accept, {"picture": 1})],
+    folder.reopen: lambda file: [(), (folder_api.reopen,), (filmstrip.reopen, {"picture": 1})],
+    folder.reject: lambda file: [([1],), (folder_api.not_an_object, [1]), (filmstrip.reject, {"segments": [1]})],
+    folder.bind: lambda file: [(1, "car"), (filmstrip.bind, {"digit": 1, "class": "car"})],
 }  # fmt: skip
 
 
@@ -102,7 +124,7 @@ def test_the_canvas_and_the_page_are_told_so(sessions_of, exported, beneath):
     listeners = Listeners(sessions_of(read_only=True))
     request = SimpleNamespace(session_hash="one")
     for ask, *arguments in ways(beneath, exported)[1:]:
-        if ask.__module__ == canvas.__name__:
+        if ask.__module__ in (canvas.__name__, filmstrip.__name__):
             listen = listeners.listener(teach._asked_by_canvas(ask), str)
             message = listen(request, EventData(None, arguments[0]))
             assert message["kind"] == "error"
@@ -303,10 +325,10 @@ def test_an_error_is_a_message_and_what_nobody_expected_is_in_the_log(sessions_o
 
 def test_a_message_does_not_tell_where_the_server_keeps_things(sessions_of, tmp_path):
     options = sessions_of(private=True).options
-    for folder in (options.store, tmp_path / "session-1" / "store", options.data_roots[0] / "val"):
-        text = message_of(UsageError(f"{folder}/x is damaged\nand {folder} too"), options)
+    for place in (options.store, tmp_path / "session-1" / "store", options.data_roots[0] / "val"):
+        text = message_of(UsageError(f"{place}/x is damaged\nand {place} too"), options)
         assert not any(str(parent) in text for parent in (tmp_path, options.data_roots[0].parent))
-        assert folder.name in text
+        assert place.name in text
         assert len(text.splitlines()) == 1
 
 

@@ -8,7 +8,7 @@ from knnclip.images import write_png
 from knnclip.projects import Project
 from knnclip.structures import Mask
 
-from .samples import SHAPE, half, picture
+from .samples import SHAPE, half, picture, write_folder
 
 
 def first(project):
@@ -255,3 +255,28 @@ def test_a_project_that_is_read_only_changes_nothing(taught, segmenter, folder):
         for act in (lambda: project.accept(number), lambda: project.visit(number, "Ann"), project.refresh):
             with pytest.raises(StoreError, match="read-only"):
                 act()
+
+
+def test_an_answer_comes_in_the_pictures_own_pixels_with_what_was_drawn_sharp(segmenter, tmp_path, monkeypatch):
+    monkeypatch.setattr("knnclip.projects.labelling.LONGEST_PX", 40)
+    with Project.open(segmenter, write_folder(tmp_path / "large", 1)) as project:
+        number = project.pictures()[0].picture_id
+        assert project.label(number).shape == (30, 40)
+        dense = np.zeros(SHAPE, dtype=bool)
+        dense[33, 3:70] = True
+        project.correct(number, Mask.from_dense(dense), "wire")
+        shown = project.label(number, full_size=True)
+        assert shown.shape == project.image(number).shape[:2] == SHAPE
+        wire = shown.vocabulary.find("wire").class_id
+        np.testing.assert_array_equal(shown.semantic == wire, dense)
+
+
+def test_what_is_opened_read_only_shows_what_is_kept_and_reads_pictures(taught, segmenter, folder):
+    number = first(taught)
+    kept = plain(taught.answer(number))
+    before = taught.change_number
+    taught.close()
+    with Project.open(segmenter, folder, read_only=True) as project:
+        assert plain(project.label(number, full_size=True)) == kept
+        assert project.analysis(number).image.shape == project.image(number).shape
+        assert project.change_number == before

@@ -2,7 +2,7 @@
 import { make, percent } from "./dom.js";
 import { classOf } from "./scene.js";
 
-const DECISIONS = { base: [0, 114, 178], retrieval: [230, 159, 0], unknown: [140, 140, 140] };  // told apart by the colour-blind
+const DECISIONS = { base: [0, 114, 178], retrieval: [230, 159, 0], person: [0, 158, 115], unknown: [140, 140, 140] };  // told apart by the colour-blind
 const RAMP = [[0, 32, 77], [124, 123, 120], [255, 234, 70]];  // cividis: confidence as brightness, in print as well
 
 export function colorOf(segment, view) {

@@ -1,7 +1,7 @@
 // Ways to open a picture: a file that is chosen, dropped or pasted, and the camera.
 
-/** `open(file)` takes a picture; `say(text, isError)` tells what went wrong. Gives what closes the camera. */
-export function offerFiles(element, find, open, say) {
+/** `open(file)` takes a picture, `openAll(files)` several or a zip of them; `say(text, isError)` tells what went wrong. Gives what closes the camera. */
+export function offerFiles(element, find, open, openAll, say) {
   const stage = find("stage"), video = find("video"), camera = find("camera");
   const input = find("file");
 
@@ -17,7 +17,9 @@ export function offerFiles(element, find, open, say) {
   stage.addEventListener("drop", (event) => {
     event.preventDefault();
     stage.classList.remove("wb-over");
-    open(event.dataTransfer.files[0]);
+    const files = [...event.dataTransfer.files];
+    if (files.length > 1 || files[0]?.name.toLowerCase().endsWith(".zip")) openAll(files);
+    else open(files[0]);
   });
   document.addEventListener("paste", (event) => {
     const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));

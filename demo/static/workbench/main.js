@@ -3,6 +3,7 @@
 import { Bench } from "./bench.js";
 import { bitmap, make } from "./dom.js";
 import { offerFiles } from "./files.js";
+import { Folder } from "./folder.js";
 import { listenToKeys } from "./keys.js";
 import { decodeMask, labelsFrom } from "./runs.js";
 import { Answer } from "./scene.js";
@@ -17,7 +18,8 @@ export function start({ element, props, trigger, upload, watch }) {
     failed: (text) => bench.say(text, true),
   });
   const bench = new Bench(node, server);
-  const closeCamera = offerFiles(element, node, open, (text, isError) => bench.say(text, isError));
+  const folder = new Folder(element, node, server, bench);
+  const closeCamera = offerFiles(element, node, open, (files) => folder.openFiles(files), (text, isError) => bench.say(text, isError));
   let lastSequence = -1, pictures = 0, readOnly = false;
 
   function showWork(text) {
@@ -59,6 +61,7 @@ export function start({ element, props, trigger, upload, watch }) {
       if (bench.toolName !== "part") node("name").focus({ preventScroll: true });
     },
     async detail(value) { bench.detail(await bitmap(value.picture)); },
+    offers(value) { folder.offer(value); },
     note() {},
     error() {},
   };
@@ -82,6 +85,7 @@ export function start({ element, props, trigger, upload, watch }) {
       if (kind === "error") act?.failed?.();
       if (names) node("names").replaceChildren(...names.map((name) => make("option", { value: name })));
       node("teach").querySelector("button").disabled = readOnly;
+      folder.take(value);
       bench.showUndo();
       bench.redraw();
       if (text) bench.say(text, kind === "error");
@@ -109,6 +113,7 @@ export function start({ element, props, trigger, upload, watch }) {
   node("tools").addEventListener("change", () => bench.takeUp());
   new ResizeObserver(() => { if (bench.isOpen) bench.view.resize(); }).observe(node("canvas"));
   listenToKeys(element, node("canvas"), bench);
+  folder.listenToKeys();
   watch("value", receive);
   busy(false);
   receive();
