@@ -96,10 +96,10 @@ def candidates(view: View, segmenter: Segmenter, picture: Picture) -> Mapping[st
     near = (votes.similarity[rows, c] - typical) / np.maximum(typical - floor, LEAST_SPAN)
     sample = view.of_a_fold()
     assert sample is not None, "stores of many pictures are asked"
-    made = discriminant(view, sample.fold).energy(sample.vectors)
+    made = discriminant(view, preset.discriminant, sample.fold).energy(sample.vectors)
     level = energy_level(made)
     assert level is not None, "stores of many rows are asked"
-    energy = standing(discriminant(view).energy(vectors), level)
+    energy = standing(discriminant(view, preset.discriminant).energy(vectors), level)
     within, around = view.kept("distances", lambda: distances(view))
     mahalanobis, background = -within(vectors), -around(vectors)
     similarity = neighbors.similarity.astype(np.float64)
