@@ -68,22 +68,22 @@ def with_distinct_colors(vocabulary: Vocabulary) -> Vocabulary:
     the most similar candidate that is, or to the candidate farthest from them if none is clear.
     """
     chosen = {info.class_id: info.color for info in vocabulary if info.keeps_color}
-    # (classes, sights, 3) OKLab of the colours chosen so far
+    candidates, labs = _candidates()
+    # (classes, sights, 3) OKLab of the colours chosen so far, and how far each candidate is from the nearest of them
     taken = lab_by_sight(np.array(list(chosen.values())).reshape(-1, 3))
+    distance = _clearance(labs, taken)
     for info in sorted(vocabulary, key=lambda info: info.class_id):
         if info.keeps_color:
             continue
         color, lab = info.color, lab_by_sight(np.array([info.color]))
-        if len(taken) and _clearance(lab, taken)[0] < 1:
-            colors, labs = _candidates()
-            distance = _clearance(labs, taken)
+        if _clearance(lab, taken)[0] < 1:
             change = np.linalg.norm(labs[:, 0] - lab[:, 0], axis=-1)
             clear = distance >= 1
             best = int(np.where(clear, change, np.inf).argmin()) if clear.any() else int(distance.argmax())
-            red, green, blue = colors[best].tolist()
+            red, green, blue = candidates[best].tolist()
             color, lab = (red, green, blue), labs[best : best + 1]
         chosen[info.class_id] = color
-        taken = np.concatenate([taken, lab])
+        taken, distance = np.concatenate([taken, lab]), np.minimum(distance, _clearance(labs, lab))
     return Vocabulary.of(replace(info, color=chosen[info.class_id]) for info in vocabulary)
 
 
@@ -113,11 +113,11 @@ def lab_by_sight(colors: NDArray[np.integer]) -> NDArray[np.float64]:
 def _clearance(labs: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(N,)``: how far each of ``(N, sights, 3)`` is from the nearest of ``taken``, for the worst sight.
 
-    In the distances that are clear to each sight: from 1 on it is clear to all.
+    In the distances that are clear to each sight: from 1 on it is clear to all; infinite where nothing is taken.
     """
     least = np.array([CLEAR_TO_MOST, *[CLEAR_DISTANCE] * (len(_SIGHTS) - 1)])
     distances: NDArray[np.float64] = np.linalg.norm(labs[:, None] - taken[None], axis=-1) / least
-    nearest: NDArray[np.float64] = distances.min(axis=(1, 2))
+    nearest: NDArray[np.float64] = distances.min(axis=(1, 2), initial=np.inf)
     return nearest
 
 
