@@ -163,6 +163,7 @@ def test_a_read_only_demo_refuses_every_endpoint_that_writes(app, tmp_path, pict
         "teach": ("x", [1]), "undo": (), "redo": (), "withdraw": (1,), "rename": ("car", "auto"),
         "merge": ("car", "sky"), "forget": ("car",), "import": (picture,),
         "ingest_folder": ("data/val", []), "ingest_zip": (picture, []),
+        "accept": (), "reopen": (), "not_an_object": ([1],),
     }  # fmt: skip
     assert set(arguments) == {name for name, endpoint in ENDPOINTS.items() if endpoint.writes}
     with served(tmp_path, "--store", str(store), "--read-only", *private) as address:
