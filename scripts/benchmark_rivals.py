@@ -1,12 +1,12 @@
 """knnclip beside classifiers of scikit-learn on the same vectors, regions and assembly, with few pictures and many.
 
 python scripts/benchmark_rivals.py CAMVID [--preset light] [--cache FOLDER] [--every 4] [--shots 1 5 20 0]
-    [--hummingbird DIR]    pip install 'knnclip[bench]'
+    [--hummingbird DIR] [--rns DIR]    pip install 'knnclip[bench]'
 
 CamVid's sequences take turns: so many pictures of the two others are stored, pictures of the left-out one are asked.
 mIoU in %, the mean of the sequences and of the draws. The rivals are fitted to the stored vectors, each weighted by its
 purity, and their probabilities take the place of P_ret; what they do not know they do not call unknown. Hummingbird
-has the same encoder's cells instead, and no regions: see rivals_hummingbird.py.
+and Retrieve and Segment have the same encoder's cells instead, and no regions (rivals_hummingbird.py, rivals_rns.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import rivals_hummingbird
+import rivals_rns
+from rivals_cells import Learn, confusion
 
 from knnclip.datasets import open_dataset
 from knnclip.decision.discriminant import DiscriminantSettings
@@ -132,19 +134,17 @@ def one_draw(
     return found
 
 
-def one_draw_of_hummingbird(
-    evaluation: Any,  # noqa: ANN401 - see rivals_hummingbird
-    stored: Sequence[Picture],
-    asked: Sequence[Picture],
-    names: tuple[str, ...],
-    seed: int,
+def one_draw_of_cells(
+    learn: Learn, stored: Sequence[Picture], asked: Sequence[Picture], names: tuple[str, ...], seed: int
 ) -> tuple[float, float]:
-    """mIoU, and the seconds until it had learned."""
+    """mIoU of a rival that has cells in place of regions, and the seconds until it had learned."""
     begin = time.perf_counter()
-    memory = rivals_hummingbird.remember(evaluation, [picture.case for picture in stored], seed)
+    answer = learn([picture.case for picture in stored], seed)
     learned = time.perf_counter() - begin
-    total = sum(rivals_hummingbird.confusion(memory, picture.case) for picture in asked)
-    return miou(np.asarray(total), names), learned
+    total = np.zeros((len(names), len(names) + 1), dtype=np.int64)
+    for picture in asked:
+        total += confusion(picture.case, answer(picture.case))
+    return miou(total, names), learned
 
 
 def main() -> None:
@@ -156,8 +156,12 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4, help="so many pictures of a sequence to one that is asked")
     parser.add_argument("--shots", type=int, nargs="+", default=SHOTS, help="numbers of pictures; 0 is all")
     parser.add_argument("--hummingbird", type=Path, metavar="DIR", help="a checkout of vpariza/open-hummingbird-eval")
+    parser.add_argument("--rns", type=Path, metavar="DIR", help="a checkout of TilemahosAravanis/Retrieve-and-Segment")
     chosen = parser.parse_args()
-    hummingbird = chosen.hummingbird and rivals_hummingbird.open_checkout(chosen.hummingbird)
+    checkouts = {rivals_hummingbird: chosen.hummingbird, rivals_rns: chosen.rns}
+    of_cells: dict[str, Learn] = {
+        rival.NAME: rival.open_checkout(checkout) for rival, checkout in checkouts.items() if checkout
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
         Segmenter.open(Path(folder) / "s", chosen.preset, device="cpu", cache=chosen.cache) as segmenter,
@@ -172,8 +176,8 @@ def main() -> None:
                     order = np.random.default_rng(draw).permutation(len(others))[: shots or None]
                     stored = [others[i] for i in order]
                     of_draw = one_draw(segmenter, stored, asked, names)
-                    if hummingbird:
-                        of_draw["hummingbird"] = one_draw_of_hummingbird(hummingbird, stored, asked, names, draw)
+                    for way, learn in of_cells.items():
+                        of_draw[way] = one_draw_of_cells(learn, stored, asked, names, draw)
                     for way, result in of_draw.items():
                         found.setdefault(way, []).append(result)
             shown = "   ".join(
