@@ -1,10 +1,12 @@
 """knnclip beside classifiers of scikit-learn on the same vectors, regions and assembly, with few pictures and many.
 
-python scripts/benchmark_rivals.py CAMVID [--preset light] [--cache FOLDER] [--every 4]    pip install 'knnclip[bench]'
+python scripts/benchmark_rivals.py CAMVID [--preset light] [--cache FOLDER] [--every 4] [--shots 1 5 20 0]
+    [--hummingbird DIR] [--rns DIR]    pip install 'knnclip[bench]'
 
 CamVid's sequences take turns: so many pictures of the two others are stored, pictures of the left-out one are asked.
 mIoU in %, the mean of the sequences and of the draws. The rivals are fitted to the stored vectors, each weighted by its
-purity, and their probabilities take the place of P_ret; what they do not know they do not call unknown.
+purity, and their probabilities take the place of P_ret; what they do not know they do not call unknown. Hummingbird
+and Retrieve and Segment have the same encoder's cells instead, and no regions (rivals_hummingbird.py, rivals_rns.py).
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rivals_hummingbird
+import rivals_rns
+from rivals_cells import Learn, confusion
 
 from knnclip.datasets import open_dataset
 from knnclip.decision.discriminant import DiscriminantSettings
@@ -31,7 +36,7 @@ from knnclip.store import Store
 from knnclip.structures import Beliefs, LabelledInstance
 
 SEQUENCES = ("0001TP", "0006R0", "0016E5")
-SHOTS = (1, 5, 20, 0)  # pictures; 0 is all
+SHOTS = (1, 5, 20, 0)
 DRAWS = 3
 ROWS_A_PICTURE = 136
 
@@ -129,6 +134,19 @@ def one_draw(
     return found
 
 
+def one_draw_of_cells(
+    learn: Learn, stored: Sequence[Picture], asked: Sequence[Picture], names: tuple[str, ...], seed: int
+) -> tuple[float, float]:
+    """mIoU of a rival that has cells in place of regions, and the seconds until it had learned."""
+    begin = time.perf_counter()
+    answer = learn([picture.case for picture in stored], seed)
+    learned = time.perf_counter() - begin
+    total = np.zeros((len(names), len(names) + 1), dtype=np.int64)
+    for picture in asked:
+        total += confusion(picture.case, answer(picture.case))
+    return miou(total, names), learned
+
+
 def main() -> None:
     """Prints the table, a line for each number of pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -136,20 +154,31 @@ def main() -> None:
     parser.add_argument("--preset", default="light")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what the parts make of an image")
     parser.add_argument("--every", type=int, default=4, help="so many pictures of a sequence to one that is asked")
+    parser.add_argument("--shots", type=int, nargs="+", default=SHOTS, help="numbers of pictures; 0 is all")
+    parser.add_argument("--hummingbird", type=Path, metavar="DIR", help="a checkout of vpariza/open-hummingbird-eval")
+    parser.add_argument("--rns", type=Path, metavar="DIR", help="a checkout of TilemahosAravanis/Retrieve-and-Segment")
     chosen = parser.parse_args()
+    checkouts = {rivals_hummingbird: chosen.hummingbird, rivals_rns: chosen.rns}
+    of_cells: dict[str, Learn] = {
+        rival.NAME: rival.open_checkout(checkout) for rival, checkout in checkouts.items() if checkout
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
         Segmenter.open(Path(folder) / "s", chosen.preset, device="cpu", cache=chosen.cache) as segmenter,
     ):
         pictures, names = read(chosen.data, segmenter)
-        for shots in SHOTS:
+        for shots in chosen.shots:
             found: dict[str, list[tuple[float, float]]] = {}
             for sequence in SEQUENCES:
                 others = [picture for picture in pictures if picture.sequence != sequence]
                 asked = [picture for picture in pictures if picture.sequence == sequence][:: chosen.every]
                 for draw in range(DRAWS if shots else 1):
                     order = np.random.default_rng(draw).permutation(len(others))[: shots or None]
-                    for way, result in one_draw(segmenter, [others[i] for i in order], asked, names).items():
+                    stored = [others[i] for i in order]
+                    of_draw = one_draw(segmenter, stored, asked, names)
+                    for way, learn in of_cells.items():
+                        of_draw[way] = one_draw_of_cells(learn, stored, asked, names, draw)
+                    for way, result in of_draw.items():
                         found.setdefault(way, []).append(result)
             shown = "   ".join(
                 f"{way} {np.mean([m for m, _ in results]):.1f} ({np.mean([s for _, s in results]):.2f} s)"
