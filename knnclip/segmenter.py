@@ -268,7 +268,7 @@ class Segmenter:
         ...     analysis = segmenter.analyse("street.jpg")
         ...     with segmenter.store.view() as view:
         ...         answer = segmenter.label(analysis, view)
-        ...         known = [view.vocabulary.find(segment.class_name) for segment in answer.segments]
+        ...         known = [view.vocabulary.find(segment.class_name or "") for segment in answer.segments]
         """
         _, _, atoms = analysis.descriptions, analysis.cells, analysis.atoms  # before the store keeps a state for it
         if view is None:
