@@ -14,10 +14,15 @@ pytestmark = pytest.mark.xdist_group("browser")
 PICTURES = 5
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """A store and pictures, to be copied."""
+    return make_sample(tmp_path_factory.mktemp("sample"), "builtin", {})
+
+
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, sample):
     """A folder for an app: the store of the sample, and pictures of it, one of them none."""
-    sample = make_sample(tmp_path / "sample", "builtin", {})
     shutil.copytree(sample.store, tmp_path / "store")
     (tmp_path / "mine").mkdir()
     for path in sample.examples[:PICTURES]:
