@@ -40,8 +40,7 @@ class CocoWriter(Writer):
 
     def finish(self) -> None:
         """Writes the pictures and the classes."""
-        images, listed = (json.dumps(part, ensure_ascii=False) for part in (self._images, categories(self.classes)))
-        self._file.write(f'],\n"images": {images},\n"categories": {listed}}}\n')
+        self._file.write(ending(self._images, self.classes))
 
 
 FORMAT = ExportFormat(
@@ -79,6 +78,12 @@ def coco_annotation(segment: Segment, number: int, image_id: int) -> Json:
         "segmentation": _segmentation(segment.mask),
         **provenance(segment),
     }
+
+
+def ending(images: list[Json], classes: Iterable[ClassInfo]) -> str:
+    """What closes a file after its annotations: the pictures and the classes."""
+    pictures, listed = (json.dumps(part, ensure_ascii=False) for part in (images, categories(classes)))
+    return f'],\n"images": {pictures},\n"categories": {listed}}}\n'
 
 
 def categories(classes: Iterable[ClassInfo]) -> list[Json]:

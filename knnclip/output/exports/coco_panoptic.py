@@ -11,7 +11,7 @@ import numpy as np
 
 from knnclip.images import encode_png, ids_as_rgb
 from knnclip.output.exports.base import ClassTable, ExportFormat, Json, Picture, Writer, provenance
-from knnclip.output.exports.coco import categories, coco_image
+from knnclip.output.exports.coco import coco_image, ending
 from knnclip.output.exports.draft import DraftFolder
 from knnclip.structures import Segment
 
@@ -43,8 +43,7 @@ class PanopticWriter(Writer):
 
     def finish(self) -> None:
         """Writes the pictures and the classes."""
-        images, listed = (json.dumps(part, ensure_ascii=False) for part in (self._images, categories(self.classes)))
-        self._file.write(f'],\n"images": {images},\n"categories": {listed}}}\n')
+        self._file.write(ending(self._images, self.classes))
 
 
 FORMAT = ExportFormat(
